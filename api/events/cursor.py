@@ -1,0 +1,112 @@
+"""Where a client stands on every topic of its stream, as one opaque text.
+
+Layout before base64url: a version byte, the number of topics, then for each topic eight
+bytes of its name's hash and the two parts of the event id as LEB128 numbers. The hash names
+the topic, so a cursor stays right when the client asks for other topics than before, and
+stays short: about 22 characters a topic.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final, Self
+
+from api.events.event import MAX_PART, EventId
+from api.events.topic import TopicName
+from api.problems import InvalidCursor
+
+VERSION: Final = 1
+MAX_TOPICS: Final = 50
+MAX_CHARS: Final = 4096
+_HASH_BYTES: Final = 8
+_VARINT_BITS: Final = 63
+
+
+@lru_cache(maxsize=65_536)
+def topic_hash(topic: str) -> bytes:
+    """Eight bytes that stand for `topic` in cursors."""
+    return blake2b(topic.encode(), digest_size=_HASH_BYTES).digest()
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:  # noqa: PLR2004
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _read_varint(raw: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while shift <= _VARINT_BITS and at < len(raw):
+        byte = raw[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004
+            if number > MAX_PART:
+                raise InvalidCursor
+            return number, at
+        shift += 7
+    raise InvalidCursor
+
+
+def _pack(topic: str, position: EventId) -> bytes:
+    return topic_hash(topic) + _varint(position.ms) + _varint(position.seq)
+
+
+def _text(parts: Mapping[TopicName, bytes]) -> bytes:
+    packed = bytes((VERSION, len(parts))) + b"".join(parts.values())
+    return urlsafe_b64encode(packed).rstrip(b"=")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Positions by topic hash. A topic that it does not name has no position."""
+
+    positions: Mapping[bytes, EventId]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a cursor that a client sent back. Raises `InvalidCursor`."""
+        if not text or len(text) > MAX_CHARS:
+            raise InvalidCursor
+        try:
+            raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except (Base64Error, ValueError) as error:
+            raise InvalidCursor from error
+        if len(raw) < 2 or raw[0] != VERSION or raw[1] > MAX_TOPICS:  # noqa: PLR2004
+            raise InvalidCursor
+        positions: dict[bytes, EventId] = {}
+        at = 2
+        for _ in range(raw[1]):
+            name = raw[at : at + _HASH_BYTES]
+            ms, at = _read_varint(raw, at + _HASH_BYTES)
+            seq, at = _read_varint(raw, at)
+            positions[name] = EventId(ms, seq)
+        if at != len(raw) or len(positions) != raw[1]:
+            raise InvalidCursor
+        return cls(positions)
+
+    def position(self, topic: str) -> EventId | None:
+        """Where the client stands on `topic`; None if the cursor does not name it."""
+        return self.positions.get(topic_hash(topic))
+
+
+class CursorWriter:
+    """The cursor of a stream while it moves: each step encodes only the topic that moved."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, positions: Mapping[TopicName, EventId]) -> None:
+        self._parts = {topic: _pack(topic, at) for topic, at in sorted(positions.items())}
+
+    def move(self, topic: TopicName, position: EventId) -> None:
+        self._parts[topic] = _pack(topic, position)
+
+    def text(self) -> bytes:
+        """The cursor, in URL-safe ASCII."""
+        return _text(self._parts)

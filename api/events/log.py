@@ -1,0 +1,273 @@
+"""The durable log of each topic: one Redis stream, whose entry ids are the event ids.
+
+Nothing is lost in silence because every position stands on an entry. Reading *inclusively*
+from a position must bring that entry back first; if it does not, something after it may have
+been trimmed or expired, and the reader is told (`Page.gap`). A topic without entries gets a
+genesis entry, which is never delivered, so that there is something to stand on.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import msgspec
+import structlog
+
+from api.events.event import Event, EventId
+from api.events.sse import ResetReason
+from api.events.topic import TopicName, topic_of_key
+from api.upstash import RedisError, Refused, Script, UpstashClient
+
+EVENT_FIELD = "e"
+GENESIS_FIELD = "genesis"
+WRITES_AT_ONCE = 200
+REFRESHED_TOPICS = 10_000
+
+APPEND_ONCE = Script(
+    """
+local known = redis.call('GET', KEYS[2])
+if known then return {known, 1} end
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'e', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+local record = id .. ' ' .. ARGV[5]
+redis.call('SET', KEYS[2], record, 'EX', ARGV[4])
+return {record, 0}
+""",
+    calls=lambda result: ("GET",) if result[1] else ("GET", "XADD", "EXPIRE", "SET"),
+)
+
+log = structlog.get_logger()
+Row = tuple[EventId, dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What follows a position in one topic's log, oldest first.
+
+    `end` is the new position. `more` says that the log goes on after it. With a `gap` the
+    position was not in the log: there are no events, and reading must start anew.
+    """
+
+    start: EventId
+    end: EventId
+    events: Sequence[Event] = ()
+    more: bool = False
+    gap: ResetReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much a topic keeps: at least `max_events` of its newest, for `ttl_s` seconds."""
+
+    max_events: int
+    ttl_s: int
+    idempotency_ttl_s: int
+
+
+@dataclass(slots=True)
+class TopicLog:
+    """All topics' logs. Every method raises `RedisError` when Redis does not do its part."""
+
+    client: UpstashClient
+    retention: Retention
+    clock: Callable[[], float]
+    _refreshed: dict[TopicName, float] = field(default_factory=dict)
+    _knows_plus: bool = True
+
+    async def append(
+        self, entries: Sequence[tuple[TopicName, str]], *, rings: Sequence[Sequence[str]] = ()
+    ) -> list[EventId | RedisError]:
+        """Store events in one round trip; for each its id, or why it was not stored.
+
+        One billed command an event, one more where the topic's TTL is due for a refresh.
+        `rings` are further commands of the same round trip, whose results nobody needs.
+        """
+        due = [topic for topic in dict.fromkeys(topic for topic, _ in entries) if self._due(topic)]
+        commands: list[Sequence[str | int]] = [self._xadd(topic, text) for topic, text in entries]
+        commands += [["EXPIRE", topic.key, self.retention.ttl_s] for topic in due]
+        commands += rings
+        if len(commands) == 1:
+            results = [await self.client.write(*commands[0])]
+        else:
+            results = await self.client.pipeline(commands)
+        self._note_refreshed(due)
+        stored = results[: len(entries)]
+        return [one if isinstance(one, RedisError) else EventId.parse(one) for one in stored]
+
+    async def append_once(
+        self, topic: TopicName, text: str, *, key: str, fingerprint: str
+    ) -> tuple[EventId, str, bool]:
+        """Store an event unless `key` stored one before, however often this is repeated.
+
+        Returns the id, the fingerprint it was stored with, and whether it was there already.
+        """
+        keep = self.retention
+        record, replayed = await self.client.script(
+            APPEND_ONCE,
+            keys=[topic.key, f"millrace:once:{key}"],
+            args=[keep.max_events, text, keep.ttl_s, keep.idempotency_ttl_s, fingerprint],
+            repeatable=True,
+        )
+        self._note_refreshed([topic])
+        event_id, _, known = record.partition(" ")
+        return EventId.parse(event_id), known, bool(replayed)
+
+    async def heads(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
+        """Where "now" is on each topic. One command, and two for each topic never used."""
+        if not topics:
+            return {}
+        rows = await self._last_rows(topics)
+        heads = {topic: row[-1][0] for topic, row in rows.items()}
+        missing = [topic for topic in topics if topic not in heads]
+        for some in _batches(missing, WRITES_AT_ONCE):
+            heads |= await self._found(some)
+        return heads
+
+    async def read_after(
+        self,
+        positions: Mapping[TopicName, EventId],
+        *,
+        limit: int,
+        anchored: Collection[TopicName] | None = None,
+    ) -> dict[TopicName, Page]:
+        """A page for each topic that has news, with one command for all of them.
+
+        Topics in `anchored` (by default all) are read inclusively. The others cost no bytes
+        while they are silent; when they speak, one more command proves that nothing is gone.
+        """
+        sure = positions.keys() if anchored is None else anchored
+        starts = {t: at.previous() if t in sure else at for t, at in positions.items()}
+        rows = await self._rows_after(starts, limit + 1)
+        unsure = {t: positions[t].previous() for t in rows if t not in sure}
+        proof = await self._rows_after(unsure, 1) if unsure else {}
+        pages = {}
+        for topic, start in positions.items():
+            if topic in sure:
+                anchor, news = rows.get(topic, [])[:1], rows.get(topic, [])[1:]
+            elif topic in rows:
+                anchor, news = proof.get(topic, []), rows[topic]
+            else:
+                continue
+            full = len(rows.get(topic, ())) > limit
+            pages[topic] = _page(topic, start, anchor, news, more=full)
+        return pages
+
+    async def restart(
+        self, gaps: Mapping[TopicName, Page]
+    ) -> dict[TopicName, tuple[EventId, ResetReason]]:
+        """Where to go on after a gap, which is "now", and why."""
+        heads = await self.heads(gaps.keys())
+        reasons = {}
+        for topic, head in heads.items():
+            lost = gaps[topic]
+            is_future = lost.gap is ResetReason.EXPIRED and head < lost.start
+            reasons[topic] = ResetReason.UNKNOWN if is_future else lost.gap or ResetReason.UNKNOWN
+        return {topic: (head, reasons[topic]) for topic, head in heads.items()}
+
+    async def newest(self, topic: TopicName, *, limit: int, before: EventId | None = None) -> Page:
+        """The newest events, oldest first, below `before` if given. `more`: there are older.
+
+        An unknown topic is an empty page, whose `end` is 0-0.
+        """
+        top = "+" if before is None else f"({before}"
+        # One more for the genesis entry, one to see whether there are older events.
+        reply = await self.client.read("XREVRANGE", topic.key, top, "-", "COUNT", limit + 2)
+        rows = _rows(reply)
+        events = _events(topic, rows)[:limit]
+        end = rows[0][0] if rows else EventId(0, 0)
+        more = len(_events(topic, rows)) > limit
+        return Page(end, end, events[::-1], more=more)
+
+    def _xadd(self, topic: TopicName, text: str) -> list[str | int]:
+        keep = self.retention.max_events
+        return ["XADD", topic.key, "MAXLEN", "~", keep, "*", EVENT_FIELD, text]
+
+    def _due(self, topic: TopicName) -> bool:
+        """A TTL is refreshed when a quarter of it has passed, as this process remembers."""
+        last = self._refreshed.get(topic)
+        return last is None or self.clock() - last > self.retention.ttl_s / 4
+
+    def _note_refreshed(self, topics: Iterable[TopicName]) -> None:
+        now = self.clock()
+        for topic in topics:
+            self._refreshed.pop(topic, None)
+            self._refreshed[topic] = now
+        while len(self._refreshed) > REFRESHED_TOPICS:
+            del self._refreshed[next(iter(self._refreshed))]
+
+    async def _found(self, topics: Sequence[TopicName]) -> dict[TopicName, EventId]:
+        """Write genesis entries; a second one by a racing process does no harm."""
+        commands: list[Sequence[str | int]] = []
+        for topic in topics:
+            commands.append(["XADD", topic.key, "*", GENESIS_FIELD, "1"])
+            commands.append(["EXPIRE", topic.key, self.retention.ttl_s])
+        results = await self.client.transaction(commands, repeatable=True)
+        ids = dict(zip(topics, results[::2], strict=True))
+        for failed in (one for one in ids.values() if isinstance(one, RedisError)):
+            raise failed
+        self._note_refreshed(topics)
+        return {topic: EventId.parse(one) for topic, one in ids.items()}
+
+    async def _last_rows(self, topics: Collection[TopicName]) -> dict[TopicName, list[Row]]:
+        if self._knows_plus:
+            try:
+                return await self._xread(topics, ["+"] * len(topics), 1)
+            except Refused as error:
+                if error.kind != "ERR":
+                    raise
+                self._knows_plus = False  # `XREAD +` came with Redis 7.4
+        commands: list[Sequence[str | int]] = [
+            ["XREVRANGE", topic.key, "+", "-", "COUNT", 1] for topic in topics
+        ]
+        results = await self.client.pipeline(commands, repeatable=True)
+        for failed in (one for one in results if isinstance(one, RedisError)):
+            raise failed
+        rows = {topic: _rows(reply) for topic, reply in zip(topics, results, strict=True)}
+        return {topic: some for topic, some in rows.items() if some}
+
+    async def _rows_after(
+        self, starts: Mapping[TopicName, EventId], count: int
+    ) -> dict[TopicName, list[Row]]:
+        return await self._xread(starts.keys(), [str(at) for at in starts.values()], count)
+
+    async def _xread(
+        self, topics: Collection[TopicName], after: Sequence[str], count: int
+    ) -> dict[TopicName, list[Row]]:
+        keys = [topic.key for topic in topics]
+        reply = await self.client.read("XREAD", "COUNT", count, "STREAMS", *keys, *after)
+        return {topic_of_key(key): _rows(entries) for key, entries in reply or ()}
+
+
+def _batches(items: Sequence[TopicName], size: int) -> Iterable[Sequence[TopicName]]:
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def _rows(entries: Iterable[tuple[str, Sequence[str]]] | None) -> list[Row]:
+    return [
+        (EventId.parse(entry_id), dict(zip(flat[::2], flat[1::2], strict=True)))
+        for entry_id, flat in entries or ()
+    ]
+
+
+def _events(topic: TopicName, rows: Iterable[Row]) -> list[Event]:
+    events = []
+    for event_id, fields in rows:
+        if EVENT_FIELD not in fields:
+            continue
+        try:
+            events.append(Event.of(event_id, topic, fields[EVENT_FIELD]))
+        except msgspec.DecodeError:  # somebody else's entry: skipped, but said
+            log.warning("log.foreign_entry", topic=topic, event_id=str(event_id))
+    return events
+
+
+def _page(
+    topic: TopicName, start: EventId, anchor: Sequence[Row], news: Sequence[Row], *, more: bool
+) -> Page:
+    if not anchor or anchor[0][0] != start:
+        reason = ResetReason.TRIMMED if anchor else ResetReason.EXPIRED
+        return Page(start, start, gap=reason)
+    end = news[-1][0] if news else start
+    return Page(start, end, _events(topic, news), more=more)

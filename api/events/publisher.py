@@ -1,0 +1,140 @@
+"""From a draft to an entry in the log."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from api.events.catalogue import Catalogue
+from api.events.event import EventId
+from api.events.log import TopicLog
+from api.events.topic import TopicName
+from api.problems import (
+    ApiError,
+    IdempotencyKeyReused,
+    PayloadTooLarge,
+    PublishUncertain,
+    StoreUnavailable,
+)
+from api.upstash import NoReply, RedisError, TooLarge
+
+Rings = Callable[[Sequence[TopicName]], Sequence[Sequence[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event to be. With an `idempotency_key` it is stored once, however often it is sent."""
+
+    topic: TopicName
+    type: str
+    data: Any
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A stored event. `replayed` means that an earlier request had stored it."""
+
+    id: EventId
+    replayed: bool = False
+
+
+Outcome = Published | ApiError
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Publishes for all features. `wake` tells this process's own readers at once."""
+
+    log: TopicLog
+    catalogue: Catalogue
+    max_event_bytes: int
+    wake: Callable[[TopicName], None]
+    rings: Rings
+
+    async def publish(self, draft: Draft, *, owner: str) -> Published:
+        """Store one event. Raises the `ApiError` that says why not.
+
+        `owner` scopes the idempotency key: two callers may use the same one.
+        """
+        (outcome,) = await self.publish_many([draft], owner=owner)
+        if isinstance(outcome, ApiError):
+            raise outcome
+        return outcome
+
+    async def publish_many(self, drafts: Sequence[Draft], *, owner: str) -> list[Outcome]:
+        """Store events, those of one topic in this order; an outcome for each."""
+        outcomes: dict[int, Outcome] = {}
+        plain: dict[int, tuple[TopicName, str]] = {}
+        once: dict[int, str] = {}
+        for index, draft in enumerate(drafts):
+            try:
+                text = self._entry(draft)
+            except ApiError as error:
+                outcomes[index] = error
+                continue
+            if draft.idempotency_key is None:
+                plain[index] = (draft.topic, text)
+            else:
+                once[index] = text
+        if plain:
+            outcomes |= zip(plain, await self._append(list(plain.values())), strict=True)
+        # One after the other: a batch may hold several events of one topic, or one key twice.
+        for index, text in once.items():
+            outcomes[index] = await self._append_once(drafts[index], text, owner)
+        return [outcomes[index] for index in range(len(drafts))]
+
+    def _entry(self, draft: Draft) -> str:
+        data = self.catalogue.checked(draft.topic, draft.type, draft.data)
+        text = msgspec.json.encode({"type": draft.type, "data": data})
+        if len(text) > self.max_event_bytes:
+            raise PayloadTooLarge(f"An event may have {self.max_event_bytes} bytes as JSON.")
+        return text.decode()
+
+    async def _append(self, entries: Sequence[tuple[TopicName, str]]) -> list[Outcome]:
+        topics = list(dict.fromkeys(topic for topic, _ in entries))
+        try:
+            stored = await self.log.append(entries, rings=self.rings(topics))
+        except RedisError as error:
+            return [_problem(error)] * len(entries)
+        for topic in topics:
+            self.wake(topic)
+        return [_problem(one) if isinstance(one, RedisError) else Published(one) for one in stored]
+
+    async def _append_once(self, draft: Draft, text: str, owner: str) -> Outcome:
+        key = _digest(owner, draft.topic, draft.idempotency_key or "")
+        fingerprint = _digest(text)
+        try:
+            event_id, known, replayed = await self.log.append_once(
+                draft.topic, text, key=key, fingerprint=fingerprint
+            )
+        except RedisError as error:
+            return _problem(error)
+        if known != fingerprint:
+            return IdempotencyKeyReused()
+        if not replayed:
+            self.wake(draft.topic)
+            await self._ring(draft.topic)
+        return Published(event_id, replayed)
+
+    async def _ring(self, topic: TopicName) -> None:
+        """Ring other processes' bells; a lost ring only delays, as they poll as well."""
+        for ring in self.rings([topic]):
+            try:
+                await self.log.client.write(*ring)
+            except RedisError:
+                return
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _problem(error: RedisError) -> ApiError:
+    if isinstance(error, TooLarge):
+        return PayloadTooLarge()
+    if isinstance(error, NoReply):
+        return PublishUncertain()
+    return StoreUnavailable()

@@ -1,0 +1,199 @@
+"""What can go wrong, as one tree, and its wire form (RFC 9457 problem+json)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+class ApiError(Exception):
+    """A failure that the caller may see.
+
+    Subclasses fix `code` (stable, for programs), `status` (HTTP), `title` and
+    `remediation` (the first thing to do). `detail` says what happened this time and must
+    never carry a token, a payload or the text of a foreign exception.
+    """
+
+    code: ClassVar[str] = "internal-error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Something failed on our side"
+    remediation: ClassVar[str] = "Try again; if it stays, report the ref to the operator."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.errors = [dict(error) for error in errors]
+
+
+class BadRequest(ApiError):
+    code = "bad-request"
+    status = 400
+    title = "The request cannot be understood"
+    remediation = "Correct what `detail` names and send it again."
+
+
+class InvalidTopic(BadRequest):
+    code = "invalid-topic"
+    title = "This is not a topic name"
+    remediation = "Use 1 to 8 segments of 1 to 64 letters, digits or _.~- joined by colons."
+
+
+class InvalidCursor(BadRequest):
+    code = "invalid-cursor"
+    title = "This is not a cursor of ours"
+    remediation = "Send the last `id:` you received unchanged, or none to start now."
+
+
+class InvalidEventId(BadRequest):
+    code = "invalid-event-id"
+    title = "This is not an event id"
+    remediation = "Use an id as events carry it, such as 1763650000000-0."
+
+
+class Unauthorized(ApiError):
+    code = "unauthorized"
+    status = 401
+    title = "Sign in first"
+    remediation = "Send a valid token as `Authorization: Bearer`, a session cookie or a ticket."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class TokenExpired(Unauthorized):
+    code = "token-expired"
+    title = "The token has expired"
+    remediation = "Get a new token and send the request again."
+
+
+class TicketUsed(Unauthorized):
+    code = "ticket-used"
+    title = "The ticket was used before"
+    remediation = "Ask POST /api/stream-tickets for a new ticket for each connection."
+
+
+class Forbidden(ApiError):
+    code = "forbidden"
+    status = 403
+    title = "This is not granted to you"
+    remediation = "Ask for a grant that covers the topic, or use another topic."
+
+
+class ForeignOrigin(Forbidden):
+    code = "foreign-origin"
+    title = "A write by cookie must come from an allowed origin"
+    remediation = "Add the page's origin to MILLRACE_ALLOWED_ORIGINS, or send a bearer token."
+
+
+class NotFound(ApiError):
+    code = "not-found"
+    status = 404
+    title = "There is nothing here"
+    remediation = "Check the path against /api/openapi.json."
+
+
+class MethodNotAllowed(ApiError):
+    code = "method-not-allowed"
+    status = 405
+    title = "This path does not take this method"
+    remediation = "Use one of the methods in the Allow header."
+
+
+class NotAcceptable(ApiError):
+    code = "not-acceptable"
+    status = 406
+    title = "None of the accepted types can be served"
+    remediation = "Accept text/event-stream or application/json."
+
+
+class PayloadTooLarge(ApiError):
+    code = "payload-too-large"
+    status = 413
+    title = "The request body is too large"
+    remediation = "Send less at once, or store the data and publish a link to it."
+
+
+class UnsupportedMediaType(ApiError):
+    code = "unsupported-media-type"
+    status = 415
+    title = "The body has a type that is not understood"
+    remediation = "Send the body as application/json."
+
+
+class ValidationFailed(ApiError):
+    """`errors` holds one `{"field": dotted path, "message": text}` for each offence."""
+
+    code = "validation-failed"
+    status = 422
+    title = "Some fields are not right"
+    remediation = "Correct the fields that `errors` names."
+
+
+class ReservedEventType(ValidationFailed):
+    code = "reserved-event-type"
+    title = "This event type belongs to the stream itself"
+    remediation = "Use another type than connected, reset or bye."
+
+
+class IdempotencyKeyReused(ApiError):
+    code = "idempotency-key-reused"
+    status = 422
+    title = "This Idempotency-Key was used with another body"
+    remediation = "Use a new key for a new event, and the same body with the same key."
+
+
+class RateLimited(ApiError):
+    code = "rate-limited"
+    status = 429
+    title = "Too many requests"
+    remediation = "Wait for Retry-After seconds; publish in batches."
+
+    def __init__(self, detail: str | None = None, *, retry_after_s: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+
+
+class OverConnectionLimit(RateLimited):
+    code = "over-connection-limit"
+    title = "Too many open streams"
+    remediation = "Close another stream or wait for Retry-After; reconnect with your `conn` id."
+
+
+class StoreUnavailable(ApiError):
+    code = "store-unavailable"
+    status = 503
+    title = "The event store does not answer"
+    remediation = "Try again after Retry-After seconds."
+
+    def __init__(self, detail: str | None = None, *, retry_after_s: int = 2) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+
+
+class PublishUncertain(StoreUnavailable):
+    code = "publish-uncertain"
+    title = "The event may or may not have been stored"
+    remediation = "Send it again with an Idempotency-Key; with one, a repeat is always safe."
+
+
+def render(error: ApiError, *, ref: str | None = None) -> dict[str, Any]:
+    """The problem document of `error`; `ref` is the request id that logs carry too."""
+    body: dict[str, Any] = {
+        "type": f"urn:millrace:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "remediation": error.remediation,
+    }
+    if error.detail:
+        body["detail"] = error.detail
+    if error.errors:
+        body["errors"] = error.errors
+    if ref:
+        body["ref"] = ref
+    return body

@@ -1,0 +1,155 @@
+"""All that can be set, in one place. Four settings make a deployment; the rest have defaults."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIN_SECRET_CHARS = 32
+MIN_SECRET_VARIETY = 10
+
+
+class Environment(StrEnum):
+    LOCAL = "local"
+    PRODUCTION = "production"
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Read from the environment once, at start; a bad value stops the start and is named."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore")
+
+    env: Environment = Environment.PRODUCTION
+
+    upstash_url: str = Field(validation_alias="UPSTASH_REDIS_REST_URL", pattern=r"^https?://")
+    upstash_token: SecretStr = Field(validation_alias="UPSTASH_REDIS_REST_TOKEN", min_length=1)
+    ably_api_key: SecretStr | None = Field(default=None, validation_alias="ABLY_API_KEY")
+    secret: SecretStr = Field(
+        description="Signs sessions and tickets. At least 32 random characters."
+    )
+
+    # Who calls
+    jwks_url: str | None = Field(default=None, description="Keys of the team's own tokens.")
+    jwt_issuer: str | None = Field(default=None, description="Required `iss` of JWKS tokens.")
+    jwt_audience: str | None = Field(default=None, description="Required `aud` of JWKS tokens.")
+    allowed_origins: CommaSeparated = Field(
+        default=(), description="Origins, comma separated, for CORS and for writes by cookie."
+    )
+    trusted_proxies: int = Field(
+        default=0, ge=0, le=10, description="Proxies in front that append to X-Forwarded-For."
+    )
+    max_streams_per_user: int = Field(
+        default=20, ge=0, description="Open streams of one user; 0 = no limit (as in local mode)."
+    )
+    max_streams_per_ip: int = Field(
+        default=100, ge=0, description="Open streams of one address; 0 = no limit."
+    )
+    publish_per_s: float = Field(
+        default=50.0, gt=0, description="Events a second one caller may publish, per process."
+    )
+    publish_burst: int = Field(default=500, ge=1, description="Events above that at once.")
+    metrics_token: SecretStr | None = Field(
+        default=None, description="Bearer token for /api/metrics, beside the role admin."
+    )
+
+    # Topics and their logs
+    topic_max_events: int = Field(
+        default=1000, ge=100, le=1_000_000, description="Newest events a topic keeps, at least."
+    )
+    topic_ttl_s: int = Field(
+        default=86_400, ge=60, description="Seconds a topic lives after its last event."
+    )
+    max_event_bytes: int = Field(
+        default=65_536, ge=256, le=1_000_000, description="Bytes of one stored event."
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1024, le=10_000_000, description="Bytes of one request body."
+    )
+    idempotency_ttl_s: int = Field(
+        default=86_400, ge=60, description="Seconds an Idempotency-Key is remembered."
+    )
+
+    # Reading Redis
+    poll_min_ms: int = Field(default=100, ge=10, le=5000, description="Pause after activity.")
+    poll_idle_ms: int = Field(
+        default=2000, ge=100, le=60_000, description="Longest pause without events."
+    )
+    doorbell: bool = Field(
+        default=False, description="Wake pollers by pub/sub: one more command a publish."
+    )
+    doorbell_poll_s: int = Field(
+        default=30, ge=5, le=300, description="Longest pause while the doorbell is connected."
+    )
+    redis_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Whole call to Redis.")
+
+    # Streams
+    stream_max_s: int = Field(
+        default=900, ge=5, le=86_400, description="Longest life of a held stream, before jitter."
+    )
+    window_s: float = Field(
+        default=5.0, ge=0, le=25, description="Longest hold of a buffered answer (Mangum)."
+    )
+    keep_alive_s: int = Field(default=15, ge=1, le=120, description="Between keep-alive comments.")
+    retry_ms: int = Field(
+        default=2000, ge=1000, le=60_000, description="Middle of the jittered `retry:`."
+    )
+    lag_max_bytes: int = Field(
+        default=1_048_576, ge=65_536, description="Backlog a slow reader may build up."
+    )
+    drain_s: float = Field(default=10.0, ge=0, le=120, description="Time to end all on SIGTERM.")
+
+    # The process
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    extensions: CommaSeparated = Field(default=(), description="Modules, comma separated.")
+    web_root: Path | None = Field(default=None, description="Folder of the page served at /.")
+
+    @field_validator("allowed_origins", "extensions", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _strong(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if len(text) < MIN_SECRET_CHARS or len(set(text)) < MIN_SECRET_VARIETY:
+            raise ValueError(
+                "too weak: use at least 32 random characters, such as from `openssl rand -hex 32`"
+            )
+        return value
+
+    @field_validator("ably_api_key")
+    @classmethod
+    def _ably_shape(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        name, _, secret = value.get_secret_value().partition(":")
+        if name.count(".") != 1 or not secret:
+            raise ValueError("an Ably API key looks like appId.keyId:secret")
+        return value
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Self:
+        if self.env is Environment.LOCAL:
+            return self
+        if "local" in self.secret.get_secret_value().lower():
+            raise ValueError("MILLRACE_SECRET is the local one: production needs its own")
+        if self.jwks_url and not (self.jwks_url.startswith("https://") and self.jwt_audience):
+            raise ValueError(
+                "MILLRACE_JWKS_URL must be https and needs MILLRACE_JWT_AUDIENCE, "
+                "or tokens made for others would be accepted"
+            )
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        return self.env is Environment.LOCAL

@@ -1,0 +1,22 @@
+"""Redis commands as Upstash bills them: the basis of the metric and of a budget."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+
+class CommandMeter:
+    """Counts billed commands by name.
+
+    Each command of a pipeline or transaction counts, a script counts as EVAL plus every
+    command it calls, SUBSCRIBE and PUBLISH count once (Upstash: pricing, ratelimit costs).
+    """
+
+    def __init__(self) -> None:
+        self.commands: Counter[str] = Counter()
+
+    def add(self, names: Iterable[str]) -> None:
+        self.commands.update(names)
+
+    @property
+    def billed(self) -> int:
+        return self.commands.total()

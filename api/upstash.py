@@ -1,0 +1,326 @@
+"""The Upstash SDK made safe: time-outs, honest errors, retries only where a repeat is harmless.
+
+The SDK itself has no time-out, retries writes blindly, hides the HTTP status and loses the
+good results of a pipeline with one bad item. Its transport is therefore replaced here, and
+nothing else in the application touches it.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+from upstash_redis.asyncio import Redis
+from upstash_redis.http import AsyncHttpClient
+
+from api.telemetry.meter import CommandMeter
+
+CONNECT_TIMEOUT_S = 2.0
+POOL_TIMEOUT_S = 1.0
+KEEP_ALIVE_EXPIRY_S = 120.0  # above every polling interval, or each poll pays a TLS handshake
+SUBSCRIPTION_MAX_S = 300.0
+ATTEMPTS = 3
+BACKOFF_S = 0.05
+
+Command = Sequence[str | int | float]
+T = TypeVar("T")
+
+
+class RedisError(Exception):
+    """A call that brought no result. `executed` is False only where that is certain."""
+
+    executed: bool | None = None
+    transient = False
+
+
+class Unreachable(RedisError):
+    """No connection was made, so nothing was executed."""
+
+    executed = False
+    transient = True
+
+
+class NoReply(RedisError):
+    """The request went out and no usable answer came back: it may have been executed."""
+
+    transient = True
+
+
+class BadGateway(NoReply):
+    """Something other than the REST API answered."""
+
+
+class Refused(RedisError):
+    """Redis or the REST API said no. `kind` is the first word of its text."""
+
+    executed = False
+
+    def __init__(self, text: str, status: int) -> None:
+        self.kind = text.split(" ", 1)[0]
+        self.status = status
+        super().__init__(self.kind)
+
+
+class AuthFailed(Refused):
+    """The token is wrong or may not run the command."""
+
+
+class QuotaExceeded(Refused):
+    """The plan's limit is reached, or calls come too fast."""
+
+    transient = True
+
+
+class TooLarge(Refused):
+    """A request or its reply is above the plan's size limit."""
+
+
+class ScriptMissing(Refused):
+    """EVALSHA of a script that this server does not hold."""
+
+
+class WrongType(Refused):
+    """The key holds another type."""
+
+
+def classify(text: str, status: int) -> Refused:
+    """The error of one `{"error": text}` answer."""
+    kinds = {
+        "WRONGPASS": AuthFailed,
+        "NOPERM": AuthFailed,
+        "Unauthorized": AuthFailed,
+        "NOSCRIPT": ScriptMissing,
+        "WRONGTYPE": WrongType,
+    }
+    error = kinds.get(text.split(" ", 1)[0])
+    if error is None and status == httpx.codes.UNAUTHORIZED:
+        error = AuthFailed
+    if error is None and (
+        "max request size" in text or status == httpx.codes.REQUEST_ENTITY_TOO_LARGE
+    ):
+        error = TooLarge
+    if error is None and ("limit exceeded" in text or status == httpx.codes.TOO_MANY_REQUESTS):
+        error = QuotaExceeded
+    return (error or Refused)(text, status)
+
+
+class _Transport(AsyncHttpClient):
+    """The SDK's transport with one tuned HTTP client for each event loop."""
+
+    def __init__(self, timeout_s: float, sync_token: Callable[[str], None]) -> None:
+        super().__init__(encoding=None, retries=0, retry_interval=0, sync_token_cb=sync_token)
+        self._timeout_s = timeout_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def client(self) -> httpx.AsyncClient:
+        """The HTTP client of the running loop: a pool must not outlive its loop."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop = loop
+            self._client = httpx.AsyncClient(
+                timeout=httpx.Timeout(
+                    self._timeout_s, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S
+                ),
+                limits=httpx.Limits(
+                    max_connections=100,
+                    max_keepalive_connections=20,
+                    keepalive_expiry=KEEP_ALIVE_EXPIRY_S,
+                ),
+            )
+        return self._client
+
+    async def execute(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        command: Sequence[Any],
+        from_pipeline: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
+    ) -> Any:
+        """The result, or for a pipeline a list with a `RedisError` in place of a bad item."""
+        status, reply, token = await self._post(url, headers, command)
+        if token and self._sync_token_cb:
+            self._sync_token_cb(token)
+        if isinstance(reply, dict):
+            return _item(reply, status, fail=True)
+        if not from_pipeline or not isinstance(reply, list):
+            raise BadGateway(f"unexpected answer with status {status}")
+        return [_item(item, status, fail=False) for item in reply]
+
+    async def _post(
+        self, url: str, headers: Mapping[str, str], command: Sequence[Any]
+    ) -> tuple[int, object, str | None]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self.client().post(
+                    url,
+                    headers={**headers, "Content-Type": "application/json"},
+                    content=msgspec.json.encode(command),
+                )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Unreachable(type(error).__name__) from error
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise NoReply(type(error).__name__) from error
+        try:
+            reply = msgspec.json.decode(response.content)
+        except msgspec.DecodeError as error:
+            raise BadGateway(f"status {response.status_code} without JSON") from error
+        return response.status_code, reply, response.headers.get("Upstash-Sync-Token")
+
+    async def close(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            await self._client.aclose()
+
+
+def _item(reply: Mapping[str, Any], status: int, *, fail: bool) -> Any:
+    if (text := reply.get("error")) is None:
+        return reply.get("result")
+    error = classify(str(text), status)
+    if fail:
+        raise error
+    return error
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script and how to bill it: `calls(result)` names the commands it ran.
+
+    Always sent as EVAL with its body: EVALSHA may meet a replica that does not know it yet,
+    and both take the same time on Upstash.
+    """
+
+    source: str
+    calls: Callable[[Any], Sequence[str]]
+
+
+class UpstashClient:
+    """All access to Redis. Raises `RedisError` and nothing else."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout_s: float,
+        meter: CommandMeter,
+        read_your_writes: bool = True,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._redis = Redis(
+            url,
+            token,
+            rest_encoding=None,
+            rest_retries=0,
+            allow_telemetry=False,
+            read_your_writes=read_your_writes,
+        )
+        self._transport = _Transport(timeout_s / 2, self._redis._update_sync_token)  # noqa: SLF001
+        self._redis._http = self._transport  # noqa: SLF001  # no public hook; see pyproject
+        self._url = url
+        self._meter = meter
+        self._timeout_s = timeout_s
+        self._rng = rng or random.Random()  # noqa: S311  # jitter
+
+    async def read(self, *command: str | float) -> Any:
+        """Run a command that changes nothing; repeated after a transient failure."""
+        return await self._patiently(lambda: self._single(command), repeatable=True)
+
+    async def write(self, *command: str | float, repeatable: bool = False) -> Any:
+        """Run a command that changes data; repeated only if it cannot have run, or may."""
+        return await self._patiently(lambda: self._single(command), repeatable=repeatable)
+
+    async def pipeline(self, commands: Sequence[Command], *, repeatable: bool = False) -> list[Any]:
+        """Run all, not atomically: a list with a `RedisError` in place of a failed item."""
+        return await self._patiently(
+            lambda: self._many("pipeline", commands), repeatable=repeatable
+        )
+
+    async def transaction(
+        self, commands: Sequence[Command], *, repeatable: bool = False
+    ) -> list[Any]:
+        """Run all as one; a failed item does not undo the others, a refused whole raises."""
+        return await self._patiently(
+            lambda: self._many("multi-exec", commands), repeatable=repeatable
+        )
+
+    async def script(
+        self,
+        script: Script,
+        *,
+        keys: Sequence[str],
+        args: Sequence[str | float],
+        repeatable: bool = False,
+    ) -> Any:
+        """Run a script; all keys it touches are in `keys`, the time is in `args`."""
+
+        async def run() -> Any:
+            result = await self._redis.execute(["EVAL", script.source, len(keys), *keys, *args])
+            self._meter.add(["EVAL", *script.calls(result)])
+            return result
+
+        return await self._patiently(run, repeatable=repeatable)
+
+    async def listen(self, channel: str) -> AsyncIterator[str]:
+        """The messages of a pub/sub channel, first an empty text once it is subscribed.
+
+        Ends when the server ends the stream, at the latest after `SUBSCRIPTION_MAX_S`.
+        """
+        timeout = httpx.Timeout(SUBSCRIPTION_MAX_S, connect=CONNECT_TIMEOUT_S)
+        headers = {**self._redis._headers, "Accept": "text/event-stream"}  # noqa: SLF001
+        self._meter.add(["SUBSCRIBE"])
+        async with AsyncExitStack() as stack:
+            try:
+                response = await stack.enter_async_context(
+                    self._transport.client().stream(
+                        "POST", f"{self._url}/subscribe/{channel}", headers=headers, timeout=timeout
+                    )
+                )
+                if response.status_code != httpx.codes.OK:
+                    raise BadGateway(f"status {response.status_code} to SUBSCRIBE")
+                async for line in response.aiter_lines():
+                    kind, _, rest = line.removeprefix("data:").strip().partition(",")
+                    if kind == "subscribe":
+                        yield ""
+                    elif kind == "message":
+                        yield rest.partition(",")[2]
+            except httpx.HTTPError as error:
+                raise NoReply(type(error).__name__) from error
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def _single(self, command: Command) -> Any:
+        self._meter.add([str(command[0])])
+        return await self._redis.execute(list(command))
+
+    async def _many(self, path: str, commands: Sequence[Command]) -> list[Any]:
+        self._meter.add(str(command[0]) for command in commands)
+        results: list[Any] = await self._transport.execute(
+            f"{self._url}/{path}", self._headers(), [list(c) for c in commands], from_pipeline=True
+        )
+        return results
+
+    def _headers(self) -> Mapping[str, str]:
+        headers: dict[str, str] = self._redis._headers  # noqa: SLF001
+        self._redis._maybe_set_sync_token_header(headers)  # noqa: SLF001
+        return headers
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
+        """Repeat `call` with jittered pauses while that is harmless, `timeout_s` in all."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                for attempt in range(1, ATTEMPTS):
+                    try:
+                        return await call()
+                    except RedisError as error:
+                        harmless = repeatable or error.executed is False
+                        if not (error.transient and harmless):
+                            raise
+                    pause_s = BACKOFF_S * 2**attempt * self._rng.uniform(0.5, 1.5)
+                    await asyncio.sleep(pause_s)
+                return await call()
+        except TimeoutError as error:
+            raise NoReply("out of time") from error
