@@ -1,0 +1,110 @@
+"""The bounded way to the engine: pooled connections for commands, own ones for streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from valkey.asyncio.connection import AbstractConnection, Connection, parse_url
+from valkey.exceptions import ConnectionError as ValkeyConnectionError
+from valkey.exceptions import ValkeyError
+
+from infra.local.upstash.link import Link, RawParser
+from infra.local.upstash.resp import Command, ProtocolError, Reply
+
+_EXCHANGE_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 2.0
+
+
+class EngineUnavailable(Exception):
+    """The engine is gone, stuck or out of reach. Whether the commands ran is unknown."""
+
+
+class EngineBusy(Exception):
+    """All connections for streams are taken."""
+
+
+class Engine:
+    """Runs commands on at most `max_connections`, streams on at most `max_streams` more.
+
+    A caller over the first bound waits; one over the second is refused, since streams last.
+    """
+
+    def __init__(self, url: str, *, max_connections: int = 32, max_streams: int = 2000) -> None:
+        self._options: dict[str, Any] = dict(parse_url(url))
+        self._class: type[AbstractConnection] = self._options.pop("connection_class", Connection)
+        self._free = asyncio.Semaphore(max_connections)
+        self._idle: list[Link] = []
+        self._streams = 0
+        self._max_streams = max_streams
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send the commands together on one connection; one reply each, in order.
+
+        Raises EngineUnavailable at the latest after ten seconds, waiting for a connection included.
+        """
+        try:
+            async with asyncio.timeout(_EXCHANGE_TIMEOUT_S), self._free:
+                link = await self._take()
+                try:
+                    replies = await link.exchange(commands)
+                except BaseException:
+                    # Its next bytes would answer somebody else's question.
+                    link.drop()
+                    raise
+                self._idle.append(link)
+                return replies
+        except (ValkeyError, ProtocolError, OSError, TimeoutError) as error:
+            raise EngineUnavailable(str(error) or type(error).__name__) from error
+
+    @asynccontextmanager
+    async def stream_link(self) -> AsyncIterator[Link]:
+        """A connection of one's own, closed on exit. Raises EngineBusy, EngineUnavailable."""
+        if self._streams >= self._max_streams:
+            raise EngineBusy
+        self._streams += 1
+        try:
+            link = await self._connect()
+            try:
+                yield link
+            finally:
+                link.drop()
+        except (ValkeyError, ProtocolError, OSError) as error:
+            raise EngineUnavailable(str(error)) from error
+        finally:
+            self._streams -= 1
+
+    def close(self) -> None:
+        """Drop the idle connections. Exchanges under way end with their own."""
+        while self._idle:
+            self._idle.pop().drop()
+
+    async def _take(self) -> Link:
+        while self._idle:
+            link = self._idle.pop()
+            # A restarted engine, or its idle timeout, must not cost a request its reply.
+            if not link.is_stale:
+                return link
+            link.drop()
+        return await self._connect()
+
+    async def _connect(self) -> Link:
+        connection = self._class(
+            parser_class=RawParser,
+            socket_timeout=None,
+            socket_connect_timeout=_CONNECT_TIMEOUT_S,
+            lib_name=None,
+            lib_version=None,
+            **self._options,
+        )
+        link = Link(connection)
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException:
+            link.drop()
+            raise
+        if link.is_stale:
+            raise ValkeyConnectionError("closed at once")
+        return link

@@ -1,0 +1,207 @@
+"""The server's life: engine, socket, HTTP, one line when it works, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from infra.local.upstash.app import App
+from infra.local.upstash.auth import Tokens
+from infra.local.upstash.call import HANG_UP
+from infra.local.upstash.commands import readonly_names
+from infra.local.upstash.control import Control
+from infra.local.upstash.engine import Engine, EngineUnavailable
+from infra.local.upstash.execute import Executor
+from infra.local.upstash.faults import Faults
+from infra.local.upstash.meter import Meter
+from infra.local.upstash.process import EngineStartError, ValkeyProcess
+from infra.local.upstash.pubsub import Streams
+
+_DRAIN_S = 1
+_KEEP_ALIVE_S = 75
+_READY_TIMEOUT_S = 5.0
+
+
+class StartError(Exception):
+    """The server cannot serve; the text is for the person who started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to serve. `redis_url` empty means the embedded Valkey; port 0 any free one."""
+
+    host: str
+    port: int
+    tokens: Tokens
+    redis_url: str
+    allow_remote: bool
+    until_stdin_closes: bool
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's own, which also lets the application close the connection: faults need that."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        cast("dict[str, Any]", self.scope)["state"] = {HANG_UP: self.transport.close}
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to `serve`, whose exit status must be 0 after an orderly end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT. Raises StartError when it cannot begin."""
+    listener = _bind(options)
+    with contextlib.closing(listener):
+        async with _engine(options.redis_url) as engine:
+            await _run(options, listener, engine)
+
+
+async def _run(options: Options, listener: socket.socket, engine: Engine) -> None:
+    meter, faults = Meter(), Faults()
+    try:
+        [table] = await engine.exchange([[b"COMMAND"]])
+    except EngineUnavailable as error:
+        raise StartError(f"the engine does not answer: {error}") from error
+    streams = Streams(engine, meter)
+    app = App(
+        tokens=options.tokens,
+        executor=Executor(engine, meter, readonly_names(table)),
+        streams=streams,
+        faults=faults,
+        control=Control(engine, meter, faults, streams),
+    )
+    server = _Server(_config(app))
+
+    def stop() -> None:
+        server.should_exit = True
+        # Neither ends by itself, and the drain would wait for both.
+        streams.cut_all()
+        faults.clear()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    orphaned = asyncio.create_task(_stop_at_end_of_stdin(options, stop))
+    try:
+        await _answers(listener, options.tokens)
+        meter.reset()
+        _announce(options, listener)
+        await asyncio.shield(serving)
+    finally:
+        orphaned.cancel()
+        stop()
+        await serving
+
+
+async def _stop_at_end_of_stdin(options: Options, stop: Callable[[], None]) -> None:
+    # A starter that is killed cannot send a signal, but its end of our pipe closes.
+    if options.until_stdin_closes:
+        reader = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        await reader.read()
+        stop()
+
+
+def _config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_DRAIN_S,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _engine(redis_url: str) -> AsyncIterator[Engine]:
+    process = None if redis_url else ValkeyProcess()
+    try:
+        if process is not None:
+            await process.start()
+        engine = Engine(process.url if process is not None else redis_url)
+        try:
+            yield engine
+        finally:
+            engine.close()
+    except EngineStartError as error:
+        raise StartError(str(error)) from error
+    finally:
+        if process is not None:
+            process.stop()
+
+
+def _bind(options: Options) -> socket.socket:
+    if not (options.allow_remote or _is_loopback(options.host)):
+        raise StartError(f"{options.host} is not loopback; --allow-remote lifts this")
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((options.host, options.port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        where = f"{options.host}:{options.port}"
+        raise StartError(f"cannot listen on {where}: {error.strerror or error}") from error
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _answers(listener: socket.socket, tokens: Tokens) -> None:
+    """Return once a real command has succeeded over HTTP. Raises StartError."""
+    request = f"GET /ping HTTP/1.0\r\nAuthorization: Bearer {tokens.full}\r\n\r\n"
+    try:
+        async with asyncio.timeout(_READY_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
+            writer.write(request.encode())
+            answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+    except (OSError, TimeoutError) as error:
+        raise StartError(f"the server does not answer: {error}") from error
+    if b'"PONG"' not in answer:
+        raise StartError(f"the first command failed: {answer[-200:]!r}")
+
+
+def _announce(options: Options, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    line = {
+        "url": f"http://{shown}:{port}",
+        "token": options.tokens.full,
+        "readonly_token": options.tokens.readonly,
+    }
+    print(json.dumps(line), flush=True)

@@ -1,0 +1,24 @@
+"""Fixtures for every suite: servers are started once per session and reset before each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.upstash_server import UpstashServer
+
+
+@pytest.fixture(scope="session")
+def upstash_server() -> Iterator[UpstashServer]:
+    """The session's local Upstash server. Tests take `upstash` instead."""
+    server = UpstashServer().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def upstash(upstash_server: UpstashServer) -> UpstashServer:
+    """An empty database without faults and without anything billed."""
+    upstash_server.reset()
+    return upstash_server
