@@ -1,0 +1,123 @@
+"""Who may read and publish what. What no pattern and no rule grants is denied."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from enum import StrEnum
+from typing import Protocol
+
+import structlog
+
+from api.problems import Forbidden, StoreUnavailable
+from api.security.patterns import TopicPattern, is_topic
+from api.security.principal import Principal
+
+EVERYTHING = TopicPattern.parse("**")
+PUBLIC = TopicPattern.parse("public:**")
+RULE_TIMEOUT_S = 5.0
+TOPICS_IN_DETAIL = 5
+
+log = structlog.get_logger()
+
+
+class Action(StrEnum):
+    READ = "read"
+    PUBLISH = "publish"
+
+
+class TopicRule(Protocol):
+    """Grants of a feature or an extension, such as "a job's owner reads `job:<id>`".
+
+    Asked only for topics of the pattern that it was added with, and only when nothing else
+    grants. It can grant by True and cannot take anything away. When it raises, or takes more
+    than `RULE_TIMEOUT_S`, it has not granted.
+    """
+
+    async def allows(self, principal: Principal, action: Action, topic: str) -> bool: ...
+
+
+class Access:
+    """Decides on every request; nothing is remembered between two."""
+
+    def __init__(self) -> None:
+        self._rules: list[tuple[TopicPattern, TopicRule]] = []
+
+    def add_rule(self, pattern: str, rule: TopicRule) -> None:
+        """Ask `rule` about topics of `pattern`. Raises InvalidPattern."""
+        self._rules.append((TopicPattern.parse(pattern), rule))
+
+    async def can_read(self, principal: Principal, topic: str) -> bool:
+        """Raises StoreUnavailable when only a rule could tell and the store does not answer."""
+        scope = principal.ticket_topics
+        if scope is not None and topic not in scope:
+            return False
+        return await self._allows(principal, Action.READ, topic)
+
+    async def can_publish(self, principal: Principal, topic: str) -> bool:
+        """Raises StoreUnavailable when only a rule could tell and the store does not answer."""
+        # A ticket travels in a URL, so in logs and histories: it never writes.
+        if principal.ticket_topics is not None:
+            return False
+        return await self._allows(principal, Action.PUBLISH, topic)
+
+    async def require_read(self, principal: Principal, topics: Iterable[str]) -> None:
+        """Raises Forbidden unless all `topics` may be read."""
+        await _require(self.can_read, principal, topics)
+
+    async def require_publish(self, principal: Principal, topics: Iterable[str]) -> None:
+        """Raises Forbidden unless all `topics` may be published to."""
+        await _require(self.can_publish, principal, topics)
+
+    async def _allows(self, principal: Principal, action: Action, topic: str) -> bool:
+        if not is_topic(topic):
+            return False
+        if any(pattern.matches(topic) for pattern in _patterns(principal, action)):
+            return True
+        return await self._granted_by_rule(principal, action, topic)
+
+    async def _granted_by_rule(self, principal: Principal, action: Action, topic: str) -> bool:
+        outage: StoreUnavailable | None = None
+        for pattern, rule in self._rules:
+            if not pattern.matches(topic):
+                continue
+            try:
+                if await _ask(rule, principal, action, topic):
+                    return True
+            except StoreUnavailable as error:
+                outage = error
+        # Still a denial, but a 403 would make an EventSource give up for good.
+        if outage:
+            raise outage
+        return False
+
+
+def _patterns(principal: Principal, action: Action) -> tuple[TopicPattern, ...]:
+    if principal.is_admin:
+        return (EVERYTHING,)
+    if action is Action.PUBLISH:
+        return principal.publish
+    # Built, not parsed: an id is one literal segment whatever it holds.
+    own = TopicPattern(("user", principal.id), is_open=True)
+    return (own, PUBLIC, *principal.read)
+
+
+async def _ask(rule: TopicRule, principal: Principal, action: Action, topic: str) -> bool:
+    try:
+        async with asyncio.timeout(RULE_TIMEOUT_S):
+            # `is True`: a rule that forgot an await would return something truthy.
+            return (await rule.allows(principal, action, topic)) is True
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001  # a broken rule denies, it does not break the request
+        log.warning("grant.rule_failed", rule=type(rule).__name__, error=type(error).__name__)
+        return False
+
+
+async def _require(
+    can: Callable[[Principal, str], Awaitable[bool]], principal: Principal, topics: Iterable[str]
+) -> None:
+    wanted = list(dict.fromkeys(topics))
+    granted = await asyncio.gather(*(can(principal, topic) for topic in wanted))
+    denied = [topic for topic, ok in zip(wanted, granted, strict=True) if not ok]
+    # The same words for a topic that exists and one that does not.
+    if denied:
+        raise Forbidden(f"Not granted: {', '.join(denied[:TOPICS_IN_DETAIL])}")

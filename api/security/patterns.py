@@ -1,0 +1,63 @@
+"""Topic patterns: what a grant covers."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+MAX_SEGMENTS = 8
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
+_TOPIC = re.compile(rf"{_SEGMENT.pattern}(?::{_SEGMENT.pattern}){{0,{MAX_SEGMENTS - 1}}}")
+
+
+class InvalidPattern(ValueError):
+    """Not a topic pattern. The text never repeats the pattern: it may come from a token."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a pattern is 1 to 8 topic segments, with * for one and ** only at the end"
+        )
+
+
+def is_segment(text: str) -> bool:
+    """Whether `text` is one segment of a topic, so that it cannot bring in `:` or `*`."""
+    # fullmatch, not $: that would let a trailing newline through.
+    return _SEGMENT.fullmatch(text) is not None
+
+
+def is_topic(text: str) -> bool:
+    return _TOPIC.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPattern:
+    """A set of topics: `*` is exactly one segment, a trailing `**` is one or more.
+
+    So `user:42:**` covers `user:42:inbox` but not `user:42` itself, and `**` covers every
+    topic. All other segments are literal and must be topic segments.
+    """
+
+    segments: tuple[str, ...]
+    is_open: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `a:*:**`. Raises InvalidPattern for anything that is not a pattern."""
+        *head, last = text.split(":")
+        is_open = last == "**"
+        fixed = tuple(head if is_open else [*head, last])
+        # A segment such as `a*` matches nothing; whoever wrote it believes that it does.
+        if len(head) >= MAX_SEGMENTS or not all(s == "*" or is_segment(s) for s in fixed):
+            raise InvalidPattern
+        return cls(fixed, is_open=is_open)
+
+    def matches(self, topic: str) -> bool:
+        """Whether `topic`, a valid topic name, is in the set."""
+        given = topic.split(":")
+        fits = len(given) > len(self.segments) if self.is_open else len(given) == len(self.segments)
+        # The lengths differ on purpose where the pattern is open.
+        pairs = zip(self.segments, given, strict=False)
+        return fits and all(mine in ("*", theirs) for mine, theirs in pairs)
+
+    def __str__(self) -> str:
+        return ":".join((*self.segments, "**") if self.is_open else self.segments)

@@ -1,0 +1,38 @@
+"""The caller, once it is known."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from api.security.patterns import TopicPattern
+
+ADMIN = "admin"
+
+
+class CredentialKind(StrEnum):
+    """What the caller proved itself with."""
+
+    BEARER = "bearer"
+    COOKIE = "cookie"
+    TICKET = "ticket"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls and what its token grants.
+
+    `expires_at` is the end of the original token in epoch seconds, also behind a ticket: a
+    stream must not outlive it; None means that it has no end. `ticket_topics` limits a
+    caller with a ticket to these topics; None means no such limit.
+    """
+
+    id: str
+    roles: frozenset[str]
+    read: tuple[TopicPattern, ...]
+    publish: tuple[TopicPattern, ...]
+    expires_at: float | None
+    via: CredentialKind
+    ticket_topics: frozenset[str] | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        return ADMIN in self.roles
