@@ -1,0 +1,61 @@
+"""Session tokens: what we sign ourselves."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from api.problems import Unauthorized
+from api.security.claims import principal_of
+from api.security.keys import KeyPurpose, derive_key
+from api.security.principal import CredentialKind, Principal
+from api.security.signing import INVALID_TOKEN, Signer
+
+AUDIENCE = "millrace:session"
+SESSION_TTL_S = 3600.0
+
+GrantTexts = Mapping[str, Sequence[str]]
+
+
+class SessionTokens:
+    """Issues and verifies sessions. `clock` gives epoch seconds, `new_id` a random id."""
+
+    def __init__(
+        self, secret: str, *, clock: Callable[[], float], new_id: Callable[[], str]
+    ) -> None:
+        self._signer = Signer(derive_key(secret, KeyPurpose.SESSION), kind="JWT")
+        self._clock = clock
+        self._new_id = new_id
+
+    def issue(
+        self,
+        user: str,
+        *,
+        roles: Iterable[str] = (),
+        grants: GrantTexts | None = None,
+        ttl_s: float = SESSION_TTL_S,
+    ) -> str:
+        """A token that `verify` accepts for `ttl_s` seconds.
+
+        Raises Unauthorized for a user id or grants that `verify` would refuse.
+        """
+        now = self._clock()
+        claims: dict[str, object] = {
+            "aud": AUDIENCE,
+            "sub": user,
+            "roles": sorted(roles),
+            "grants": {action: list(patterns) for action, patterns in (grants or {}).items()},
+            "iat": int(now),
+            "exp": round(now + ttl_s, 3),
+            "jti": self._new_id(),
+        }
+        principal_of(claims, now=now, via=CredentialKind.BEARER)
+        return self._signer.sign(claims)
+
+    def is_mine(self, token: str) -> bool:
+        """Whether `token` looks like a session; anything else is for the team's own keys."""
+        return self._signer.is_mine(token)
+
+    def verify(self, token: str, *, via: CredentialKind = CredentialKind.BEARER) -> Principal:
+        """The caller. Raises Unauthorized or TokenExpired."""
+        claims = self._signer.claims(token)
+        if claims.get("aud") != AUDIENCE:
+            raise Unauthorized(INVALID_TOKEN)
+        return principal_of(claims, now=self._clock(), via=via)
