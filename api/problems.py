@@ -181,6 +181,16 @@ class PublishUncertain(StoreUnavailable):
     remediation = "Send it again with an Idempotency-Key; with one, a repeat is always safe."
 
 
+class KeysUnavailable(ApiError):
+    code = "keys-unavailable"
+    status = 503
+    title = "The keys that would prove this token cannot be fetched"
+    remediation = "Try again after Retry-After seconds; the operator checks MILLRACE_JWKS_URL."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": "5"})
+
+
 def render(error: ApiError, *, ref: str | None = None) -> dict[str, Any]:
     """The problem document of `error`; `ref` is the request id that logs carry too."""
     body: dict[str, Any] = {

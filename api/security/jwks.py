@@ -1,0 +1,156 @@
+"""The public keys of the team's own tokens, from a JWKS URL.
+
+`cryptography` is loaded with the first key: it costs 120 ms of CPU, and a deployment that
+signs with MILLRACE_SECRET alone never needs it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from math import inf
+from typing import TYPE_CHECKING
+
+import httpx
+import msgspec
+import structlog
+
+from api.problems import KeysUnavailable
+
+if TYPE_CHECKING:
+    from jwt import PyJWK
+
+FETCH_TIMEOUT_S = 3.0
+MAX_JWKS_BYTES = 262_144
+TTL_S = 600.0
+MAX_STALE_S = 86_400.0
+UNKNOWN_KID_GAP_S = 30.0
+RETRY_GAP_S = 3.0
+MIN_RSA_BITS = 2048
+PUBLIC_MEMBERS = ("kty", "crv", "n", "e", "x", "y")
+
+log = structlog.get_logger()
+
+
+class Algorithm(StrEnum):
+    """What team tokens may be signed with; nothing symmetric, so no public key is a secret."""
+
+    RS256 = "RS256"
+    ES256 = "ES256"
+
+
+KEY_SHAPE = {
+    ("RSA", None): Algorithm.RS256,
+    ("EC", "P-256"): Algorithm.ES256,
+}
+
+KeySet = Mapping[tuple[str | None, Algorithm], "PyJWK"]
+
+
+class JwksKeys:
+    """Remembers the keys for `TTL_S`, and longer while the URL does not answer."""
+
+    def __init__(self, url: str, *, clock: Callable[[], float]) -> None:
+        self._url = url
+        self._clock = clock
+        self._keys: KeySet = {}
+        self._fetched_at = -inf
+        self._attempted_at = -inf
+        self._failed = False
+        self._lock = asyncio.Lock()
+
+    async def find(self, kid: str | None, algorithm: Algorithm) -> "PyJWK | None":
+        """The key, or None when the team has no such key now.
+
+        A token without `kid` fits when there is only one key for its algorithm. Raises
+        KeysUnavailable when the URL fails and what is remembered does not hold the key.
+        """
+        key = self._known(kid, algorithm)
+        # Single flight: who has a key that was good a moment ago does not wait for a fetch.
+        if key and (self._lock.locked() or not self._is_due(known=True)):
+            return key
+        async with self._lock:
+            if self._is_due(known=self._known(kid, algorithm) is not None):
+                await self._refresh()
+        key = self._known(kid, algorithm)
+        if key is None and self._failed:
+            raise KeysUnavailable
+        return key
+
+    def _known(self, kid: str | None, algorithm: Algorithm) -> "PyJWK | None":
+        # Not for ever: who can block the URL must not keep a revoked key alive.
+        if self._clock() - self._fetched_at > MAX_STALE_S:
+            return None
+        if kid is not None:
+            return self._keys.get((kid, algorithm))
+        fitting = [key for (_, fits), key in self._keys.items() if fits is algorithm]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def _is_due(self, *, known: bool) -> bool:
+        now = self._clock()
+        if known and now - self._fetched_at < TTL_S:
+            return False
+        # Tokens with invented kids must not turn us into a flood of requests to the URL.
+        gap_s = RETRY_GAP_S if self._failed else UNKNOWN_KID_GAP_S
+        return now - self._attempted_at >= gap_s
+
+    async def _refresh(self) -> None:
+        # Set first, so that a request that is cancelled half-way counts as an attempt too.
+        self._attempted_at = self._clock()
+        self._failed = True
+        try:
+            self._keys = dict(_usable(await _fetch(self._url)))
+        except (httpx.HTTPError, TimeoutError, ValueError, msgspec.DecodeError) as error:
+            log.warning("jwks.fetch_failed", error=type(error).__name__)
+            return
+        self._fetched_at = self._clock()
+        self._failed = False
+
+
+async def _fetch(url: str) -> bytes:
+    """The body behind `url`; redirects are not followed: they could lead off https."""
+    async with (
+        asyncio.timeout(FETCH_TIMEOUT_S),
+        httpx.AsyncClient() as client,
+        client.stream("GET", url, headers={"Accept": "application/json"}) as response,
+    ):
+        if response.status_code != httpx.codes.OK:
+            raise ValueError(f"status {response.status_code}")
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_JWKS_BYTES:
+                raise ValueError("too large")
+        return bytes(body)
+
+
+def _usable(body: bytes) -> Iterator[tuple[tuple[str | None, Algorithm], "PyJWK"]]:
+    """The keys we can use; others (encryption, other curves, symmetric) are passed over."""
+    for jwk in msgspec.json.decode(body, type=dict[str, list[dict[str, object]]])["keys"]:
+        algorithm = _algorithm(jwk)
+        kid = jwk.get("kid")
+        if algorithm and (kid is None or isinstance(kid, str)) and (key := _key(jwk, algorithm)):
+            yield (kid, algorithm), key
+
+
+def _algorithm(jwk: Mapping[str, object]) -> Algorithm | None:
+    """What the key is for, bound to the key, so that no token can choose."""
+    kty, crv = jwk.get("kty"), jwk.get("crv")
+    if not isinstance(kty, str) or not (crv is None or isinstance(crv, str)):
+        return None
+    algorithm = KEY_SHAPE.get((kty, crv))
+    operations = jwk.get("key_ops", ["verify"])
+    signs = jwk.get("use", "sig") == "sig" and operations == ["verify"]
+    return algorithm if signs and jwk.get("alg", algorithm) == algorithm else None
+
+
+def _key(jwk: Mapping[str, object], algorithm: Algorithm) -> "PyJWK | None":
+    import jwt  # noqa: PLC0415  # loads cryptography
+
+    # Public members only: a private key published by mistake is not taken into memory.
+    public = {member: jwk[member] for member in PUBLIC_MEMBERS if member in jwk}
+    try:
+        key = jwt.PyJWK(public, algorithm)
+    except jwt.PyJWTError:
+        return None
+    weak = algorithm is Algorithm.RS256 and key.key.key_size < MIN_RSA_BITS
+    return None if weak else key
