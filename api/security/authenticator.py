@@ -1,0 +1,103 @@
+"""From what a request carries to who calls."""
+
+from dataclasses import dataclass
+
+from api.problems import BadRequest, ForeignOrigin, Unauthorized
+from api.security.origins import OriginPolicy
+from api.security.principal import CredentialKind, Principal
+from api.security.signing import INVALID_TOKEN, MAX_TOKEN_CHARS
+from api.security.team_tokens import TeamTokens
+from api.security.tickets import TicketOffice
+from api.security.tokens import SessionTokens
+
+TICKET_PATH = "/api/events"
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+TOKEN_PARAMETERS = frozenset({"token", "access_token", "jwt", "id_token"})
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """All of a request that authentication looks at; None is what the request lacks."""
+
+    method: str
+    path: str
+    authorization: str | None = None
+    cookie: str | None = None
+    ticket: str | None = None
+    origin: str | None = None
+    host: str | None = None
+    query_names: frozenset[str] = frozenset()
+
+
+class Authenticator:
+    """Finds the one credential that counts and verifies it.
+
+    - A token in the query is refused, whatever else there is: URLs end up in logs.
+    - `Authorization` and a ticket at once are refused: it is unclear who calls.
+    - Either of them wins over the cookie, which browsers send unasked. When it is bad, the
+      request is refused and the cookie is not tried: the caller asked to be somebody else.
+    - A ticket counts for `GET /api/events` alone.
+    - A write by cookie must come from an allowed origin; without Origin it is refused.
+    """
+
+    def __init__(
+        self,
+        *,
+        sessions: SessionTokens,
+        tickets: TicketOffice,
+        origins: OriginPolicy,
+        team: TeamTokens | None = None,
+    ) -> None:
+        self._sessions = sessions
+        self._tickets = tickets
+        self._origins = origins
+        self._team = team
+
+    async def authenticate(self, given: Credentials) -> Principal:
+        """Raises Unauthorized, TokenExpired, TicketUsed, BadRequest, ForeignOrigin, and
+        StoreUnavailable or KeysUnavailable when it cannot be told now.
+        """  # noqa: D205  # one sentence
+        _refuse_confusion(given)
+        if given.authorization is not None:
+            return await self._verify(_bearer(given.authorization), CredentialKind.BEARER)
+        if given.ticket is not None:
+            return await self._by_ticket(given, given.ticket)
+        if given.cookie is not None:
+            return await self._by_cookie(given, given.cookie)
+        raise Unauthorized
+
+    async def _by_ticket(self, given: Credentials, ticket: str) -> Principal:
+        if (given.method, given.path.rstrip("/")) != ("GET", TICKET_PATH):
+            raise Unauthorized(f"A ticket is only for GET {TICKET_PATH}.")
+        return await self._tickets.redeem(ticket)
+
+    async def _by_cookie(self, given: Credentials, token: str) -> Principal:
+        # Cross-site forgery: SameSite=Lax leaves out sibling subdomains and old browsers.
+        is_write = given.method not in SAFE_METHODS
+        if is_write and not self._origins.allows(given.origin, host=given.host):
+            raise ForeignOrigin
+        return await self._verify(token, CredentialKind.COOKIE)
+
+    async def _verify(self, token: str, via: CredentialKind) -> Principal:
+        if len(token) > MAX_TOKEN_CHARS:
+            raise Unauthorized(INVALID_TOKEN)
+        if self._team is None or self._sessions.is_mine(token):
+            return self._sessions.verify(token, via=via)
+        return await self._team.verify(token, via=via)
+
+
+def _refuse_confusion(given: Credentials) -> None:
+    if given.query_names & TOKEN_PARAMETERS:
+        raise BadRequest(
+            "Tokens never travel in a URL: send `Authorization: Bearer`, "
+            "or get a ticket from POST /api/stream-tickets and send it as `ticket`."
+        )
+    if given.authorization is not None and given.ticket is not None:
+        raise BadRequest("Send either `Authorization` or `ticket`, not both.")
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("Only `Authorization: Bearer <token>` is understood.")
+    return token.strip()

@@ -1,0 +1,42 @@
+"""Which pages may write with our cookie."""
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class OriginPolicy:
+    """Allows the origins that are listed, and the page that we serve ourselves.
+
+    With `https_only` our own page counts only over https: with a Secure cookie, an http
+    page under our name can only be a forgery by somebody on the network. Behind a proxy
+    that replaces Host, such as a CDN, the public origin must be listed.
+    """
+
+    def __init__(self, allowed: Iterable[str], *, https_only: bool) -> None:
+        # `*` parses to None and is left out: it is for reading, never for writes by cookie.
+        self._allowed = {parsed for text in allowed if (parsed := _parse(text))}
+        self._own_schemes = ("https",) if https_only else ("http", "https")
+
+    def allows(self, origin: str | None, *, host: str | None) -> bool:
+        """Whether a page of `origin` may write; `host` is the Host header of the request."""
+        given = _parse(origin or "")
+        if given is None:
+            return False
+        own = {_parse(f"{scheme}://{host}") for scheme in self._own_schemes if host}
+        return given in self._allowed or given in own
+
+
+def _parse(text: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port, or None for `null`, `*` and all that is not an origin."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
+        return None
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        return None
+    return parts.scheme, parts.hostname, port or DEFAULT_PORTS[parts.scheme]

@@ -1,0 +1,113 @@
+"""Stream tickets: one minute, one connection, for an EventSource that can send no header."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from api.problems import BadRequest, StoreUnavailable, TicketUsed, Unauthorized
+from api.security.claims import Claims, principal_of, strings, timestamp
+from api.security.grants import Access
+from api.security.keys import KeyPurpose, derive_key
+from api.security.principal import CredentialKind, Principal
+from api.security.signing import INVALID_TOKEN, Signer
+from api.upstash import RedisError, UpstashClient
+
+AUDIENCE = "millrace:ticket"
+TICKET_TTL_S = 60.0
+# Longer than a ticket by more than hosts' clocks differ, or a slow clock would accept a
+# ticket that is still good there after its mark is gone.
+USED_TTL_S = 180
+# The URL names the topics once more, and CloudFront takes 8,192 bytes in all.
+MAX_TICKET_CHARS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """`token` goes into `?ticket=`; it can be used once, until `expires_at` (epoch seconds)."""
+
+    token: str
+    expires_at: float
+
+
+class TicketOffice:
+    """Issues tickets, and redeems each of them once."""
+
+    def __init__(
+        self,
+        secret: str,
+        *,
+        redis: UpstashClient,
+        access: Access,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._signer = Signer(derive_key(secret, KeyPurpose.TICKET), kind="ticket+jwt")
+        self._redis = redis
+        self._access = access
+        self._clock = clock
+        self._new_id = new_id
+
+    async def issue(self, principal: Principal, topics: Iterable[str]) -> Ticket:
+        """A ticket for `topics`, which `principal` must be able to read.
+
+        Raises Forbidden, and BadRequest for no topics or more than a URL can carry.
+        """
+        wanted = sorted(set(topics))
+        if not wanted:
+            raise BadRequest("A ticket needs at least one topic.")
+        await self._access.require_read(principal, wanted)
+        ticket = self._sign(principal, wanted)
+        if len(ticket.token) > MAX_TICKET_CHARS:
+            raise BadRequest("These topics are too many or too long for a ticket.")
+        return ticket
+
+    async def redeem(self, token: str) -> Principal:
+        """The caller that the ticket was issued to, limited to the ticket's topics.
+
+        Costs one command, and none for a ticket that is not valid. Raises Unauthorized,
+        TokenExpired, TicketUsed, and StoreUnavailable when single use cannot be ensured.
+        """
+        principal, ticket_id = self._read(token)
+        try:
+            first = await self._redis.write(
+                "SET", f"millrace:tickets:{ticket_id}", 1, "NX", "EX", USED_TTL_S
+            )
+        except RedisError as error:
+            # Closed, not open: without the mark, a ticket from a log could be used again.
+            raise StoreUnavailable from error
+        if first is None:
+            raise TicketUsed
+        return principal
+
+    def _sign(self, principal: Principal, topics: list[str]) -> Ticket:
+        now = self._clock()
+        ends = now + TICKET_TTL_S
+        expires_at = ends if principal.expires_at is None else min(ends, principal.expires_at)
+        # Only the grants that these topics need: a leaked ticket tells and carries no more.
+        needed = [str(p) for p in principal.read if any(p.matches(topic) for topic in topics)]
+        claims = {
+            "aud": AUDIENCE,
+            "sub": principal.id,
+            "roles": sorted(principal.roles),
+            "grants": {"read": needed},
+            "topics": topics,
+            "until": principal.expires_at,
+            "iat": int(now),
+            "exp": expires_at,
+            "jti": self._new_id(),
+        }
+        return Ticket(self._signer.sign(claims), expires_at)
+
+    def _read(self, token: str) -> tuple[Principal, str]:
+        claims = self._signer.claims(token)
+        ticket_id = claims.get("jti")
+        if claims.get("aud") != AUDIENCE or not isinstance(ticket_id, str):
+            raise Unauthorized(INVALID_TOKEN)
+        bearer = principal_of(claims, now=self._clock(), via=CredentialKind.TICKET)
+        topics = frozenset(strings(claims.get("topics"), "topics"))
+        return replace(bearer, expires_at=_until(claims), ticket_topics=topics), ticket_id
+
+
+def _until(claims: Claims) -> float | None:
+    """When the original token ends: the stream must end then, not with the ticket."""
+    until = claims.get("until")
+    return None if until is None else timestamp(until, "until")
