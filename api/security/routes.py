@@ -1,0 +1,98 @@
+"""Signing in without an identity provider, for local mode."""
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, Response, delete, post
+from litestar.datastructures import Cookie
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.problems import BadRequest, ForeignOrigin, Unauthorized
+from api.security.cookies import SessionCookie
+from api.security.tokens import SESSION_TTL_S
+from api.security.wiring import Security
+from api.settings import Settings
+
+MAX_DEV_TTL_S = 86_400.0
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class DevGrants(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    read: list[str] = Field(default=[], description="Topic patterns.")
+    publish: list[str] = Field(default=[], description="Topic patterns.")
+
+
+class DevSession(BaseModel):
+    """Who to be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: str = Field(description="1 to 64 letters, digits or _.~-", examples=["alice"])
+    roles: list[str] = Field(default=[], examples=[["admin"]])
+    grants: DevGrants = DevGrants()
+    ttl_s: Annotated[float, Field(gt=0, le=MAX_DEV_TTL_S, allow_inf_nan=False)] = SESSION_TTL_S
+
+
+class SessionView(BaseModel):
+    token: str
+
+
+def dev_session_controller(security: Security, settings: Settings) -> type[Controller]:
+    """The controller of /api/dev/session. Raises RuntimeError outside local mode."""
+    # Anybody may be anybody here, so a mistake in the wiring must stop the start.
+    if not settings.is_local:
+        raise RuntimeError("development sessions exist in local mode only")
+
+    class DevSessionController(Controller):
+        path = "/api/dev/session"
+        tags = ("development",)
+
+        @post()
+        async def sign_in(self, data: DevSession, request: AnyRequest) -> Response[SessionView]:
+            """Sign in as anybody: sets the session cookie and returns the token."""
+            _require_own_page(security, request)
+            token = _issue(security, data)
+            cookie = SessionCookie(token, max_age_s=max(1, int(data.ttl_s)), secure=False)
+            return Response(SessionView(token=token), cookies=[_litestar(cookie)])
+
+        @delete()
+        async def sign_out(self, request: AnyRequest) -> Response[None]:
+            """Remove the session cookie; the token itself lives until it expires."""
+            _require_own_page(security, request)
+            cookie = SessionCookie("", max_age_s=0, secure=False)
+            return Response(None, cookies=[_litestar(cookie)])
+
+    return DevSessionController
+
+
+def _require_own_page(security: Security, request: AnyRequest) -> None:
+    # Any page the developer visits can post to localhost; scripts send no Origin.
+    origin = request.headers.get("origin")
+    if origin and not security.origins.allows(origin, host=request.headers.get("host")):
+        raise ForeignOrigin
+
+
+def _issue(security: Security, wanted: DevSession) -> str:
+    try:
+        return security.sessions.issue(
+            wanted.user,
+            roles=wanted.roles,
+            grants=wanted.grants.model_dump(),
+            ttl_s=wanted.ttl_s,
+        )
+    except Unauthorized as error:
+        raise BadRequest(error.detail) from None
+
+
+def _litestar(cookie: SessionCookie) -> Cookie:
+    return Cookie(
+        key=cookie.name,
+        value=cookie.value,
+        max_age=cookie.max_age_s,
+        path=cookie.path,
+        secure=cookie.secure,
+        httponly=cookie.http_only,
+        samesite=cookie.same_site,
+    )

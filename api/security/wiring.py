@@ -1,0 +1,84 @@
+"""The package as one object, built from the settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from api.security.authenticator import Authenticator
+from api.security.grants import Access
+from api.security.jwks import JwksKeys
+from api.security.leases import ConnectionLimiter
+from api.security.origins import OriginPolicy
+from api.security.rates import RateLimiter
+from api.security.team_tokens import TeamTokens
+from api.security.tickets import TicketOffice
+from api.security.tokens import SessionTokens
+from api.settings import Settings
+from api.upstash import UpstashClient
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What the application needs of this package."""
+
+    authenticator: Authenticator
+    access: Access
+    tickets: TicketOffice
+    connections: ConnectionLimiter
+    publish_rate: RateLimiter
+    sessions: SessionTokens
+    origins: OriginPolicy
+
+
+def build_security(
+    settings: Settings,
+    redis: UpstashClient,
+    *,
+    clock: Callable[[], float],
+    monotonic: Callable[[], float],
+    new_id: Callable[[], str],
+) -> Security:
+    """`clock` gives epoch seconds, `monotonic` seconds; `new_id` random ids, 128 bits or more."""
+    secret = settings.secret.get_secret_value()
+    access = Access()
+    sessions = SessionTokens(secret, clock=clock, new_id=new_id)
+    tickets = TicketOffice(secret, redis=redis, access=access, clock=clock, new_id=new_id)
+    origins = OriginPolicy(settings.allowed_origins, https_only=not settings.is_local)
+    return Security(
+        authenticator=Authenticator(
+            sessions=sessions, tickets=tickets, origins=origins, team=_team(settings, clock)
+        ),
+        access=access,
+        tickets=tickets,
+        connections=ConnectionLimiter(
+            redis,
+            per_user=_most(settings, "max_streams_per_user"),
+            per_ip=_most(settings, "max_streams_per_ip"),
+            stream_max_s=settings.stream_max_s,
+            clock=clock,
+            new_id=new_id,
+        ),
+        publish_rate=RateLimiter(
+            per_s=settings.publish_per_s, burst=settings.publish_burst, clock=monotonic
+        ),
+        sessions=sessions,
+        origins=origins,
+    )
+
+
+def _team(settings: Settings, clock: Callable[[], float]) -> TeamTokens | None:
+    if settings.jwks_url is None:
+        return None
+    return TeamTokens(
+        JwksKeys(settings.jwks_url, clock=clock),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        clock=clock,
+    )
+
+
+def _most(settings: Settings, name: str) -> int:
+    # Local mode has no limit unless somebody sets one, to try it.
+    if settings.is_local and name not in settings.model_fields_set:
+        return 0
+    most: int = getattr(settings, name)
+    return most
