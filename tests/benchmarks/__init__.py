@@ -1,1 +1,1 @@
-"""Fan-out measured beside a floor and a peer: `python -m tests.benchmarks`. Never collected by pytest."""
+"""Fan-out beside a floor and a peer: `python -m tests.benchmarks`. Never collected by pytest."""

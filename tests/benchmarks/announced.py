@@ -1,18 +1,40 @@
-"""uvicorn that prints its address when it listens, as the other servers do."""
+"""Servers that print their address when they listen, as every measured server does."""
 
 import json
 import socket
+import time
 
 import uvicorn
 from litestar import Litestar
 
 
+def announce(port: int) -> None:
+    url = f"http://127.0.0.1:{port}"
+    print(json.dumps({"url": url, "publish_url": f"{url}/publish"}), flush=True)
+
+
+def announce_when_reachable(port: int) -> None:
+    """For a server without a hook that runs once it listens."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.02)
+            continue
+        announce(port)
+        return
+
+
+def free_port() -> int:
+    """For a server that cannot pick a port itself. Another process may take it first."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 class AnnouncedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        port = self.servers[0].sockets[0].getsockname()[1]
-        url = f"http://127.0.0.1:{port}"
-        print(json.dumps({"url": url, "publish_url": f"{url}/publish"}), flush=True)
+        announce(self.servers[0].sockets[0].getsockname()[1])
 
 
 def serve(app: Litestar, http: str = "httptools") -> None:

@@ -4,7 +4,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class BadResponse(Exception):
-    """The server answered with something other than an open event stream."""
+    """The server answered with something other than an event stream that stays open."""
 
 
 class StreamBody:
@@ -51,13 +51,15 @@ def _check_head(head: bytes) -> None:
 
 def _dechunk(data: bytes) -> tuple[bytes, bytes]:
     """The bodies of the complete chunks, joined, and the bytes that are left."""
-    bodies = []
+    bodies: list[bytes] = []
     at, size = 0, len(data)
     while at < size:
         line_end = data.find(b"\r\n", at)
         if line_end < 0:
             break
         length = int(data[at:line_end], 16)
+        if length == 0:
+            raise BadResponse(f"the response ended after {b''.join(bodies)[-200:]!r}")
         end = line_end + 2 + length
         if end + 2 > size:
             break

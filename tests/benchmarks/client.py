@@ -16,11 +16,11 @@ class DeliveryFailed(Exception):
 
 
 class Arrival(NamedTuple):
-    """One read from one socket: `count` events from number `first`, at the clock's `at`."""
+    """One read from one socket: `events` of them from number `first`, at the clock's `at`."""
 
     at: float
     first: int
-    count: int
+    events: int
 
 
 class Reader(asyncio.Protocol):
@@ -43,7 +43,7 @@ class Reader(asyncio.Protocol):
         try:
             frames = self._body.feed(data)
         except (BadResponse, ValueError) as error:
-            self._fail(f"not an event stream: {error}")
+            self._fail(f"not an open event stream: {error}")
             return
         if not frames:
             return
@@ -86,7 +86,7 @@ class Fleet:
         self._wake = asyncio.Event()
 
     async def open(self, count: int, *, first: int, timeout_s: float) -> None:
-        """Open `count` streams and return when each has its first frame. Event `first` comes next."""
+        """Return when `count` streams have their first frame. Event `first` comes next."""
         gate = asyncio.Semaphore(_CONNECTING_AT_ONCE)
         try:
             async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
@@ -124,7 +124,7 @@ class Fleet:
 
     def record(self, arrival: Arrival) -> None:
         self.arrivals.append(arrival)
-        self._delivered += arrival.count
+        self._delivered += arrival.events
         if self._delivered >= self._awaited:
             self._wake.set()
 

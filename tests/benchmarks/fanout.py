@@ -50,11 +50,11 @@ def burst_load(plan: Plan) -> Load:
 
 
 async def measure(openers: dict[str, Opener], load: Load, rounds: int) -> list[Sample]:
-    samples = []
-    for number in range(rounds):
-        for name in _alternating(list(openers), number):
-            samples.append(await _sample(number, name, openers[name], load))
-    return samples
+    return [
+        await _sample(number, name, openers[name], load)
+        for number in range(rounds)
+        for name in _alternating(list(openers), number)
+    ]
 
 
 def _alternating(names: list[str], number: int) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from litestar import Litestar, Request, get, post
 from litestar.channels import ChannelsPlugin
 from litestar.channels.backends.memory import MemoryChannelsBackend
+from litestar.datastructures import State
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from tests.benchmarks.announced import serve
@@ -25,7 +26,7 @@ async def read_events(channels: ChannelsPlugin) -> ServerSentEvent:
 
 
 @post("/publish", status_code=204)
-async def publish(request: Request[object, object, object], channels: ChannelsPlugin) -> None:
+async def publish(request: Request[object, object, State], channels: ChannelsPlugin) -> None:
     for payload in (await request.body()).splitlines():
         channels.publish(payload, _CHANNEL)
 

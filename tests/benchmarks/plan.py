@@ -11,7 +11,7 @@ SCENARIOS = ("fanout", "burst", "idle")
 
 @dataclass(frozen=True)
 class Pace:
-    """A series of events: `events` of them at `rate` per second; infinity is as fast as they are taken."""
+    """`events` of them at `rate` per second; infinity is as fast as they are taken."""
 
     rate: float
     events: int
@@ -36,24 +36,25 @@ class Plan:
 
 
 def parse(arguments: list[str]) -> Plan:
-    options = _parser().parse_args(arguments)
-    defaults = _QUICK if options.quick else _FULL
-    values = {key: value for key, value in vars(options).items() if value is not None}
-    values = defaults | values
-    if len(values["rate"]) != len(values["events"]):
-        raise SystemExit("give as many --events as --rate")
-    paces = zip(values["rate"], values["events"], strict=True)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.quick:
+        parser.set_defaults(**_QUICK)
+        options = parser.parse_args(arguments)
+    if len(options.rate) != len(options.events):
+        parser.error("give as many --events as --rate")
+    paces = zip(options.rate, options.events, strict=True)
     return Plan(
-        readers=values["readers"],
+        readers=options.readers,
         paces=tuple(Pace(rate, events) for rate, events in paces),
-        payload_bytes=values["payload"],
-        rounds=values["rounds"],
-        targets=_chosen(values["only"], tuple(TARGETS)),
-        scenarios=_chosen(values["scenario"], SCENARIOS),
-        burst_events=values["burst_events"],
+        payload_bytes=options.payload,
+        rounds=options.rounds,
+        targets=_chosen(parser, options.only, tuple(TARGETS)),
+        scenarios=_chosen(parser, options.scenario, SCENARIOS),
+        burst_events=options.burst_events,
         burst_readers=50,
-        idle_s=values["idle_s"],
-        idle_events=values["idle_events"],
+        idle_s=options.idle_s,
+        idle_events=options.idle_events,
     )
 
 
@@ -63,38 +64,41 @@ _FULL = {
     "events": [40, 60],
     "payload": 200,
     "rounds": 3,
-    "only": "",
-    "scenario": "",
+    "only": ",".join(TARGETS),
+    "scenario": ",".join(SCENARIOS),
     "burst_events": 10_000,
     "idle_s": 30.0,
     "idle_events": 60,
 }
-_QUICK = _FULL | {
-    "readers": 200,
-    "events": [12, 40],
+_QUICK = {
+    "readers": 500,
+    "events": [16, 40],
     "rounds": 1,
     "burst_events": 2000,
-    "idle_s": 4.0,
+    "idle_s": 6.0,
     "idle_events": 12,
 }
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--readers", type=int, help="streams on the one topic")
     parser.add_argument("--rate", type=float, nargs="+", help="events per second, one per series")
     parser.add_argument("--events", type=int, nargs="+", help="events in each series")
-    parser.add_argument("--payload", type=int, help="bytes of JSON in each event")
+    parser.add_argument("--payload", type=int, help="bytes of JSON in each event, 40 at least")
     parser.add_argument("--rounds", type=int, help="times each target is measured; medians count")
-    parser.add_argument("--only", help=f"some of {','.join(TARGETS)}")
-    parser.add_argument("--scenario", help=f"some of {','.join(SCENARIOS)}")
-    parser.add_argument("--quick", action="store_true", help="small figures, under a minute")
+    parser.add_argument("--only", help="targets to measure")
+    parser.add_argument("--scenario", help="scenarios to run")
+    parser.add_argument("--quick", action="store_true", help="rough figures in under a minute")
+    parser.set_defaults(**_FULL)
     return parser
 
 
-def _chosen(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    chosen = tuple(text.split(",")) if text else known
+def _chosen(parser: argparse.ArgumentParser, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    chosen = tuple(text.split(","))
     unknown = set(chosen) - set(known)
     if unknown:
-        raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+        parser.error(f"{', '.join(sorted(unknown))} is not among {', '.join(known)}")
     return chosen

@@ -14,8 +14,8 @@ _CHECKED = "each once, in order"
 
 def fanout_table(rows: list[Row], load: Load) -> str:
     head = (
-        "server", "events/s", "CPU us per delivery", "x floor", "x litestar-sse", "p50 ms", "p99 ms",
-        "RSS kB per connection", "CPU us per connect", "client us", "deliveries checked",
+        "server", "events/s", "CPU us per delivery", "x floor", "x litestar-sse", "p50 ms",
+        "p99 ms", "RSS kB per connection", "CPU us per connect", "client us", "deliveries checked",
     )  # fmt: skip
     title = f"Fan-out: one topic, {load.readers:,} readers, {load.payload_bytes}-byte payloads"
     return _section(title, head, (_fanout_cells(row, len(head)) for row in rows))

@@ -120,5 +120,5 @@ def _latencies_ms(arrivals: list[Arrival], published_at: list[float]) -> list[fl
     return [
         (arrival.at - published_at[number]) * 1000
         for arrival in arrivals
-        for number in range(arrival.first, arrival.first + arrival.count)
+        for number in range(arrival.first, arrival.first + arrival.events)
     ]

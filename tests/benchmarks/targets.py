@@ -88,6 +88,11 @@ def _environment(upstash: Vendor, *, doorbell: bool) -> dict[str, str]:
         "MILLRACE_PORT": "0",
         "MILLRACE_SECRET": secrets.token_hex(32),
         "MILLRACE_DOORBELL": str(int(doorbell)),
+        # One user at one address opens every stream and publishes every event.
+        "MILLRACE_MAX_STREAMS_PER_USER": "0",
+        "MILLRACE_MAX_STREAMS_PER_IP": "0",
+        "MILLRACE_PUBLISH_PER_S": "1000000",
+        "MILLRACE_PUBLISH_BURST": "1000000",
         "UPSTASH_REDIS_REST_URL": upstash.url,
         "UPSTASH_REDIS_REST_TOKEN": upstash.token,
         "ABLY_API_KEY": "app.key:secretsecretsecret",
