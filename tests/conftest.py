@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.upstash_server import UpstashServer
+
+# `norecursedirs` replaces pytest's defaults, so a `.hypothesis` beside `tests` would fail the
+# next collection: its examples live in the cache directory instead.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".pytest_cache/hypothesis")
 
 
 @pytest.fixture(scope="session")

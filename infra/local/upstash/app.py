@@ -86,7 +86,7 @@ class App:
 
     async def _listen(self, call: Call, access: Access, subscription: Subscription) -> None:
         if access is not Access.FULL:
-            await call.reply(400, encode_error(denied(subscription.command).text))
+            await call.reply(400, encode_error(denied(subscription.command)))
             return
         await call.body()
         fault = self._faults.take([name_of(subscription.command)])
@@ -123,7 +123,7 @@ class App:
         if path == b"/multi-exec":
             outcome = await self._executor.transact(commands, access)
             if isinstance(outcome, ErrorReply):
-                return _Answer(400, encode_error(outcome.text))
+                return _Answer(400, encode_error(outcome))
             status, body = 200, encode_batch(outcome, form)
         elif path == b"/pipeline":
             replies = await self._executor.run(commands, access)

@@ -53,12 +53,12 @@ def encode_batch(replies: list[Reply], form: Format) -> bytes:
 
 def encode_error(text: str) -> bytes:
     """The body of a refusal."""
-    return msgspec.json.encode({"error": text})
+    return msgspec.json.encode({"error": str(text)})
 
 
 def _envelope(reply: Reply, form: Format) -> dict[str, object]:
     if isinstance(reply, ErrorReply):
-        return {"error": reply.text}
+        return {"error": str(reply)}
     # msgspec writes `bytes` as base64 by itself: that form needs no walk through the reply.
     return {"result": reply if form is Format.BASE64 else _text(reply)}
 
@@ -69,7 +69,7 @@ def _text(reply: Reply) -> object:
     if isinstance(reply, list):
         return [_text(item) for item in reply]
     if isinstance(reply, ErrorReply):
-        return reply.text
+        return str(reply)
     return reply
 
 
@@ -77,5 +77,5 @@ def _encode_own(value: object) -> object:
     if isinstance(value, Status):
         return "OK" if value == _OK else bytes(value)
     if isinstance(value, ErrorReply):
-        return value.text
+        return str(value)
     raise NotImplementedError(type(value))

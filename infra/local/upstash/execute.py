@@ -47,7 +47,7 @@ class Executor:
         for command in commands:
             refused = self._refuse(command, access)
             if refused is not None:
-                return ErrorReply(_DISCARDED + refused.text)
+                return ErrorReply(_DISCARDED + refused)
         has_script = any(rules.name_of(command) in rules.SCRIPTED for command in commands)
         body = [self._scripts.rewrite(command) for command in commands]
         if has_script:
@@ -99,6 +99,6 @@ class Executor:
 def _discard(replies: list[Reply]) -> ErrorReply:
     causes = [reply for reply in replies[:-1] if isinstance(reply, ErrorReply)]
     if causes:
-        return ErrorReply(_DISCARDED + causes[0].text)
+        return ErrorReply(_DISCARDED + causes[0])
     last = replies[-1]
     return last if isinstance(last, ErrorReply) else ErrorReply("EXECABORT Transaction discarded")

@@ -72,7 +72,7 @@ class Streams:
                 first = await link.receive()
             self._meter.add(subscription.command[0].decode())
             if isinstance(first, ErrorReply):
-                await call.reply(400, encode_error(first.text))
+                await call.reply(400, encode_error(first))
                 return
             await call.start_stream()
             await call.write(event(first) or b"")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
@@ -17,11 +16,10 @@ class Status(bytes):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorReply:
+class ErrorReply(str):
     """An error as the engine worded it, its code word included (`WRONGTYPE ...`)."""
 
-    text: str
+    __slots__ = ()
 
 
 Reply: TypeAlias = "int | bytes | ErrorReply | list[Reply] | None"
@@ -66,7 +64,7 @@ def encode_reply(reply: Reply) -> bytes:
         case bytes():
             return b"$%d\r\n%b\r\n" % (len(reply), reply)
         case ErrorReply():
-            return b"-%b\r\n" % reply.text.encode()
+            return b"-%b\r\n" % reply.encode()
         case list():
             return b"*%d\r\n" % len(reply) + b"".join(map(encode_reply, reply))
 

@@ -8,6 +8,7 @@ from infra.local.upstash.commands import name_of
 from infra.local.upstash.resp import Command, Reply
 
 _FLAG = b"allow-key-locking"
+_SCRIPT_COMMANDS = frozenset({"EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "SCRIPT"})
 
 
 def without_key_locking(script: bytes) -> bytes:
@@ -37,6 +38,8 @@ class ScriptBook:
 
     def rewrite(self, command: Command) -> Command:
         """The command as the engine must get it."""
+        if name_of(command) not in _SCRIPT_COMMANDS:
+            return command
         match [word.upper() for word in command[:2]], command[1:], command[2:]:
             case [b"EVAL" | b"EVAL_RO", _], [script, *rest], _:
                 return [command[0], self._strip(script), *rest]
