@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     stream_max_s: int = Field(
         default=900, ge=5, le=86_400, description="Longest life of a held stream, before jitter."
     )
+    max_streams: int = Field(
+        default=10_000, ge=1, description="Held streams of one process; more come back later."
+    )
     window_s: float = Field(
         default=5.0, ge=0, le=25, description="Longest hold of a buffered answer (Mangum)."
     )

@@ -7,7 +7,7 @@ nothing else in the application touches it.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -263,7 +263,7 @@ class UpstashClient:
 
         return await self._patiently(run, repeatable=repeatable)
 
-    async def listen(self, channel: str) -> AsyncIterator[str]:
+    async def listen(self, channel: str) -> AsyncGenerator[str, None]:
         """The messages of a pub/sub channel, first an empty text once it is subscribed.
 
         Ends when the server ends the stream, at the latest after `SUBSCRIPTION_MAX_S`.

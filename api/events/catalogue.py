@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.events.event import EVENT_TYPE, RESERVED_TYPES
 from api.problems import ReservedEventType, ValidationFailed
-from api.security.grants import TopicPattern
+from api.security.patterns import TopicPattern
 
 
 @dataclass(frozen=True, slots=True)

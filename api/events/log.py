@@ -9,6 +9,7 @@ genesis entry, which is never delivered, so that there is something to stand on.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import msgspec
 import structlog
@@ -16,7 +17,7 @@ import structlog
 from api.events.event import Event, EventId
 from api.events.sse import ResetReason
 from api.events.topic import TopicName, topic_of_key
-from api.upstash import RedisError, Refused, Script, UpstashClient
+from api.upstash import RedisError, Refused, Script, TooLarge, UpstashClient
 
 EVENT_FIELD = "e"
 GENESIS_FIELD = "genesis"
@@ -134,22 +135,36 @@ class TopicLog:
 
         Topics in `anchored` (by default all) are read inclusively. The others cost no bytes
         while they are silent; when they speak, one more command proves that nothing is gone.
+        Reads less at once where Upstash finds the reply too large.
         """
         sure = positions.keys() if anchored is None else anchored
+        try:
+            return await self._pages(positions, sure, limit)
+        except TooLarge:
+            if limit == 1 and len(positions) == 1:
+                raise
+        if limit > 1:
+            return await self.read_after(positions, limit=limit // 2, anchored=sure)
+        half = len(positions) // 2
+        items = list(positions.items())
+        pages = await self.read_after(dict(items[:half]), limit=1, anchored=sure)
+        return pages | await self.read_after(dict(items[half:]), limit=1, anchored=sure)
+
+    async def _pages(
+        self, positions: Mapping[TopicName, EventId], sure: Collection[TopicName], limit: int
+    ) -> dict[TopicName, Page]:
         starts = {t: at.previous() if t in sure else at for t, at in positions.items()}
         rows = await self._rows_after(starts, limit + 1)
         unsure = {t: positions[t].previous() for t in rows if t not in sure}
         proof = await self._rows_after(unsure, 1) if unsure else {}
         pages = {}
         for topic, start in positions.items():
+            mine = rows.get(topic, [])
+            more = len(mine) > limit
             if topic in sure:
-                anchor, news = rows.get(topic, [])[:1], rows.get(topic, [])[1:]
-            elif topic in rows:
-                anchor, news = proof.get(topic, []), rows[topic]
-            else:
-                continue
-            full = len(rows.get(topic, ())) > limit
-            pages[topic] = _page(topic, start, anchor, news, more=full)
+                pages[topic] = _page(topic, start, mine[:1], mine[1:], more=more)
+            elif mine:
+                pages[topic] = _page(topic, start, proof.get(topic, []), mine, more=more)
         return pages
 
     async def restart(
@@ -164,19 +179,26 @@ class TopicLog:
             reasons[topic] = ResetReason.UNKNOWN if is_future else lost.gap or ResetReason.UNKNOWN
         return {topic: (head, reasons[topic]) for topic, head in heads.items()}
 
-    async def newest(self, topic: TopicName, *, limit: int, before: EventId | None = None) -> Page:
-        """The newest events, oldest first, below `before` if given. `more`: there are older.
+    async def newest(
+        self, topics: Sequence[TopicName], *, limit: int, before: EventId | None = None
+    ) -> dict[TopicName, Page]:
+        """The newest events of each, oldest first, below `before` if given; one command each.
 
-        An unknown topic is an empty page, whose `end` is 0-0.
+        `end` is the newest entry, `more` says that there are older events. A topic without
+        any entry has no page.
         """
         top = "+" if before is None else f"({before}"
         # One more for the genesis entry, one to see whether there are older events.
-        reply = await self.client.read("XREVRANGE", topic.key, top, "-", "COUNT", limit + 2)
-        rows = _rows(reply)
-        events = _events(topic, rows)[:limit]
-        end = rows[0][0] if rows else EventId(0, 0)
-        more = len(_events(topic, rows)) > limit
-        return Page(end, end, events[::-1], more=more)
+        replies = await self._all_or_error(
+            [["XREVRANGE", topic.key, top, "-", "COUNT", limit + 2] for topic in topics]
+        )
+        pages = {}
+        for topic, rows in zip(topics, map(_rows, replies), strict=True):
+            if rows:
+                events = _events(topic, rows)
+                end, more = rows[0][0], len(events) > limit
+                pages[topic] = Page(end, end, events[:limit][::-1], more=more)
+        return pages
 
     def _xadd(self, topic: TopicName, text: str) -> list[str | int]:
         keep = self.retention.max_events
@@ -216,14 +238,20 @@ class TopicLog:
                 if error.kind != "ERR":
                     raise
                 self._knows_plus = False  # `XREAD +` came with Redis 7.4
-        commands: list[Sequence[str | int]] = [
-            ["XREVRANGE", topic.key, "+", "-", "COUNT", 1] for topic in topics
-        ]
-        results = await self.client.pipeline(commands, repeatable=True)
-        for failed in (one for one in results if isinstance(one, RedisError)):
-            raise failed
-        rows = {topic: _rows(reply) for topic, reply in zip(topics, results, strict=True)}
+        replies = await self._all_or_error(
+            [["XREVRANGE", topic.key, "+", "-", "COUNT", 1] for topic in topics]
+        )
+        rows = {topic: _rows(reply) for topic, reply in zip(topics, replies, strict=True)}
         return {topic: some for topic, some in rows.items() if some}
+
+    async def _all_or_error(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+        """The replies to reading commands, in one round trip."""
+        if len(commands) == 1:
+            return [await self.client.read(*commands[0])]
+        replies = await self.client.pipeline(commands, repeatable=True)
+        for failed in (one for one in replies if isinstance(one, RedisError)):
+            raise failed
+        return replies
 
     async def _rows_after(
         self, starts: Mapping[TopicName, EventId], count: int

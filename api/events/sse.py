@@ -1,5 +1,8 @@
-"""The bytes on the wire: Server-Sent Events (WHATWG HTML, section 9.2) in the form that all
-clients read alike: LF only, one `data:` line, `id:` after it, each frame in one write."""
+"""The bytes on the wire: Server-Sent Events (WHATWG HTML, section 9.2).
+
+In the form that all clients read alike: LF only, one `data:` line, `id:` after it, each
+frame in one write.
+"""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -7,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from api.events.event import Event, EventId
+from api.events.event import Event
 from api.events.topic import TopicName
 
 MEDIA_TYPE = "text/event-stream"
@@ -15,13 +18,14 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class CloseReason(StrEnum):
-    """Why we end a stream. After each but UNAUTHORIZED the client should reconnect."""
+    """Why a stream ended. GONE, the client's own doing, is for metrics and never sent."""
 
     ROTATE = "rotate"
     DEADLINE = "deadline"
     OVERFLOW = "overflow"
     SHUTDOWN = "shutdown"
     UNAUTHORIZED = "unauthorized"
+    GONE = "gone"
 
 
 class ResetReason(StrEnum):
@@ -62,11 +66,11 @@ def come_back(retry_ms: int, why: str) -> bytes:
 
 
 def connected(
-    positions: dict[TopicName, EventId], *, cursor: bytes, time: str, keep_alive_s: int, named: bool
+    topics: Sequence[TopicName], *, cursor: bytes, time: str, keep_alive_s: int, named: bool
 ) -> bytes:
     """The first frame: with its cursor even a stream cut before its first event resumes."""
     data = {
-        "topics": sorted(positions),
+        "topics": list(topics),
         "cursor": cursor.decode(),
         "time": time,
         "keep_alive_s": keep_alive_s,

@@ -95,7 +95,6 @@ def _patterns(principal: Principal, action: Action) -> tuple[TopicPattern, ...]:
         return (EVERYTHING,)
     if action is Action.PUBLISH:
         return principal.publish
-    # Built, not parsed: an id is one literal segment whatever it holds.
     own = TopicPattern(("user", principal.id), is_open=True)
     return (own, PUBLIC, *principal.read)
 

@@ -43,6 +43,13 @@ KEY_SHAPE = {
     ("EC", "P-256"): Algorithm.ES256,
 }
 
+
+class KeyDocument(msgspec.Struct):
+    """What the URL answers; other members are passed over."""
+
+    keys: list[dict[str, object]]
+
+
 KeySet = Mapping[tuple[str | None, Algorithm], "PyJWK"]
 
 
@@ -99,7 +106,7 @@ class JwksKeys:
         self._failed = True
         try:
             self._keys = dict(_usable(await _fetch(self._url)))
-        except (httpx.HTTPError, TimeoutError, ValueError, msgspec.DecodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             log.warning("jwks.fetch_failed", error=type(error).__name__)
             return
         self._fetched_at = self._clock()
@@ -125,7 +132,7 @@ async def _fetch(url: str) -> bytes:
 
 def _usable(body: bytes) -> Iterator[tuple[tuple[str | None, Algorithm], "PyJWK"]]:
     """The keys we can use; others (encryption, other curves, symmetric) are passed over."""
-    for jwk in msgspec.json.decode(body, type=dict[str, list[dict[str, object]]])["keys"]:
+    for jwk in msgspec.json.decode(body, type=KeyDocument).keys:
         algorithm = _algorithm(jwk)
         kid = jwk.get("kid")
         if algorithm and (kid is None or isinstance(kid, str)) and (key := _key(jwk, algorithm)):
@@ -139,7 +146,8 @@ def _algorithm(jwk: Mapping[str, object]) -> Algorithm | None:
         return None
     algorithm = KEY_SHAPE.get((kty, crv))
     operations = jwk.get("key_ops", ["verify"])
-    signs = jwk.get("use", "sig") == "sig" and operations == ["verify"]
+    signs = jwk.get("use", "sig") == "sig" and isinstance(operations, list)
+    signs = signs and "verify" in operations
     return algorithm if signs and jwk.get("alg", algorithm) == algorithm else None
 
 

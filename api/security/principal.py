@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from api.security.patterns import TopicPattern
+from api.security.patterns import TopicPattern, is_segment
 
 ADMIN = "admin"
 
@@ -22,7 +22,8 @@ class Principal:
 
     `expires_at` is the end of the original token in epoch seconds, also behind a ticket: a
     stream must not outlive it; None means that it has no end. `ticket_topics` limits a
-    caller with a ticket to these topics; None means no such limit.
+    caller with a ticket to these topics; None means no such limit. `id` is one segment of a
+    topic; anything else raises ValueError.
     """
 
     id: str
@@ -32,6 +33,11 @@ class Principal:
     expires_at: float | None
     via: CredentialKind
     ticket_topics: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        # `*` or `a:b` would turn `user:<id>:**` into the topics of other users.
+        if not is_segment(self.id):
+            raise ValueError("a user id must be one topic segment")
 
     @property
     def is_admin(self) -> bool:

@@ -56,5 +56,5 @@ def _claims(payload: str) -> dict[str, object]:
     try:
         raw = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
         return msgspec.json.decode(raw, type=dict[str, object])
-    except (ValueError, msgspec.DecodeError):
+    except ValueError:
         raise Unauthorized(INVALID_TOKEN) from None

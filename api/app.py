@@ -1,0 +1,97 @@
+"""Wiring and nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+
+from api.events.deadline import Deadlines, rotation
+from api.events.routes import EVENT_ROUTES, EventServices
+from api.responses import EXCEPTION_HANDLERS
+from api.security.authenticator import Credentials
+from api.security.cookies import SESSION_COOKIE
+from api.security.principal import Principal
+from api.security.routes import dev_session_controller
+from api.security.wiring import Security
+from api.services import Services, build_services
+from api.settings import Settings
+
+EXPOSED_HEADERS = ["ETag", "Location", "Retry-After", "X-Poll-After-Ms", "Idempotency-Replayed"]
+ALLOWED_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+]
+
+
+def create_app(
+    settings: Settings, *, deadlines: Deadlines | None = None, services: Services | None = None
+) -> Litestar:
+    """The application. `deadlines` says how long answers last where it is deployed."""
+    parts = services or build_services(settings)
+    limits = deadlines or rotation(settings.stream_max_s, parts.desk.rng)
+    events = EventServices(parts.desk, parts.publisher, limits, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with parts.running():
+            yield
+
+    async def principal(request: Request[Any, Any, Any]) -> Principal:
+        return await parts.security.authenticator.authenticate(_credentials(request))
+
+    def of(value: object) -> Provide:
+        return Provide(lambda: value, sync_to_thread=False, use_cache=True)
+
+    routes = list(EVENT_ROUTES)
+    if settings.is_local:
+        routes.append(dev_session_controller(parts.security, settings))
+    app = Litestar(
+        routes,
+        dependencies={
+            "principal": Provide(principal),
+            "security": of(parts.security),
+            "events": of(events),
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        cors_config=_cors(settings),
+        lifespan=[lifespan],
+        logging_config=None,
+        request_max_body_size=settings.max_body_bytes,
+        signature_types=[Security, EventServices, Principal],
+        openapi_config=None,
+    )
+    app.state.services = parts
+    return app
+
+
+def _credentials(request: Request[Any, Any, Any]) -> Credentials:
+    return Credentials(
+        method=request.method,
+        path=request.url.path,
+        authorization=request.headers.get("authorization"),
+        cookie=request.cookies.get(SESSION_COOKIE),
+        ticket=request.query_params.get("ticket"),
+        origin=request.headers.get("origin"),
+        host=request.headers.get("host"),
+        query_names=frozenset(request.query_params),
+    )
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.allowed_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.allowed_origins),
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+        allow_headers=ALLOWED_HEADERS,
+        expose_headers=EXPOSED_HEADERS,
+        allow_credentials=True,
+        max_age=7200,
+    )

@@ -1,0 +1,112 @@
+"""Brings one reader from its cursor to where the log stands, from memory where that serves."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from api.events.cursor import Cursor
+from api.events.event import Event, EventId
+from api.events.hub import Hub, Restarts
+from api.events.log import Page, TopicLog
+from api.events.topic import TopicName
+
+EVENTS_PER_PAGE = 2000
+EVENTS_PER_TOPIC = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A step forward: what was lost, then what came, in the order of ids."""
+
+    events: Sequence[Event]
+    restarts: Restarts = field(default_factory=dict)
+
+
+class Catchup:
+    """One reader's way to the present. `positions` is where it stands; each call moves it.
+
+    Every method raises `RedisError` and has then moved nothing: calling again is the retry.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        log: TopicLog,
+        topics: Sequence[TopicName],
+        *,
+        cursor: Cursor | None,
+        history: int,
+    ) -> None:
+        self._hub = hub
+        self._log = log
+        self._topics = topics
+        self._history = history
+        self._settled: set[TopicName] = set()
+        self.positions: dict[TopicName, EventId] = {}
+        if cursor is not None:
+            known = {topic: cursor.position(topic) for topic in topics}
+            self.positions = {topic: at for topic, at in known.items() if at is not None}
+
+    async def begin(self) -> tuple[dict[TopicName, EventId], Sequence[Event]]:
+        """Find a place on the topics that the cursor does not name.
+
+        Returns the starting positions and the newest events there that were asked for. The
+        start does not name a topic whose history is still to come, so that a reader cut
+        before it asks for it again.
+        """
+        fresh = [topic for topic in self._topics if topic not in self.positions]
+        pages = await self._log.newest(fresh, limit=self._history) if self._history else {}
+        found = {topic: page.end for topic, page in pages.items()}
+        found |= await self._hub.locate([topic for topic in fresh if topic not in found])
+        events = _in_order([event for page in pages.values() for event in page.events])
+        events = events[max(0, len(events) - self._history) :]
+        told = {event.topic for event in events}
+        start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
+        self.positions |= found
+        self._settle(found)
+        return start, events
+
+    async def step(self) -> Batch | None:
+        """What comes next; None when there is nothing more to read now."""
+        remembered, unread = self._from_memory()
+        pages = await self._read(unread) if unread else {}
+        gaps = {topic: page for topic, page in pages.items() if page.gap}
+        restarts = await self._log.restart(gaps) if gaps else {}
+        pages |= remembered
+        self.positions |= {topic: page.end for topic, page in pages.items()}
+        self.positions |= {topic: head for topic, (head, _) in restarts.items()}
+        self._settle([topic for topic, page in pages.items() if not page.more])
+        events = _in_order([event for page in pages.values() for event in page.events])
+        more = any(page.more for page in pages.values())
+        return Batch(events, restarts) if events or restarts or more else None
+
+    async def _read(self, positions: Mapping[TopicName, EventId]) -> dict[TopicName, Page]:
+        limit = min(EVENTS_PER_TOPIC, EVENTS_PER_PAGE // len(positions))
+        return await self._log.read_after(positions, limit=limit)
+
+    def _from_memory(self) -> tuple[dict[TopicName, Page], dict[TopicName, EventId]]:
+        """What the hub remembers after each position, and the positions to read from the log."""
+        remembered: dict[TopicName, Page] = {}
+        unread: dict[TopicName, EventId] = {}
+        for topic, at in self.positions.items():
+            events = self._hub.after(topic, at)
+            if events is not None:
+                remembered[topic] = Page(at, self._hub.position(topic) or at, events)
+            elif not self._is_ahead(topic, at):
+                unread[topic] = at
+        return remembered, unread
+
+    def _is_ahead(self, topic: TopicName, at: EventId) -> bool:
+        """Whether the reader has read to the log's end, and the hub has not come so far."""
+        position = self._hub.position(topic)
+        return topic in self._settled and (position is None or position < at)
+
+    def _settle(self, topics: Iterable[TopicName]) -> None:
+        """Nothing follows the positions on these topics now; let the hub go on from there."""
+        for topic in topics:
+            self._settled.add(topic)
+            self._hub.anchor(topic, self.positions[topic])
+
+
+def _in_order(events: Sequence[Event]) -> list[Event]:
+    return sorted(events, key=attrgetter("id"))

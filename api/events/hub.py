@@ -1,0 +1,198 @@
+"""Everyone who reads in this process: what they watch, where it stands, who gets what."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from heapq import merge
+from operator import attrgetter
+
+from api.events.cohort import Cohort, View
+from api.events.connection import Connection
+from api.events.event import Event, EventId
+from api.events.log import Page, TopicLog
+from api.events.ring import Ring
+from api.events.sse import ResetReason
+from api.events.topic import TopicName
+from api.telemetry.metrics import Metrics
+
+Restarts = Mapping[TopicName, tuple[EventId, ResetReason]]
+
+
+class Hub:
+    """The readers of one process, fed by one poller.
+
+    `on_demand` is called whenever reading the log may be worth while: a new reader, an event
+    published here, or nobody left.
+    """
+
+    def __init__(
+        self,
+        log: TopicLog,
+        *,
+        lag_max_bytes: int,
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._log = log
+        self._lag_max_bytes = lag_max_bytes
+        self._metrics = metrics
+        self._clock = clock
+        self._rings: dict[TopicName, Ring] = {}
+        self._cohorts: dict[View, Cohort] = {}
+        self._watchers: dict[TopicName, set[View]] = {}
+        self._wanted: set[TopicName] = set()
+        self._locating = asyncio.Lock()
+        self._moved = asyncio.Event()
+        self._fed: dict[Connection, Cohort] = {}
+        self.on_demand: Callable[[], None] = lambda: None
+
+    # What is watched
+
+    def watch(self, topics: Iterable[TopicName]) -> None:
+        """Keep these topics in memory until `unwatch`, as often as this was called."""
+        for topic in topics:
+            self._rings.setdefault(topic, Ring()).readers += 1
+
+    def unwatch(self, topics: Iterable[TopicName]) -> None:
+        for topic in topics:
+            ring = self._rings[topic]
+            ring.readers -= 1
+            if not ring.readers:
+                del self._rings[topic]
+        self.on_demand()
+
+    def positions(self) -> dict[TopicName, EventId]:
+        """Where each watched topic stands that has been located."""
+        return {
+            topic: ring.position for topic, ring in self._rings.items() if ring.position is not None
+        }
+
+    def spoke_since(self, moment: float) -> set[TopicName]:
+        """The watched topics that have had news since `moment`."""
+        return {topic for topic, ring in self._rings.items() if ring.spoke_at >= moment}
+
+    def position(self, topic: TopicName) -> EventId | None:
+        """Where this process stands on `topic`; None if it does not know."""
+        ring = self._rings.get(topic)
+        return ring.position if ring else None
+
+    def after(self, topic: TopicName, at: EventId) -> Sequence[Event] | None:
+        """The events after `at` from memory; None where memory cannot prove them complete."""
+        ring = self._rings.get(topic)
+        return ring.after(at) if ring and ring.position is not None else None
+
+    def anchor(self, topic: TopicName, at: EventId) -> None:
+        """Start to follow a watched topic from `at`, which stands in its log."""
+        ring = self._rings.get(topic)
+        if ring and ring.position is None:
+            ring.restart(at)
+            self.on_demand()
+
+    def wake(self, topic: TopicName) -> None:
+        """Something was just published on `topic`: read it soon, if anybody here wants it."""
+        if self._knows(topic):
+            self.on_demand()
+
+    async def locate(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
+        """Where "now" is; for topics that this process follows without a command.
+
+        Those who ask at the same time share one round trip. Raises `RedisError`.
+        """
+        known = {topic: at for topic in topics if (at := self.position(topic)) is not None}
+        unknown = set(topics) - known.keys()
+        if not unknown:
+            return known
+        self._wanted |= unknown
+        async with self._locating:
+            wanted, self._wanted = self._wanted | unknown, set()
+            found = {topic: at for topic in wanted if (at := self.position(topic)) is not None}
+            found |= await self._log.heads(wanted - found.keys())
+            for topic, at in found.items():
+                self.anchor(topic, at)
+        return known | {topic: self.position(topic) or found[topic] for topic in unknown}
+
+    def _knows(self, topic: TopicName) -> bool:
+        return self.position(topic) is not None
+
+    # Who reads
+
+    def is_level(self, positions: Mapping[TopicName, EventId]) -> bool:
+        """Whether a reader at `positions` can be fed without a hole or a repeat."""
+        return all(self.position(topic) == at for topic, at in positions.items())
+
+    def join(
+        self, connection: Connection, view: View, positions: Mapping[TopicName, EventId]
+    ) -> None:
+        """Feed a connection that is level, until `leave`."""
+        cohort = self._cohorts.get(view)
+        if cohort is None:
+            cohort = Cohort(view, positions, lag_max_bytes=self._lag_max_bytes)
+            self._cohorts[view] = cohort
+            for topic in view.topics:
+                self._watchers.setdefault(topic, set()).add(view)
+        cohort.join(connection)
+        self._fed[connection] = cohort
+
+    def leave(self, connection: Connection) -> None:
+        connection.drop()
+        cohort = self._fed.pop(connection, None)
+        if cohort is None:
+            return
+        cohort.leave(connection)
+        if cohort.members:
+            return
+        del self._cohorts[cohort.view]
+        for topic in cohort.view.topics:
+            self._watchers[topic].discard(cohort.view)
+            if not self._watchers[topic]:
+                del self._watchers[topic]
+
+    async def moved(self) -> None:
+        """Return when the poller has brought something or found a gap."""
+        await self._moved.wait()
+
+    # What arrives
+
+    async def deliver(self, pages: Mapping[TopicName, Page]) -> int:
+        """Hand out what the poller read; the number of events that were new.
+
+        Everything is encoded and every position moved before the first send, so whoever
+        joins while sends go on joins behind these events.
+        """
+        news = {topic: page for topic, page in pages.items() if self._take_in(topic, page)}
+        cohorts = self._affected(news)
+        for cohort in cohorts:
+            mine = [news[topic] for topic in cohort.view.topics if topic in news]
+            ends = {t: news[t].end for t in cohort.view.topics if t in news}
+            events = merge(*(page.events for page in mine), key=attrgetter("id"))
+            shown = cohort.take_in(list(events), ends)
+            self._metrics.delivered.inc(shown * len(cohort.members))
+        await self._send(cohorts, moved=bool(news))
+        return sum(len(page.events) for page in news.values())
+
+    async def reset(self, restarts: Restarts) -> None:
+        """Tell all readers of these topics that events were lost, and go on at their heads."""
+        for topic, (head, reason) in restarts.items():
+            if ring := self._rings.get(topic):
+                ring.restart(head)
+            for cohort in self._affected([topic]):
+                cohort.take_reset(topic, head, reason)
+        await self._send(self._affected(restarts), moved=True)
+
+    def _take_in(self, topic: TopicName, page: Page) -> bool:
+        ring = self._rings.get(topic)
+        # The topic may have been left, and even located anew, while the poll was under way.
+        if ring is None or ring.position != page.start or page.end == page.start:
+            return False
+        ring.extend(page.events, end=page.end, now=self._clock())
+        return True
+
+    def _affected(self, topics: Iterable[TopicName]) -> list[Cohort]:
+        views = {view: None for topic in topics for view in self._watchers.get(topic, ())}
+        return [self._cohorts[view] for view in views]
+
+    async def _send(self, cohorts: Iterable[Cohort], *, moved: bool) -> None:
+        if moved:
+            self._moved.set()
+            self._moved = asyncio.Event()
+        for cohort in cohorts:
+            await cohort.fan_out()

@@ -1,0 +1,96 @@
+"""The JSON that comes in and goes out, as the OpenAPI document describes it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_BATCH = 100
+MAX_TOPICS = 50
+
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PublishBody(_Body):
+    """An event to publish."""
+
+    type: str = Field(examples=["order.shipped"], description="A letter, then letters or _.-")
+    data: Any = Field(default=None, examples=[{"order": 42}], description="Any JSON.")
+
+
+class BatchItem(PublishBody):
+    topic: str = Field(examples=["public:orders"])
+    idempotency_key: IdempotencyKey | None = None
+
+
+class BatchBody(_Body):
+    """Events to publish; those of one topic are stored in this order."""
+
+    events: Annotated[list[BatchItem], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class PublishedView(BaseModel):
+    id: str = Field(examples=["1763650000000-0"])
+
+
+class BatchResult(BaseModel):
+    """`status` 201 with the event's `id`, or another status with a `problem`."""
+
+    status: int
+    id: str | None = None
+    problem: dict[str, Any] | None = None
+
+
+class BatchView(BaseModel):
+    """One result for each event, in the order of the request."""
+
+    results: list[BatchResult]
+
+
+class EventView(BaseModel):
+    """An event, in JSON answers and in the `data:` of a frame alike."""
+
+    id: str = Field(examples=["1763650000000-0"])
+    topic: str = Field(examples=["user:42:notifications"])
+    type: str = Field(examples=["notification"])
+    time: str = Field(examples=["2026-11-20T12:00:00.000Z"])
+    data: Any
+
+
+class ResetView(BaseModel):
+    """Events were lost on these topics: fetch their state anew from `refetch`."""
+
+    topics: list[str]
+    reason: Literal["trimmed", "expired", "unknown"]
+    refetch: str
+
+
+class PollView(BaseModel):
+    """What is new behind the cursor. `poll_after_ms` 0 means: ask again at once."""
+
+    events: list[EventView]
+    cursor: str
+    reset: list[ResetView] | None
+    poll_after_ms: int
+
+
+class HistoryView(BaseModel):
+    """A page of a topic's past, newest first; `before` leads to the next page, null at the end."""
+
+    events: list[EventView]
+    before: str | None
+    has_more: bool
+
+
+class TicketBody(_Body):
+    topics: Annotated[list[str], Field(min_length=1, max_length=MAX_TOPICS)]
+
+
+class TicketView(BaseModel):
+    """For one connection: `GET /api/events?ticket=…` with these topics, within a minute."""
+
+    ticket: str
+    expires_at: str

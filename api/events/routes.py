@@ -1,0 +1,273 @@
+"""`/api/events` and `/api/stream-tickets`."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Annotated, Any
+from uuid import uuid4
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.params import Parameter
+from litestar.types import ControllerRouterHandler
+
+from api.events import sse
+from api.events.cohort import View
+from api.events.cursor import MAX_TOPICS, Cursor
+from api.events.deadline import Deadlines
+from api.events.event import Event, EventId
+from api.events.models import (
+    BatchBody,
+    BatchItem,
+    BatchResult,
+    BatchView,
+    HistoryView,
+    PublishBody,
+    PublishedView,
+    TicketBody,
+    TicketView,
+)
+from api.events.poll import Answer, poll
+from api.events.publisher import Draft, Outcome, Published, Publisher
+from api.events.session import Reading, StreamDesk, StreamSession
+from api.events.stream import EventStream, brief
+from api.events.topic import TopicName
+from api.problems import ApiError, NotAcceptable, render
+from api.security.addresses import client_ip
+from api.security.principal import Principal
+from api.security.wiring import Security
+from api.settings import Settings
+
+MAX_HISTORY = 100
+MAX_WAIT_S = 25
+BUSY_MS = 500
+JSON = "application/json"
+
+AnyRequest = Request[Any, Any, Any]
+Topics = Annotated[
+    list[str], Parameter(query="topic", min_items=1, max_items=MAX_TOPICS, required=True)
+]
+IdempotencyHeader = Annotated[
+    str | None, Parameter(header="Idempotency-Key", min_length=1, max_length=255)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class EventServices:
+    """What the handlers of this package call."""
+
+    desk: StreamDesk
+    publisher: Publisher
+    deadlines: Deadlines
+    settings: Settings
+
+
+class EventsController(Controller):
+    path = "/api/events"
+    tags = ("events",)
+
+    @get(name="read_events")
+    async def read(
+        self,
+        request: AnyRequest,
+        principal: Principal,
+        security: Security,
+        events: EventServices,
+        topic: Topics,
+        last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID")] = None,
+        cursor: str | None = None,
+        types: str | None = None,
+        named: bool = True,  # noqa: FBT001, FBT002  # a query parameter
+        history: Annotated[int, Parameter(ge=0, le=MAX_HISTORY)] = 0,
+        wait: Annotated[int, Parameter(ge=0, le=MAX_WAIT_S)] = 0,
+        conn: str | None = None,
+    ) -> Response[Any]:
+        """Read topics as a held stream, or as one JSON answer, from one cursor."""
+        reading = _reading(topic, last_event_id or cursor, types, named=named, history=history)
+        await security.access.require_read(principal, reading.view.topics)
+        if _wants_json(request):
+            answer = await poll(events.desk, reading, wait_s=wait)
+            return _json_answer(request, events, answer, is_held=wait > 0)
+        return await _stream(request, principal, security, events, reading, conn)
+
+    @post("/{topic:str}", name="publish_event")
+    async def publish(
+        self,
+        topic: str,
+        data: PublishBody,
+        principal: Principal,
+        security: Security,
+        events: EventServices,
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[PublishedView]:
+        """Publish one event; with an Idempotency-Key it is stored once however often sent."""
+        name = TopicName.parse(topic)
+        await security.access.require_publish(principal, [name])
+        security.publish_rate.take(principal.id)
+        draft = Draft(name, data.type, data.data, idempotency_key)
+        published = await events.publisher.publish(draft, owner=principal.id)
+        headers = {"Idempotency-Replayed": "true"} if published.replayed else {}
+        return Response(PublishedView(id=str(published.id)), headers=headers)
+
+    @post(name="publish_batch", status_code=200)
+    async def publish_batch(
+        self,
+        data: BatchBody,
+        principal: Principal,
+        security: Security,
+        events: EventServices,
+    ) -> BatchView:
+        """Publish several events in one round trip; each has its own result."""
+        security.publish_rate.take(principal.id, len(data.events))
+        drafts = [await _draft(item, principal, security) for item in data.events]
+        ready = [draft for draft in drafts if isinstance(draft, Draft)]
+        stored = iter(await events.publisher.publish_many(ready, owner=principal.id))
+        outcomes = [next(stored) if isinstance(one, Draft) else one for one in drafts]
+        return BatchView(results=[_result(outcome) for outcome in outcomes])
+
+    @get("/{topic:str}/history", name="read_history")
+    async def history(
+        self,
+        topic: str,
+        principal: Principal,
+        security: Security,
+        events: EventServices,
+        limit: Annotated[int, Parameter(ge=1, le=MAX_HISTORY)] = 50,
+        before: str | None = None,
+    ) -> Response[HistoryView]:
+        """A page of a topic's past, newest first."""
+        name = TopicName.parse(topic)
+        await security.access.require_read(principal, [name])
+        bound = EventId.parse(before) if before else None
+        pages = await events.desk.log.newest([name], limit=limit, before=bound)
+        page = pages.get(name)
+        past = list(reversed(page.events)) if page else []
+        more = bool(page and page.more)
+        content = {
+            "events": _raw(past),
+            "before": str(past[-1].id) if more else None,
+            "has_more": more,
+        }
+        return _json(content, {"Cache-Control": "private, no-cache"})
+
+
+@post("/api/stream-tickets", name="issue_ticket", tags=["events"])
+async def issue_ticket(
+    data: TicketBody, principal: Principal, security: Security
+) -> Response[TicketView]:
+    """A ticket for one `EventSource` on another origin: a minute long, for these topics."""
+    topics = [TopicName.parse(topic) for topic in data.topics]
+    ticket = await security.tickets.issue(principal, topics)
+    expires = EventId(int(ticket.expires_at * 1000), 0).time
+    view = TicketView(ticket=ticket.token, expires_at=expires)
+    return Response(view, headers={"Cache-Control": "no-store"})
+
+
+def _reading(
+    topics: list[str], cursor: str | None, types: str | None, *, named: bool, history: int
+) -> Reading:
+    names = tuple(dict.fromkeys(TopicName.parse(topic) for topic in topics))
+    shown = frozenset(filter(None, types.split(","))) if types else None
+    view = View(tuple(sorted(names)), shown, named)
+    return Reading(view, Cursor.parse(cursor) if cursor else None, history)
+
+
+def _wants_json(request: AnyRequest) -> bool:
+    accepted = request.headers.get("accept", "*/*")
+    if accepted == sse.MEDIA_TYPE:
+        return False
+    match request.accept.best_match([sse.MEDIA_TYPE, JSON]):
+        case sse.MEDIA_TYPE:
+            return False
+        case "application/json":
+            return True
+    raise NotAcceptable
+
+
+async def _stream(
+    request: AnyRequest,
+    principal: Principal,
+    security: Security,
+    events: EventServices,
+    reading: Reading,
+    conn: str | None,
+) -> EventStream:
+    desk = events.desk
+    if reason := desk.streams.refusal:
+        desk.metrics.refused.labels(reason).inc()
+        return brief(sse.come_back(desk.pause_ms(), reason))
+    deadline = events.deadlines(request.scope)
+    limiter = security.connections
+    lease = None
+    if not deadline.one_batch:  # a buffered answer holds nothing for long
+        peer = request.client.host if request.client else None
+        forwarded = request.headers.get("x-forwarded-for")
+        address = client_ip(peer, forwarded, events.settings.trusted_proxies)
+        lease = await limiter.acquire(principal.id, address, conn or uuid4().hex)
+
+    async def on_end() -> None:
+        if lease is not None:
+            await limiter.release(lease)
+
+    session = StreamSession(
+        desk, reading, deadline=deadline, expires_at=principal.expires_at, on_end=on_end
+    )
+    return EventStream(session.run)
+
+
+def _json_answer(
+    request: AnyRequest, events: EventServices, answer: Answer, *, is_held: bool
+) -> Response[Any]:
+    etag = f'"{blake2b(answer.cursor.encode(), digest_size=12).hexdigest()}"'
+    hint = _hint_ms(events, answer)
+    headers = {
+        "ETag": etag,
+        "X-Poll-After-Ms": str(hint),
+        "Vary": "Accept, Authorization, Cookie",
+        # A held poll must not be cached at all: Chromium would queue its like behind it.
+        "Cache-Control": "no-store" if is_held else "private, no-cache",
+    }
+    if not answer.is_news and etag in request.headers.get("if-none-match", ""):
+        return Response(None, status_code=304, headers=headers)
+    resets = [
+        sse.reset_data([topic], reason) for topic, (_, reason) in sorted(answer.restarts.items())
+    ]
+    content = {
+        "events": _raw(answer.events),
+        "cursor": answer.cursor,
+        "reset": resets or None,
+        "poll_after_ms": hint,
+    }
+    return _json(content, headers)
+
+
+def _hint_ms(events: EventServices, answer: Answer) -> int:
+    if answer.more:
+        return 0
+    middle = BUSY_MS if answer.is_news else events.settings.poll_idle_ms
+    return int(middle * events.desk.rng.uniform(0.9, 1.1))
+
+
+def _raw(events: list[Event] | Any) -> list[msgspec.Raw]:
+    return [msgspec.Raw(event.body) for event in events]
+
+
+def _json(content: Any, headers: dict[str, str]) -> Response[Any]:
+    return Response(msgspec.json.encode(content), media_type=JSON, headers=headers)
+
+
+async def _draft(item: BatchItem, principal: Principal, security: Security) -> Draft | ApiError:
+    try:
+        topic = TopicName.parse(item.topic)
+        await security.access.require_publish(principal, [topic])
+    except ApiError as error:
+        return error
+    return Draft(topic, item.type, item.data, item.idempotency_key)
+
+
+def _result(outcome: Outcome) -> BatchResult:
+    if isinstance(outcome, Published):
+        return BatchResult(status=201, id=str(outcome.id))
+    return BatchResult(status=outcome.status, problem=render(outcome))
+
+
+EVENT_ROUTES: list[ControllerRouterHandler] = [EventsController, issue_ticket]

@@ -1,0 +1,72 @@
+"""Every stream that this process holds: how many, kept alive, and ended together."""
+
+import asyncio
+from itertools import count
+
+from api.events.connection import Connection
+from api.events.sse import CloseReason
+
+TICK_S = 1.0
+
+
+class OpenStreams:
+    """The open connections, in as many slots as there are seconds between keep-alives.
+
+    One timer serves all: each second one slot gets its comment, so the work is spread.
+    """
+
+    def __init__(self, *, keep_alive_s: int, max_streams: int) -> None:
+        self.keep_alive_s = keep_alive_s
+        self.is_draining = False
+        self._max_streams = max_streams
+        self._slots: list[set[Connection]] = [set() for _ in range(keep_alive_s)]
+        self._slot_of: dict[Connection, int] = {}
+        self._turns = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no stream can be opened now; None if one can."""
+        if self.is_draining:
+            return "draining"
+        return "overloaded" if len(self) >= self._max_streams else None
+
+    def add(self, connection: Connection) -> None:
+        slot = next(self._turns) % len(self._slots)
+        self._slots[slot].add(connection)
+        self._slot_of[connection] = slot
+        self._empty.clear()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick, 0)
+
+    def remove(self, connection: Connection) -> None:
+        self._slots[self._slot_of.pop(connection)].discard(connection)
+        if self._slot_of:
+            return
+        self._empty.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def drain(self, *, timeout_s: float) -> bool:
+        """End all with `bye shutdown` and refuse new ones; False if some are still there."""
+        self.is_draining = True
+        for connection in tuple(self._slot_of):
+            connection.end(CloseReason.SHUTDOWN)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _tick(self, slot: int) -> None:
+        for connection in tuple(self._slots[slot]):
+            connection.keep_alive()
+        following = (slot + 1) % len(self._slots)
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick, following)

@@ -1,0 +1,37 @@
+"""Where a team's own modules come in: event types, grants, and later job handlers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from pydantic import BaseModel
+
+from api.events.catalogue import Catalogue
+from api.security.grants import Access, TopicRule
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What an extension module gets: `def extend(millrace: Extensions) -> None`."""
+
+    catalogue: Catalogue
+    access: Access
+
+    def event(
+        self, name: str, model: type[BaseModel], *, topics: Sequence[str], summary: str = ""
+    ) -> None:
+        """Declare an event type; publishing it validates its data against `model`."""
+        self.catalogue.declare(name, model, topics=tuple(topics), summary=summary)
+
+    def rule(self, pattern: str, rule: TopicRule) -> None:
+        """Let `rule` grant reading or publishing on topics of `pattern`."""
+        self.access.add_rule(pattern, rule)
+
+
+def load(names: Sequence[str], extensions: Extensions) -> None:
+    """Import the modules and let each `extend`. Raises what they raise: the start must stop."""
+    for name in names:
+        extend = getattr(import_module(name), "extend", None)
+        if extend is None:
+            raise TypeError(f"extension module {name} has no function `extend`")
+        extend(extensions)

@@ -1,0 +1,131 @@
+"""Everything that lives as long as the process, built once from the settings."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from api import extensions
+from api.events import doorbell
+from api.events.catalogue import Catalogue
+from api.events.doorbell import Doorbell
+from api.events.hub import Hub
+from api.events.log import Retention, TopicLog
+from api.events.poller import Pace, Poller
+from api.events.publisher import Publisher
+from api.events.session import StreamDesk
+from api.events.streams import OpenStreams
+from api.security.wiring import Security, build_security
+from api.settings import Settings
+from api.telemetry.meter import CommandMeter
+from api.telemetry.metrics import Metrics
+from api.upstash import UpstashClient
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that handlers and entry points use."""
+
+    settings: Settings
+    redis: UpstashClient
+    metrics: Metrics
+    catalogue: Catalogue
+    security: Security
+    publisher: Publisher
+    desk: StreamDesk
+    poller: Poller
+    clients: tuple[UpstashClient, ...]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Renew leases meanwhile, and leave no task and no connection behind."""
+        renewing = asyncio.create_task(self.security.connections.run())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+            await self.poller.close()
+            for client in self.clients:
+                await client.close()
+
+
+def build_services(
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+    rng: random.Random | None = None,
+    new_id: Callable[[], str] = lambda: uuid4().hex,
+) -> Services:
+    """Build all parts; no network is touched. `clock` gives epoch seconds."""
+    rng = rng or random.Random()  # noqa: S311  # jitter
+    meter = CommandMeter()
+    metrics = Metrics(meter)
+
+    def client(*, read_your_writes: bool) -> UpstashClient:
+        return UpstashClient(
+            settings.upstash_url,
+            settings.upstash_token.get_secret_value(),
+            timeout_s=settings.redis_timeout_s,
+            meter=meter,
+            read_your_writes=read_your_writes,
+            rng=rng,
+        )
+
+    # A reader behind a cursor can only be late, never wrong: it needs no sync token.
+    commands, reading = client(read_your_writes=True), client(read_your_writes=False)
+    retention = Retention(
+        max_events=settings.topic_max_events,
+        ttl_s=settings.topic_ttl_s,
+        idempotency_ttl_s=settings.idempotency_ttl_s,
+    )
+    log = TopicLog(commands, retention, monotonic)
+    hub = Hub(log, lag_max_bytes=settings.lag_max_bytes, metrics=metrics, clock=clock)
+    poller = Poller(
+        TopicLog(reading, retention, monotonic),
+        hub,
+        pace=Pace(
+            shortest_s=settings.poll_min_ms / 1000,
+            longest_s=settings.poll_idle_ms / 1000,
+            longest_rung_s=settings.doorbell_poll_s,
+        ),
+        doorbell=Doorbell(reading, rng=rng) if settings.doorbell else None,
+        metrics=metrics,
+        clock=clock,
+        rng=rng,
+    )
+    hub.on_demand = poller.wake
+    catalogue = Catalogue()
+    security = build_security(settings, commands, clock=clock, monotonic=monotonic, new_id=new_id)
+    extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
+    return Services(
+        settings=settings,
+        redis=commands,
+        metrics=metrics,
+        catalogue=catalogue,
+        security=security,
+        publisher=Publisher(
+            log,
+            catalogue,
+            max_event_bytes=settings.max_event_bytes,
+            wake=hub.wake,
+            rings=doorbell.rings if settings.doorbell else lambda _: [],
+        ),
+        desk=StreamDesk(
+            hub=hub,
+            log=log,
+            streams=OpenStreams(
+                keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams
+            ),
+            metrics=metrics,
+            retry_ms=settings.retry_ms,
+            clock=clock,
+            rng=rng,
+        ),
+        poller=poller,
+        clients=(commands, reading),
+    )

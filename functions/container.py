@@ -1,0 +1,99 @@
+"""The application under an ASGI server, for containers and the local stack.
+
+SIGTERM ends every stream with `bye shutdown` and a jittered `retry:`, refuses new ones, and
+lets short requests finish.
+"""
+
+import json
+import socket
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+from litestar import Litestar
+from pydantic import ValidationError
+
+from api.app import create_app
+from api.services import Services
+from api.settings import Settings
+
+# A reader that stopped reading may hold this much in the kernel, and this long.
+SEND_BUFFER_BYTES = 262_144
+STALLED_MS = 60_000
+BACKLOG = 2048
+
+
+class DrainingServer(uvicorn.Server):
+    """Ends the streams before it waits for the connections to close."""
+
+    def __init__(self, config: uvicorn.Config, services: Services, url: str) -> None:
+        super().__init__(config)
+        self._services = services
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(json.dumps({"url": self._url}), flush=True)  # noqa: T201
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await self._services.desk.streams.drain(timeout_s=self._services.settings.drain_s)
+        await super().shutdown(sockets)
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A bound socket whose connections have bounded buffers and notice dead peers."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MS)
+    listener.bind((host, port))
+    listener.setblocking(False)
+    return listener
+
+
+def server(app: Litestar, settings: Settings, listener: socket.socket) -> DrainingServer:
+    """The server that serves `app` on `listener`."""
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        proxy_headers=False,  # addresses behind proxies are api.security.addresses' business
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=max(1, int(settings.drain_s)),
+        timeout_keep_alive=75,
+        backlog=BACKLOG,
+    )
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return DrainingServer(config, app.state.services, f"http://{shown}:{port}")
+
+
+def main(_: Sequence[str] = ()) -> int:
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for one in error.errors(include_input=False):
+            name = "_".join(["MILLRACE", *map(str, one["loc"])]).upper()
+            print(f"{name}: {one['msg']}", file=sys.stderr)
+        return 2
+    try:
+        listener = listening_socket(settings.host, settings.port)
+    except OSError as error:
+        print(f"cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
+        return 1
+    app = create_app(settings)
+    server(app, settings, listener).run(sockets=[listener])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
