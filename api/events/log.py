@@ -16,7 +16,7 @@ import structlog
 
 from api.events.event import Event, EventId
 from api.events.sse import ResetReason
-from api.events.topic import TopicName, topic_of_key
+from api.events.topic import TopicName, log_key, topic_of_key
 from api.upstash import RedisError, Refused, Script, TooLarge, UpstashClient
 
 EVENT_FIELD = "e"
@@ -85,7 +85,7 @@ class TopicLog:
         """
         due = [topic for topic in dict.fromkeys(topic for topic, _ in entries) if self._due(topic)]
         commands: list[Sequence[str | int]] = [self._xadd(topic, text) for topic, text in entries]
-        commands += [["EXPIRE", topic.key, self.retention.ttl_s] for topic in due]
+        commands += [["EXPIRE", log_key(topic), self.retention.ttl_s] for topic in due]
         commands += rings
         if len(commands) == 1:
             results = [await self.client.write(*commands[0])]
@@ -105,7 +105,7 @@ class TopicLog:
         keep = self.retention
         record, replayed = await self.client.script(
             APPEND_ONCE,
-            keys=[topic.key, f"millrace:once:{key}"],
+            keys=[log_key(topic), f"millrace:once:{key}"],
             args=[keep.max_events, text, keep.ttl_s, keep.idempotency_ttl_s, fingerprint],
             repeatable=True,
         )
@@ -190,7 +190,7 @@ class TopicLog:
         top = "+" if before is None else f"({before}"
         # One more for the genesis entry, one to see whether there are older events.
         replies = await self._all_or_error(
-            [["XREVRANGE", topic.key, top, "-", "COUNT", limit + 2] for topic in topics]
+            [["XREVRANGE", log_key(topic), top, "-", "COUNT", limit + 2] for topic in topics]
         )
         pages = {}
         for topic, rows in zip(topics, map(_rows, replies), strict=True):
@@ -202,7 +202,7 @@ class TopicLog:
 
     def _xadd(self, topic: TopicName, text: str) -> list[str | int]:
         keep = self.retention.max_events
-        return ["XADD", topic.key, "MAXLEN", "~", keep, "*", EVENT_FIELD, text]
+        return ["XADD", log_key(topic), "MAXLEN", "~", keep, "*", EVENT_FIELD, text]
 
     def _due(self, topic: TopicName) -> bool:
         """A TTL is refreshed when a quarter of it has passed, as this process remembers."""
@@ -221,8 +221,8 @@ class TopicLog:
         """Write genesis entries; a second one by a racing process does no harm."""
         commands: list[Sequence[str | int]] = []
         for topic in topics:
-            commands.append(["XADD", topic.key, "*", GENESIS_FIELD, "1"])
-            commands.append(["EXPIRE", topic.key, self.retention.ttl_s])
+            commands.append(["XADD", log_key(topic), "*", GENESIS_FIELD, "1"])
+            commands.append(["EXPIRE", log_key(topic), self.retention.ttl_s])
         results = await self.client.transaction(commands, repeatable=True)
         ids = dict(zip(topics, results[::2], strict=True))
         for failed in (one for one in ids.values() if isinstance(one, RedisError)):
@@ -239,7 +239,7 @@ class TopicLog:
                     raise
                 self._knows_plus = False  # `XREAD +` came with Redis 7.4
         replies = await self._all_or_error(
-            [["XREVRANGE", topic.key, "+", "-", "COUNT", 1] for topic in topics]
+            [["XREVRANGE", log_key(topic), "+", "-", "COUNT", 1] for topic in topics]
         )
         rows = {topic: _rows(reply) for topic, reply in zip(topics, replies, strict=True)}
         return {topic: some for topic, some in rows.items() if some}
@@ -261,7 +261,7 @@ class TopicLog:
     async def _xread(
         self, topics: Collection[TopicName], after: Sequence[str], count: int
     ) -> dict[TopicName, list[Row]]:
-        keys = [topic.key for topic in topics]
+        keys = [log_key(topic) for topic in topics]
         reply = await self.client.read("XREAD", "COUNT", count, "STREAMS", *keys, *after)
         return {topic_of_key(key): _rows(entries) for key, entries in reply or ()}
 

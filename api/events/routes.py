@@ -30,7 +30,7 @@ from api.events.poll import Answer, poll
 from api.events.publisher import Draft, Outcome, Published, Publisher
 from api.events.session import Reading, StreamDesk, StreamSession
 from api.events.stream import EventStream, brief
-from api.events.topic import TopicName
+from api.events.topic import TopicName, parse_topic
 from api.problems import ApiError, NotAcceptable, render
 from api.security.addresses import client_ip
 from api.security.principal import Principal
@@ -100,7 +100,7 @@ class EventsController(Controller):
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[PublishedView]:
         """Publish one event; with an Idempotency-Key it is stored once however often sent."""
-        name = TopicName.parse(topic)
+        name = parse_topic(topic)
         await security.access.require_publish(principal, [name])
         security.publish_rate.take(principal.id)
         draft = Draft(name, data.type, data.data, idempotency_key)
@@ -135,7 +135,7 @@ class EventsController(Controller):
         before: str | None = None,
     ) -> Response[HistoryView]:
         """A page of a topic's past, newest first."""
-        name = TopicName.parse(topic)
+        name = parse_topic(topic)
         await security.access.require_read(principal, [name])
         bound = EventId.parse(before) if before else None
         pages = await events.desk.log.newest([name], limit=limit, before=bound)
@@ -155,7 +155,7 @@ async def issue_ticket(
     data: TicketBody, principal: Principal, security: Security
 ) -> Response[TicketView]:
     """A ticket for one `EventSource` on another origin: a minute long, for these topics."""
-    topics = [TopicName.parse(topic) for topic in data.topics]
+    topics = [parse_topic(topic) for topic in data.topics]
     ticket = await security.tickets.issue(principal, topics)
     expires = EventId(int(ticket.expires_at * 1000), 0).time
     view = TicketView(ticket=ticket.token, expires_at=expires)
@@ -165,7 +165,7 @@ async def issue_ticket(
 def _reading(
     topics: list[str], cursor: str | None, types: str | None, *, named: bool, history: int
 ) -> Reading:
-    names = tuple(dict.fromkeys(TopicName.parse(topic) for topic in topics))
+    names = tuple(dict.fromkeys(parse_topic(topic) for topic in topics))
     shown = frozenset(filter(None, types.split(","))) if types else None
     view = View(tuple(sorted(names)), shown, named)
     return Reading(view, Cursor.parse(cursor) if cursor else None, history)
@@ -257,7 +257,7 @@ def _json(content: Any, headers: dict[str, str]) -> Response[Any]:
 
 async def _draft(item: BatchItem, principal: Principal, security: Security) -> Draft | ApiError:
     try:
-        topic = TopicName.parse(item.topic)
+        topic = parse_topic(item.topic)
         await security.access.require_publish(principal, [topic])
     except ApiError as error:
         return error
