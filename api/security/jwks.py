@@ -146,9 +146,9 @@ def _algorithm(jwk: Mapping[str, object]) -> Algorithm | None:
         return None
     algorithm = KEY_SHAPE.get((kty, crv))
     operations = jwk.get("key_ops", ["verify"])
-    signs = jwk.get("use", "sig") == "sig" and isinstance(operations, list)
-    signs = signs and "verify" in operations
-    return algorithm if signs and jwk.get("alg", algorithm) == algorithm else None
+    verifies = isinstance(operations, list) and "verify" in operations
+    fits = jwk.get("use", "sig") == "sig" and jwk.get("alg", algorithm) == algorithm
+    return algorithm if verifies and fits else None
 
 
 def _key(jwk: Mapping[str, object], algorithm: Algorithm) -> "PyJWK | None":

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, post
 from litestar.datastructures import Cookie
+from litestar.params import JSONBody
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import BadRequest, ForeignOrigin, Unauthorized
@@ -50,7 +51,9 @@ def dev_session_controller(security: Security, settings: Settings) -> type[Contr
         tags = ("development",)
 
         @post()
-        async def sign_in(self, data: DevSession, request: AnyRequest) -> Response[SessionView]:
+        async def sign_in(
+            self, data: JSONBody[DevSession], request: AnyRequest
+        ) -> Response[SessionView]:
             """Sign in as anybody: sets the session cookie and returns the token."""
             _require_own_page(security, request)
             token = _issue(security, data)
