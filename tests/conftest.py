@@ -19,7 +19,8 @@ def upstash_server() -> Iterator[UpstashServer]:
     """The session's local Upstash server. Tests take `upstash` instead."""
     server = UpstashServer().start()
     yield server
-    server.stop()
+    assert server.stop() == 0, server.complaints
+    assert not server.complaints
 
 
 @pytest.fixture

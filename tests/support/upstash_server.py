@@ -8,6 +8,7 @@ import selectors
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -80,18 +81,16 @@ class UpstashServer:
         return self
 
     def stop(self) -> int:
-        """End it in order; returns the exit status."""
-        assert self._process is not None, "not started"
-        self._http.close()
-        self._process.terminate()
-        return self._wait(self._process)
+        """End it in order; returns the exit status, also when it has ended before."""
+        return self._end(lambda process: process.terminate())
 
-    def kill(self) -> None:
-        """SIGKILL: no handler of the server runs."""
-        assert self._process is not None, "not started"
-        self._http.close()
-        self._process.kill()
-        self._wait(self._process)
+    def kill(self) -> int:
+        """SIGKILL: no handler of the server runs. Does nothing when it has ended before."""
+        return self._end(lambda process: process.kill())
+
+    def orphan(self) -> int:
+        """Do to the server what our own death would: its stdin ends. Returns its exit status."""
+        return self._end(lambda process: _streams(process)[0].close())
 
     def headers(self, token: str | None = None) -> dict[str, str]:
         """The Authorization header; of the full token unless another is given."""
@@ -131,15 +130,27 @@ class UpstashServer:
             selector.register(process.stdout, selectors.EVENT_READ)
             return process.stdout.readline() if selector.select(_START_TIMEOUT_S) else b""
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+    def _end(self, order: Callable[[subprocess.Popen[bytes]], None]) -> int:
+        assert self._process is not None, "not started"
+        self._http.close()
+        if self._process.poll() is None:
+            order(self._process)
         try:
-            process.communicate(timeout=_STOP_TIMEOUT_S)
+            status = self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            self._process.kill()
+            status = self._process.wait()
+        for stream in _streams(self._process):
+            stream.close()
         if self._stderr is not None:
             self._stderr.seek(0)
             self._complaints = self._stderr.read().decode(errors="replace").strip()
             self._stderr.close()
             self._stderr = None
-        return process.returncode
+        return status
+
+
+def _streams(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.stdin, process.stdout

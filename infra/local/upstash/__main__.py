@@ -33,6 +33,12 @@ def _options(arguments: list[str]) -> Options:
     parser.add_argument("--readonly-token", default="", help="reads only; random when not given")
     parser.add_argument("--allow-remote", action="store_true", help="bind beyond loopback")
     parser.add_argument(
+        "--engine-timeout",
+        type=float,
+        default=10.0,
+        help="seconds after which a stuck engine is an error",
+    )
+    parser.add_argument(
         "--until-stdin-closes", action="store_true", help="stop when the starting process is gone"
     )
     given = parser.parse_args(arguments)
@@ -44,6 +50,7 @@ def _options(arguments: list[str]) -> Options:
             readonly=given.readonly_token or secrets.token_urlsafe(),
         ),
         redis_url=os.environ.get("REDIS_URL", ""),
+        engine_timeout_s=given.engine_timeout,
         allow_remote=given.allow_remote,
         until_stdin_closes=given.until_stdin_closes,
     )

@@ -14,7 +14,6 @@ from valkey.exceptions import ValkeyError
 from infra.local.upstash.link import Link, RawParser
 from infra.local.upstash.resp import Command, ProtocolError, Reply
 
-_EXCHANGE_TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 2.0
 
 
@@ -32,9 +31,12 @@ class Engine:
     A caller over the first bound waits; one over the second is refused, since streams last.
     """
 
-    def __init__(self, url: str, *, max_connections: int = 32, max_streams: int = 2000) -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float, max_connections: int = 32, max_streams: int = 2000
+    ) -> None:
         self._options: dict[str, Any] = dict(parse_url(url))
         self._class: type[AbstractConnection] = self._options.pop("connection_class", Connection)
+        self._timeout_s = timeout_s
         self._free = asyncio.Semaphore(max_connections)
         self._idle: list[Link] = []
         self._streams = 0
@@ -43,10 +45,10 @@ class Engine:
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
         """Send the commands together on one connection; one reply each, in order.
 
-        Raises EngineUnavailable at the latest after ten seconds, waiting for a connection included.
+        Raises EngineUnavailable at the latest after `timeout_s`, waiting for a connection included.
         """
         try:
-            async with asyncio.timeout(_EXCHANGE_TIMEOUT_S), self._free:
+            async with asyncio.timeout(self._timeout_s), self._free:
                 link = await self._take()
                 try:
                     replies = await link.exchange(commands)

@@ -45,6 +45,7 @@ class Options:
     port: int
     tokens: Tokens
     redis_url: str
+    engine_timeout_s: float
     allow_remote: bool
     until_stdin_closes: bool
 
@@ -69,7 +70,7 @@ async def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises StartError when it cannot begin."""
     listener = _bind(options)
     with contextlib.closing(listener):
-        async with _engine(options.redis_url) as engine:
+        async with _engine(options) as engine:
             await _run(options, listener, engine)
 
 
@@ -138,12 +139,13 @@ def _config(app: App) -> uvicorn.Config:
 
 
 @contextlib.asynccontextmanager
-async def _engine(redis_url: str) -> AsyncIterator[Engine]:
-    process = None if redis_url else ValkeyProcess()
+async def _engine(options: Options) -> AsyncIterator[Engine]:
+    process = None if options.redis_url else ValkeyProcess()
     try:
         if process is not None:
             await process.start()
-        engine = Engine(process.url if process is not None else redis_url)
+        url = options.redis_url if process is None else process.url
+        engine = Engine(url, timeout_s=options.engine_timeout_s)
         try:
             yield engine
         finally:
