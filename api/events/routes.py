@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from api.events import sse
@@ -44,10 +45,10 @@ JSON = "application/json"
 
 AnyRequest = Request[Any, Any, Any]
 Topics = Annotated[
-    list[str], Parameter(query="topic", min_items=1, max_items=MAX_TOPICS, required=True)
+    list[str], QueryParameter(name="topic", min_items=1, max_items=MAX_TOPICS, required=True)
 ]
 IdempotencyHeader = Annotated[
-    str | None, Parameter(header="Idempotency-Key", min_length=1, max_length=255)
+    str | None, HeaderParameter(name="Idempotency-Key", min_length=1, max_length=255)
 ]
 
 
@@ -69,16 +70,16 @@ class EventsController(Controller):
     async def read(
         self,
         request: AnyRequest,
-        principal: Principal,
-        security: Security,
-        events: EventServices,
+        principal: NamedDependency[Principal],
+        security: NamedDependency[Security],
+        events: NamedDependency[EventServices],
         topic: Topics,
-        last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID")] = None,
+        last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
         cursor: str | None = None,
         types: str | None = None,
         named: bool = True,  # noqa: FBT001, FBT002  # a query parameter
-        history: Annotated[int, Parameter(ge=0, le=MAX_HISTORY)] = 0,
-        wait: Annotated[int, Parameter(ge=0, le=MAX_WAIT_S)] = 0,
+        history: Annotated[int, QueryParameter(ge=0, le=MAX_HISTORY)] = 0,
+        wait: Annotated[int, QueryParameter(ge=0, le=MAX_WAIT_S)] = 0,
         conn: str | None = None,
     ) -> Response[Any]:
         """Read topics as a held stream, or as one JSON answer, from one cursor."""
@@ -94,9 +95,9 @@ class EventsController(Controller):
         self,
         topic: str,
         data: PublishBody,
-        principal: Principal,
-        security: Security,
-        events: EventServices,
+        principal: NamedDependency[Principal],
+        security: NamedDependency[Security],
+        events: NamedDependency[EventServices],
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[PublishedView]:
         """Publish one event; with an Idempotency-Key it is stored once however often sent."""
@@ -112,9 +113,9 @@ class EventsController(Controller):
     async def publish_batch(
         self,
         data: BatchBody,
-        principal: Principal,
-        security: Security,
-        events: EventServices,
+        principal: NamedDependency[Principal],
+        security: NamedDependency[Security],
+        events: NamedDependency[EventServices],
     ) -> BatchView:
         """Publish several events in one round trip; each has its own result."""
         security.publish_rate.take(principal.id, len(data.events))
@@ -128,10 +129,10 @@ class EventsController(Controller):
     async def history(
         self,
         topic: str,
-        principal: Principal,
-        security: Security,
-        events: EventServices,
-        limit: Annotated[int, Parameter(ge=1, le=MAX_HISTORY)] = 50,
+        principal: NamedDependency[Principal],
+        security: NamedDependency[Security],
+        events: NamedDependency[EventServices],
+        limit: Annotated[int, QueryParameter(ge=1, le=MAX_HISTORY)] = 50,
         before: str | None = None,
     ) -> Response[HistoryView]:
         """A page of a topic's past, newest first."""
@@ -152,7 +153,9 @@ class EventsController(Controller):
 
 @post("/api/stream-tickets", name="issue_ticket", tags=["events"])
 async def issue_ticket(
-    data: TicketBody, principal: Principal, security: Security
+    data: TicketBody,
+    principal: NamedDependency[Principal],
+    security: NamedDependency[Security],
 ) -> Response[TicketView]:
     """A ticket for one `EventSource` on another origin: a minute long, for these topics."""
     topics = [parse_topic(topic) for topic in data.topics]
