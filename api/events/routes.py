@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from api.events import sse
@@ -75,12 +75,12 @@ class EventsController(Controller):
         events: NamedDependency[EventServices],
         topic: Topics,
         last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
-        cursor: str | None = None,
-        types: str | None = None,
-        named: bool = True,  # noqa: FBT001, FBT002  # a query parameter
+        cursor: FromQuery[str | None] = None,
+        types: FromQuery[str | None] = None,
+        named: FromQuery[bool] = True,  # noqa: FBT002  # a query parameter
         history: Annotated[int, QueryParameter(ge=0, le=MAX_HISTORY)] = 0,
         wait: Annotated[int, QueryParameter(ge=0, le=MAX_WAIT_S)] = 0,
-        conn: str | None = None,
+        conn: FromQuery[str | None] = None,
     ) -> Response[Any]:
         """Read topics as a held stream, or as one JSON answer, from one cursor."""
         reading = _reading(topic, last_event_id or cursor, types, named=named, history=history)
@@ -93,7 +93,7 @@ class EventsController(Controller):
     @post("/{topic:str}", name="publish_event")
     async def publish(
         self,
-        topic: str,
+        topic: FromPath[str],
         data: PublishBody,
         principal: NamedDependency[Principal],
         security: NamedDependency[Security],
@@ -128,12 +128,12 @@ class EventsController(Controller):
     @get("/{topic:str}/history", name="read_history")
     async def history(
         self,
-        topic: str,
+        topic: FromPath[str],
         principal: NamedDependency[Principal],
         security: NamedDependency[Security],
         events: NamedDependency[EventServices],
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_HISTORY)] = 50,
-        before: str | None = None,
+        before: FromQuery[str | None] = None,
     ) -> Response[HistoryView]:
         """A page of a topic's past, newest first."""
         name = parse_topic(topic)
