@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from api.events import sse
@@ -94,7 +94,7 @@ class EventsController(Controller):
     async def publish(
         self,
         topic: FromPath[str],
-        data: PublishBody,
+        data: JSONBody[PublishBody],
         principal: NamedDependency[Principal],
         security: NamedDependency[Security],
         events: NamedDependency[EventServices],
@@ -112,7 +112,7 @@ class EventsController(Controller):
     @post(name="publish_batch", status_code=200)
     async def publish_batch(
         self,
-        data: BatchBody,
+        data: JSONBody[BatchBody],
         principal: NamedDependency[Principal],
         security: NamedDependency[Security],
         events: NamedDependency[EventServices],
@@ -153,7 +153,7 @@ class EventsController(Controller):
 
 @post("/api/stream-tickets", name="issue_ticket", tags=["events"])
 async def issue_ticket(
-    data: TicketBody,
+    data: JSONBody[TicketBody],
     principal: NamedDependency[Principal],
     security: NamedDependency[Security],
 ) -> Response[TicketView]:
