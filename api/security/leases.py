@@ -16,7 +16,7 @@ import structlog
 from api.problems import BadRequest, OverConnectionLimit
 from api.security.lease_script import ACQUIRE
 from api.security.patterns import is_segment
-from api.upstash import Command, RedisError, UpstashClient
+from api.upstash import Command, NoReply, RedisError, UpstashClient
 
 PROCESSES = "millrace:leases:processes"
 PROCESS_TTL_MS = 90_000
@@ -119,8 +119,8 @@ class ConnectionLimiter:
         self._unreleased.add(lease)
         await self._send([], forget=[lease])
 
-    async def renew(self) -> None:
-        """Prolong all leases of this process by one command; never fails.
+    async def renew(self) -> bool:
+        """Prolong all leases of this process by one command. False when Redis failed.
 
         After a pause that outlasted its lease the process records its connections anew,
         because others may have given their slots away.
@@ -129,8 +129,10 @@ class ConnectionLimiter:
             self._unrecorded |= self._held
         end_ms = self._now_ms() + PROCESS_TTL_MS
         alive: Command = ["ZADD", PROCESSES, end_ms, self._name()]
-        if await self._send([alive], record=self._unrecorded, forget=self._unreleased):
-            self._alive_until_ms = end_ms
+        if not await self._send([alive], record=self._unrecorded, forget=self._unreleased):
+            return False
+        self._alive_until_ms = end_ms
+        return True
 
     async def run(self) -> None:
         """Renew for ever, with jitter; costs nothing while no stream is open."""
@@ -168,8 +170,9 @@ class ConnectionLimiter:
 
     async def _ask(self, lease: Lease) -> Limit | None:
         """The limit that is reached, or None: then the lease is recorded."""
-        if self._held and self._now_ms() > self._alive_until_ms:
-            await self.renew()
+        is_lapsed = self._now_ms() > self._alive_until_ms
+        if self._held and is_lapsed and not await self.renew():
+            raise NoReply("the process could not be recorded")
         now_ms = self._now_ms()
         # Only when half of it is gone: a busy process is kept alive by `run`.
         is_due = self._alive_until_ms - now_ms < PROCESS_TTL_MS // 2

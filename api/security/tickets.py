@@ -68,13 +68,14 @@ class TicketOffice:
         """
         principal, ticket_id = self._read(token)
         try:
-            first = await self._redis.write(
+            marked = await self._redis.write(
                 "SET", f"millrace:tickets:{ticket_id}", 1, "NX", "EX", USED_TTL_S
             )
         except RedisError as error:
             # Closed, not open: without the mark, a ticket from a log could be used again.
             raise StoreUnavailable from error
-        if first is None:
+        # Only the one good answer counts: the SDK turns "not set" into False, not None.
+        if marked is not True:
             raise TicketUsed
         return principal
 
