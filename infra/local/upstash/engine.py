@@ -15,6 +15,7 @@ from infra.local.upstash.link import Link, RawParser
 from infra.local.upstash.resp import Command, ProtocolError, Reply
 
 _CONNECT_TIMEOUT_S = 2.0
+_BROKEN = (ValkeyError, ProtocolError, OSError)
 
 
 class EngineUnavailable(Exception):
@@ -58,23 +59,29 @@ class Engine:
                     raise
                 self._idle.append(link)
                 return replies
-        except (ValkeyError, ProtocolError, OSError, TimeoutError) as error:
+        except _BROKEN as error:
             raise EngineUnavailable(str(error) or type(error).__name__) from error
 
     @asynccontextmanager
-    async def stream_link(self) -> AsyncIterator[Link]:
-        """A connection of one's own, closed on exit. Raises EngineBusy, EngineUnavailable."""
+    async def stream(self, command: Command) -> AsyncIterator[tuple[Link, Reply]]:
+        """A connection of one's own on which `command` was sent, and its first reply.
+
+        Closed on exit. Raises EngineBusy, and EngineUnavailable also when it breaks later.
+        """
         if self._streams >= self._max_streams:
             raise EngineBusy
         self._streams += 1
         try:
-            link = await self._connect()
+            async with asyncio.timeout(self._timeout_s):
+                link = await self._connect()
             try:
-                yield link
+                async with asyncio.timeout(self._timeout_s):
+                    [first] = await link.exchange([command])
+                yield link, first
             finally:
                 link.drop()
-        except (ValkeyError, ProtocolError, OSError) as error:
-            raise EngineUnavailable(str(error)) from error
+        except _BROKEN as error:
+            raise EngineUnavailable(str(error) or type(error).__name__) from error
         finally:
             self._streams -= 1
 

@@ -14,7 +14,6 @@ from infra.local.upstash.link import Link
 from infra.local.upstash.meter import Meter
 from infra.local.upstash.resp import Command, ErrorReply, Reply, Status
 
-_FIRST_REPLY_TIMEOUT_S = 5.0
 _UNIX_CLIENT = re.compile(rb"^(\S+ \[\d+ )unix:[^\]]*\]")
 _OWN_BRACKETS = re.compile(rb'^\S+ \[[^\]]*\] "(MULTI|EXEC|INFO" "commandstats)"')
 
@@ -66,10 +65,7 @@ class Streams:
 
     async def serve(self, call: Call, subscription: Subscription) -> None:
         """Stream until the client leaves, the engine dies or `cut_all`."""
-        async with self._engine.stream_link() as link:
-            await link.send([subscription.command])
-            async with asyncio.timeout(_FIRST_REPLY_TIMEOUT_S):
-                first = await link.receive()
+        async with self._engine.stream(subscription.command) as (link, first):
             self._meter.add(subscription.command[0].decode())
             if isinstance(first, ErrorReply):
                 await call.reply(400, encode_error(first))

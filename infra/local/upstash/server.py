@@ -9,27 +9,21 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, cast
-
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from infra.local.upstash.app import App
 from infra.local.upstash.auth import Tokens
-from infra.local.upstash.call import HANG_UP
 from infra.local.upstash.commands import readonly_names
 from infra.local.upstash.control import Control
 from infra.local.upstash.engine import Engine, EngineUnavailable
 from infra.local.upstash.execute import Executor
 from infra.local.upstash.faults import Faults
+from infra.local.upstash.http import http_server
 from infra.local.upstash.meter import Meter
 from infra.local.upstash.process import EngineStartError, ValkeyProcess
 from infra.local.upstash.pubsub import Streams
 
-_DRAIN_S = 1
-_KEEP_ALIVE_S = 75
 _READY_TIMEOUT_S = 5.0
 
 
@@ -48,22 +42,6 @@ class Options:
     engine_timeout_s: float
     allow_remote: bool
     until_stdin_closes: bool
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's own, which also lets the application close the connection: faults need that."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        cast("dict[str, Any]", self.scope)["state"] = {HANG_UP: self.transport.close}
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to `serve`, whose exit status must be 0 after an orderly end."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def serve(options: Options) -> None:
@@ -88,7 +66,7 @@ async def _run(options: Options, listener: socket.socket, engine: Engine) -> Non
         faults=faults,
         control=Control(engine, meter, faults, streams),
     )
-    server = _Server(_config(app))
+    server = http_server(app)
 
     def stop() -> None:
         server.should_exit = True
@@ -122,22 +100,6 @@ async def _stop_at_end_of_stdin(options: Options, stop: Callable[[], None]) -> N
         stop()
 
 
-def _config(app: App) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=_Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_DRAIN_S,
-    )
-
-
 @contextlib.asynccontextmanager
 async def _engine(options: Options) -> AsyncIterator[Engine]:
     process = None if options.redis_url else ValkeyProcess()
@@ -145,7 +107,10 @@ async def _engine(options: Options) -> AsyncIterator[Engine]:
         if process is not None:
             await process.start()
         url = options.redis_url if process is None else process.url
-        engine = Engine(url, timeout_s=options.engine_timeout_s)
+        try:
+            engine = Engine(url, timeout_s=options.engine_timeout_s)
+        except ValueError as error:
+            raise StartError(f"REDIS_URL: {error}") from None
         try:
             yield engine
         finally:

@@ -12,7 +12,7 @@ await Promise.all([next(room, "subscribe"), next(rooms, "psubscribe")]);
 
 const message = next(room, "message");
 const pmessage = next(rooms, "pmessage");
-const receivers = await redis.publish("room:1", { text: "grüße, alle" });
+const receivers = await redis.publish("room:1", { text: "grüße, 世界" });
 const results = { receivers, message: await message, pmessage: await pmessage };
 
 await Promise.all([room.unsubscribe(), rooms.unsubscribe()]);

@@ -32,6 +32,6 @@ class Rest:
 @pytest.fixture
 async def rest(upstash: UpstashServer) -> AsyncIterator[Rest]:
     async with httpx.AsyncClient(
-        base_url=upstash.url, headers=upstash.headers(), timeout=10
+        base_url=upstash.url, headers=upstash.headers(), timeout=10, verify=False
     ) as http:
         yield Rest(http)

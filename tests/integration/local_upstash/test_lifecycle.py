@@ -84,6 +84,20 @@ def test_the_end_of_stdin_ends_the_server(server: UpstashServer) -> None:
     assert not server.complaints
 
 
+def test_a_dying_engine_ends_the_streams(server: UpstashServer) -> None:
+    """A subscriber must notice that nothing will come any more."""
+    with httpx.stream("POST", f"{server.url}/subscribe/ch", headers=server.headers()) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+
+        engine_of(server).kill()
+
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(lines)
+    assert server.stop() == 0
+    assert not server.complaints
+
+
 @pytest.mark.parametrize("signal_name", ["kill", "suspend"])
 def test_a_dead_engine_is_an_error_not_a_hang(server: UpstashServer, signal_name: str) -> None:
     """503 at once when it is gone, within the time limit when it is stuck."""
@@ -123,6 +137,14 @@ def test_a_remote_address_needs_to_be_allowed() -> None:
     assert "--allow-remote" in ended.stderr
 
 
+def test_a_malformed_redis_url_is_one_line_and_status_one() -> None:
+    """Named, so that it can be found."""
+    ended = run_cli("--port=0", env={"PATH": "", "REDIS_URL": "nonsense"})
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("upstash: REDIS_URL: ")
+
+
 def test_a_missing_redis_is_one_line_and_status_one() -> None:
     """`REDIS_URL` names another engine; it must be there."""
     with socket.socket() as unused:
@@ -133,6 +155,7 @@ def test_a_missing_redis_is_one_line_and_status_one() -> None:
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert len(ended.stderr.splitlines()) == 1
+    assert "the engine does not answer" in ended.stderr
 
 
 async def test_another_redis_can_be_the_engine() -> None:

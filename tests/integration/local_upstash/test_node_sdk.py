@@ -67,7 +67,7 @@ async def test_the_redis_client_gets_its_values_back(upstash: UpstashServer) -> 
 
 async def test_the_redis_client_hears_channels_and_patterns(upstash: UpstashServer) -> None:
     """Its own parser reads our event streams."""
-    heard = {"channel": "room:1", "message": {"text": "grüße, alle"}}
+    heard = {"channel": "room:1", "message": {"text": "grüße, 世界"}}
 
     assert await run_script(upstash, "subscribe.mjs") == {
         "receivers": 2,
