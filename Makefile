@@ -1,0 +1,71 @@
+# Two commands matter: `make run` and `make test`. Both install what they need into .venv.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PYTHON ?= python3
+PY := .venv/bin/python
+NODE := tests/e2e/node
+INSTALLED := .venv/installed
+# Node is used where it is there; the tests say what they skipped without it.
+NODE_INSTALLED := $(if $(shell command -v npm),$(NODE)/node_modules/.package-lock.json)
+
+.PHONY: help run env test check bench soak package clean install
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+run: $(INSTALLED) ## Start everything on this machine: page and API on :8000, store on :8079
+	@exec $(PY) -m infra.local.stack --until-parent-ends
+
+env: ## Print the settings that join a process to the running stack: eval "$(make -s env)"
+	@test -x $(PY) || { echo 'no local stack is running: start it with `make run`' >&2; exit 1; }
+	@$(PY) -m infra.local.env
+
+test: install ## Run all tests but the long ones; ARGS goes to pytest
+	$(PY) -m pytest $(if $(MILLRACE_NO_SKIP),-p tests.support.no_skip) $(ARGS)
+
+check: $(INSTALLED) ## Lint, types, import contracts, spelling
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-cache
+	$(PY) -m codespell_lib
+
+bench: $(INSTALLED) ## Measure fan-out, bursts and idle cost; ARGS goes to the benchmarks
+	$(PY) -m tests.benchmarks $(ARGS)
+
+soak: install ## Run the long tests: thousands of random schedules
+	MILLRACE_SOAK=1 $(PY) -m pytest -m soak $(ARGS)
+
+package: $(INSTALLED) ## Build build/lambda.zip, the same bytes from the same sources
+	$(PY) -m infra.aws.package
+
+clean: ## Remove what was built and installed; .local with its secrets stays
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(NODE)/node_modules
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+install: $(INSTALLED) $(NODE_INSTALLED)
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or newer is needed' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): make PYTHON=..." >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv --clear .venv
+
+$(INSTALLED): requirements-dev.txt | .venv/bin/python
+	@echo 'Installing requirements-dev.txt into .venv'
+	@if command -v uv >/dev/null; then \
+	  uv pip install --quiet --python $(PY) --require-hashes -r $<; \
+	else \
+	  $(PY) -m pip install --quiet --require-hashes -r $<; \
+	fi
+	@touch $@
+
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	npm ci --prefix $(NODE) --no-audit --no-fund --silent
+	@touch $@

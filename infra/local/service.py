@@ -1,0 +1,88 @@
+"""What the local stack is made of: each server, its port, and what it offers to the others."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.local.state import ROOT
+
+Values = Mapping[str, str]
+MAX_PORT = 65_535
+
+
+class CannotStart(Exception):
+    """Something is in the way; the text is for the person who started the stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One server. `offers` turns its announcement into settings for all that start later."""
+
+    name: str
+    port_variable: str
+    default_port: int
+    program: Callable[[Values, int], list[str]]
+    offers: Callable[[Mapping[str, Any]], dict[str, str]]
+    stop_within_s: float
+    replaced_by: str | None = None  # a setting that, when given, points at another server
+    health_path: str | None = None  # answers 200 when ready; None if the announcement says it
+
+    def port(self, values: Values) -> int:
+        """Where to listen. Raises CannotStart when that is no port, or is taken."""
+        text = values.get(self.port_variable) or str(self.default_port)
+        if not text.isdecimal() or int(text) > MAX_PORT:
+            raise CannotStart(f"{self.port_variable}={text} is not a port")
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", int(text)))
+            except OSError as error:
+                raise CannotStart(
+                    f"port {text} cannot be used for {self.name} ({error.strerror}): "
+                    f"set {self.port_variable} to another, or to 0 for any free one"
+                ) from None
+        return int(text)
+
+
+UPSTASH = Service(
+    name="upstash",
+    port_variable="MILLRACE_UPSTASH_PORT",
+    default_port=8079,
+    program=lambda values, port: [
+        *(sys.executable, "-m", "infra.local.upstash", f"--port={port}"),
+        f"--token={values['UPSTASH_REDIS_REST_TOKEN']}",
+    ],
+    offers=lambda announced: {
+        "UPSTASH_REDIS_REST_URL": announced["url"],
+        "UPSTASH_REDIS_REST_TOKEN": announced["token"],
+    },
+    stop_within_s=10,
+    replaced_by="UPSTASH_REDIS_REST_URL",
+)
+
+API = Service(
+    name="api",
+    port_variable="MILLRACE_PORT",
+    default_port=8000,
+    program=lambda _, __: [sys.executable, "-m", "functions.container"],
+    offers=lambda announced: {"MILLRACE_URL": announced["url"]},
+    stop_within_s=30,  # it drains: streams get their `bye`, requests finish
+    health_path="/api/health",
+)
+
+# In the order of their start; they are stopped in the reverse order.
+SERVICES = (UPSTASH, API)
+
+DEFAULTS = {"MILLRACE_ENV": "local", "MILLRACE_WEB_ROOT": str(ROOT / "web" / "demo")}
+
+# They say where one process listens and what it serves, so nobody else can use them.
+OF_ONE_PROCESS = {
+    "MILLRACE_HOST",
+    "MILLRACE_LOCAL_DIR",
+    "MILLRACE_WEB_ROOT",
+    *(service.port_variable for service in SERVICES),
+}

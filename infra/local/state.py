@@ -1,0 +1,106 @@
+"""What the local stack keeps between runs, and where other processes learn how to join it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parents[2]
+_LOCK_ATTEMPTS = 20
+_LOCK_PAUSE_S = 0.05
+
+
+class AlreadyRunning(Exception):
+    """Another stack uses this folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`settings` are those of the present run or, without a `pid`, of the last one."""
+
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    pid: int | None = None
+
+
+def made_secrets() -> dict[str, str]:
+    """Secrets at random, of the shapes that their readers ask for."""
+    return {
+        # Production refuses every secret with this word in it.
+        "MILLRACE_SECRET": f"local-{secrets.token_urlsafe(32)}",
+        "UPSTASH_REDIS_REST_TOKEN": f"local-{secrets.token_urlsafe(24)}",
+        "ABLY_API_KEY": f"local.{secrets.token_hex(3)}:{secrets.token_urlsafe(24)}",
+    }
+
+
+class StateFolder:
+    """A private folder with the state in one file, and a lock that says whether a stack runs.
+
+    The lock and not a process id: the kernel drops it with its holder, however that ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path / "stack.json"
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> StateFolder:
+        """The folder that `MILLRACE_LOCAL_DIR` names, else `.local`."""
+        return cls(Path(environ.get("MILLRACE_LOCAL_DIR") or ROOT / ".local").absolute())
+
+    def read(self) -> State:
+        """The state; an empty one when nothing, or nothing readable, is kept."""
+        try:
+            kept = json.loads(self._file.read_text())
+            return State(dict(kept["secrets"]), dict(kept["settings"]), kept["pid"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return State()
+
+    def write(self, state: State) -> None:
+        """Replace the state at once, readable by this user only."""
+        kept = {"secrets": {**state.secrets}, "settings": {**state.settings}, "pid": state.pid}
+        fresh = self._path / "stack.json.new"
+        fresh.unlink(missing_ok=True)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123
+            json.dump(kept, file, indent=2)
+        fresh.replace(self._file)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the folder for one stack. Raises AlreadyRunning."""
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock_file() as file:
+            for _ in range(_LOCK_ATTEMPTS):
+                if _locks(file, fcntl.LOCK_EX):
+                    yield
+                    return
+                # Whoever asks `is_held` has the lock for an instant.
+                time.sleep(_LOCK_PAUSE_S)
+        raise AlreadyRunning
+
+    def is_held(self) -> bool:
+        """Whether a stack runs on this folder."""
+        try:
+            with self._lock_file() as file:
+                return not _locks(file, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return False
+
+    def _lock_file(self) -> IO[str]:
+        return (self._path / "stack.lock").open("a")
+
+
+def _locks(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
