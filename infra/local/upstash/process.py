@@ -20,7 +20,10 @@ class EngineStartError(Exception):
 
 
 class ValkeyProcess:
-    """Valkey on a unix socket in a private directory, reachable by this user only."""
+    """Valkey on a unix socket in a private directory, reachable by this user only.
+
+    A server that was killed leaves that directory, with the socket, among the temporary files.
+    """
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="upstash-local-"))

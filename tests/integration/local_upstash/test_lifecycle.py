@@ -17,11 +17,12 @@ from tests.support.upstash_server import ROOT, UpstashServer
 
 
 @pytest.fixture
-def server() -> Iterator[UpstashServer]:
-    """A server of the test's own, since the test ends it."""
-    own = UpstashServer("--engine-timeout=0.3").start()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashServer]:
+    """A server of the test's own, since the test ends it; what a killed one leaves is ours."""
+    directory = tmp_path_factory.mktemp("u")
+    own = UpstashServer("--engine-timeout=0.3", env={"TMPDIR": str(directory)}).start()
     yield own
-    own.kill()
+    own.stop()
 
 
 def engine_of(server: UpstashServer) -> psutil.Process:
