@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 from litestar import Litestar, Request
@@ -18,8 +19,18 @@ from api.security.routes import dev_session_controller
 from api.security.wiring import Security
 from api.services import Services, build_services
 from api.settings import Settings
+from api.telemetry.health import Health
+from api.telemetry.requests import RequestLog
+from api.telemetry.routes import Watch, telemetry_routes
 
-EXPOSED_HEADERS = ["ETag", "Location", "Retry-After", "X-Poll-After-Ms", "Idempotency-Replayed"]
+EXPOSED_HEADERS = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "Retry-After",
+    "X-Poll-After-Ms",
+    "X-Request-Id",
+]
 ALLOWED_HEADERS = [
     "Authorization",
     "Content-Type",
@@ -27,6 +38,7 @@ ALLOWED_HEADERS = [
     "If-None-Match",
     "Last-Event-ID",
     "Prefer",
+    "X-Request-Id",
 ]
 
 
@@ -49,7 +61,14 @@ def create_app(
     def of(value: object) -> Provide:
         return Provide(lambda: value, sync_to_thread=False, use_cache=True)
 
-    routes = list(EVENT_ROUTES)
+    watch = Watch(
+        settings=settings,
+        metrics=parts.metrics,
+        health=Health({"redis": lambda: parts.redis.read("PING")}, clock=monotonic),
+        is_draining=lambda: parts.desk.streams.is_draining,
+        authenticate=principal,
+    )
+    routes = [*EVENT_ROUTES, *telemetry_routes(watch)]
     if settings.is_local:
         routes.append(dev_session_controller(parts.security, settings))
     app = Litestar(
@@ -68,6 +87,7 @@ def create_app(
         openapi_config=None,
     )
     app.state.services = parts
+    app.asgi_handler = RequestLog(app.asgi_handler, clock=monotonic)
     return app
 
 

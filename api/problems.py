@@ -175,6 +175,19 @@ class StoreUnavailable(ApiError):
         super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
 
 
+class NotReady(ApiError):
+    """`parts` are the names of what does not answer."""
+
+    code = "not-ready"
+    status = 503
+    title = "This process cannot serve now"
+    remediation = "Send requests elsewhere, and look at what `errors` names."
+
+    def __init__(self, detail: str | None = None, *, parts: Sequence[str] = ()) -> None:
+        errors = [{"field": part, "message": "does not answer"} for part in parts]
+        super().__init__(detail, headers={"Retry-After": "2"}, errors=errors)
+
+
 class PublishUncertain(StoreUnavailable):
     code = "publish-uncertain"
     title = "The event may or may not have been stored"

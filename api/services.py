@@ -102,6 +102,8 @@ def build_services(
     catalogue = Catalogue()
     security = build_security(settings, commands, clock=clock, monotonic=monotonic, new_id=new_id)
     extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
+    streams = OpenStreams(keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams)
+    metrics.observe(open_streams=lambda: len(streams), lease_failures=security.connections.failures)
     return Services(
         settings=settings,
         redis=commands,
@@ -118,9 +120,7 @@ def build_services(
         desk=StreamDesk(
             hub=hub,
             log=log,
-            streams=OpenStreams(
-                keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams
-            ),
+            streams=streams,
             metrics=metrics,
             retry_ms=settings.retry_ms,
             clock=clock,

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from api.app import create_app
 from api.services import Services
 from api.settings import Settings
+from api.telemetry import logs
 
 # A reader that stopped reading may hold this much in the kernel, and this long.
 SEND_BUFFER_BYTES = 262_144
@@ -90,6 +91,7 @@ def main(_: Sequence[str] = ()) -> int:
     except OSError as error:
         print(f"cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1
+    logs.configure(settings)
     app = create_app(settings)
     server(app, settings, listener).run(sockets=[listener])
     return 0

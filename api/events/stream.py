@@ -36,7 +36,8 @@ class _TakenOver(ASGIResponse):
             "headers": self.encoded_headers,
         }
         await send(head)
-        await self._serve(receive, send)
+        # Each event would pass every middleware's wrapper, and all they look at is the head.
+        await self._serve(receive, scope["state"].get("raw_send", send))
 
 
 class EventStream(Response[None]):

@@ -1,6 +1,6 @@
 """What operators watch, in Prometheus form. One instance, and one registry, per application."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from api.telemetry.meter import CommandMeter
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA_TYPE = "text/plain; version=0.0.4"  # Litestar adds the charset
 LAG_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -24,6 +24,21 @@ class _Billed(Collector):
         )
         for name, count in self._meter.commands.items():
             family.add_metric([name], count)
+        return [family]
+
+
+class _Failures(Collector):
+    """Connection limits that could not be checked or kept, as their owner counts them."""
+
+    def __init__(self, failures: Mapping[str, int]) -> None:
+        self._failures = failures
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "millrace_lease_failures", "Connection leases that Redis failed", labels=["step"]
+        )
+        for step, count in self._failures.items():
+            family.add_metric([step], count)
         return [family]
 
 
@@ -48,13 +63,19 @@ class Metrics:
         self.poll_errors = counter("poll_errors", "Polls that failed")
         self.ends = counter("stream_ends", "Streams ended", "reason")
         self.refused = counter("refused_streams", "Streams not opened", "reason")
-        self.lease_errors = counter("lease_errors", "Connection limits not checked")
         self.lag = Histogram(
             "millrace_publish_to_deliver_seconds",
             "From an event's id to its delivery, by this process's clock",
             buckets=LAG_BUCKETS_S,
             registry=registry,
         )
+
+    def observe(
+        self, *, open_streams: Callable[[], float], lease_failures: Mapping[str, int]
+    ) -> None:
+        """Read at each scrape what others count anyway. Call it once."""
+        self.open_streams.set_function(open_streams)
+        self.registry.register(_Failures(lease_failures))
 
     def polled(self, *, newest_ms: int | None, now: float) -> None:
         """Note one poll and when the newest event it brought was stored; None if none came."""

@@ -1,0 +1,49 @@
+"""Whether the process can do its work now."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+TIMEOUT_S = 2.0
+FRESH_S = 1.0
+
+Check = Callable[[], Awaitable[object]]
+log = structlog.get_logger()
+
+
+class Health:
+    """Asks all parts at once. An answer serves everybody for `FRESH_S`, so probes cost little.
+
+    A check raises when its part is not usable, whatever it raises.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], *, clock: Callable[[], float]) -> None:
+        self._checks = dict(checks)
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._asked_at: float | None = None
+        self._failing: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(self._checks)
+
+    async def failing(self) -> tuple[str, ...]:
+        """The names of the parts that do not answer within `TIMEOUT_S`; never fails itself."""
+        async with self._asking:
+            if self._asked_at is None or self._clock() - self._asked_at >= FRESH_S:
+                states = await asyncio.gather(*(self._is_well(name) for name in self._checks))
+                pairs = zip(self._checks, states, strict=True)
+                self._failing = tuple(name for name, is_well in pairs if not is_well)
+                self._asked_at = self._clock()
+            return self._failing
+
+    async def _is_well(self, name: str) -> bool:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await self._checks[name]()
+        except Exception as error:  # noqa: BLE001  # a part may fail in any way
+            log.warning("health.part_failed", part=name, error=type(error).__name__)
+            return False
+        return True

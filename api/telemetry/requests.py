@@ -1,0 +1,83 @@
+"""One id and one log line for each request, around the whole application."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from api.telemetry.logs import REQUEST_ID
+
+HEADER = b"x-request-id"
+UNKNOWN_ROUTE = "unknown"
+# Asked every few seconds by what watches over the process.
+QUIET = frozenset({"/api/health", "/api/health/live", "/api/health/ready", "/api/metrics"})
+
+_VALID_ID = re.compile(rb"[A-Za-z0-9_.~-]{8,64}")
+log = structlog.get_logger()
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class RequestLog:
+    """ASGI middleware. A valid `X-Request-Id` is taken over, any other is replaced.
+
+    `scope["state"]` gets `request_id`, and `raw_send`: whoever sent the head through the
+    wrapped `send` may send the body past all wrappers, which for a held stream is most of
+    what Python would do for each event.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        clock: Callable[[], float],
+        new_id: Callable[[], str] = lambda: uuid4().hex,
+    ) -> None:
+        self._app = app
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = self._clock(), 0
+        request_id = _given_id(scope["headers"]) or self._new_id()
+        state: dict[str, Any] = scope["state"]
+        state["request_id"], state["raw_send"] = request_id, send
+
+        async def with_id(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
+            await send(message)
+
+        bound = REQUEST_ID.set(request_id)
+        try:
+            await self._app(scope, receive, with_id)
+        finally:
+            # `send` leads to the scope: kept here, only the garbage collector would free both.
+            state.pop("raw_send", None)
+            _note(scope, status, self._clock() - began)
+            REQUEST_ID.reset(bound)
+
+
+def _given_id(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    given = next((value for name, value in headers if name == HEADER), b"")
+    return given.decode() if _VALID_ID.fullmatch(given) else None
+
+
+def _note(scope: Any, status: int, lasted_s: float) -> None:
+    # The template, never the path: that names users and topics, and has no end of values.
+    route = scope.get("path_template") or UNKNOWN_ROUTE
+    say = log.debug if route in QUIET else log.info
+    say(
+        "request.ended",
+        method=scope["method"],
+        route=route,
+        status=status,
+        ms=round(lasted_s * 1000, 1),
+    )

@@ -1,0 +1,96 @@
+"""`/api/health` and `/api/metrics`: for those who watch over the process."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Any, Literal, Protocol
+
+from litestar import Request, Response, get
+from litestar.types import ControllerRouterHandler
+from pydantic import BaseModel
+
+from api.problems import Forbidden, NotReady
+from api.settings import Settings
+from api.telemetry.health import Health
+from api.telemetry.metrics import MEDIA_TYPE, Metrics
+
+AnyRequest = Request[Any, Any, Any]
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Caller(Protocol):
+    """What this package, which stands below security, needs to know of who calls."""
+
+    @property
+    def is_admin(self) -> bool: ...
+
+
+class HealthView(BaseModel):
+    """Every part that the process needs answers."""
+
+    status: Literal["ok"] = "ok"
+    parts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the handlers of this package look at."""
+
+    settings: Settings
+    metrics: Metrics
+    health: Health
+    is_draining: Callable[[], bool]
+    authenticate: Callable[[AnyRequest], Awaitable[Caller]]
+
+
+def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
+    """The handlers; none of them asks for a principal by itself."""
+
+    async def readiness() -> Response[HealthView]:
+        failing = await watch.health.failing()
+        if failing:
+            raise NotReady(parts=failing)
+        return Response(HealthView(parts=list(watch.health.parts)), headers=NO_STORE)
+
+    @get("/api/health", name="health", tags=["telemetry"])
+    async def health() -> Response[HealthView]:
+        """Whether everything that the process needs answers."""
+        return await readiness()
+
+    @get("/api/health/ready", name="ready", tags=["telemetry"])
+    async def ready() -> Response[HealthView]:
+        """As /api/health, and no while the process drains: for load balancers."""
+        if watch.is_draining():
+            raise NotReady("The process is about to end.")
+        return await readiness()
+
+    @get("/api/health/live", name="live", tags=["telemetry"])
+    async def live() -> Response[HealthView]:
+        """Whether the process itself answers; costs nothing and asks nobody."""
+        return Response(HealthView(parts=[]), headers=NO_STORE)
+
+    @get("/api/metrics", name="metrics", tags=["telemetry"], media_type="text/plain")
+    async def metrics(request: AnyRequest) -> Response[bytes]:
+        """Metrics in Prometheus's text format, for the metrics token and the role admin."""
+        await _require_watcher(watch, request)
+        return Response(watch.metrics.text(), media_type=MEDIA_TYPE, headers=NO_STORE)
+
+    return [health, ready, live, metrics]
+
+
+async def _require_watcher(watch: Watch, request: AnyRequest) -> None:
+    if watch.settings.is_local or _has_metrics_token(watch.settings, request):
+        return
+    caller = await watch.authenticate(request)
+    if not caller.is_admin:
+        raise Forbidden("Metrics are for the role admin.")
+
+
+def _has_metrics_token(settings: Settings, request: AnyRequest) -> bool:
+    wanted = settings.metrics_token.get_secret_value() if settings.metrics_token else ""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    # An empty setting is no token, not one that everybody has.
+    if not wanted or scheme.lower() != "bearer":
+        return False
+    # Bytes: compare_digest refuses text that is not ASCII.
+    return compare_digest(token.encode(), wanted.encode())
