@@ -72,8 +72,9 @@ class JwksKeys:
         KeysUnavailable when the URL fails and what is remembered does not hold the key.
         """
         key = self._known(kid, algorithm)
-        # Single flight: who has a key that was good a moment ago does not wait for a fetch.
-        if key and (self._lock.locked() or not self._is_due(known=True)):
+        # One request fetches; the others go on with a key that was good a moment ago, because
+        # an attempt is noted when it begins.
+        if key and not self._is_due(known=True):
             return key
         async with self._lock:
             if self._is_due(known=self._known(kid, algorithm) is not None):
@@ -101,7 +102,7 @@ class JwksKeys:
         return now - self._attempted_at >= gap_s
 
     async def _refresh(self) -> None:
-        # Set first, so that a request that is cancelled half-way counts as an attempt too.
+        # First, so that nobody else tries meanwhile, nor at once after a cancelled request.
         self._attempted_at = self._clock()
         self._failed = True
         try:

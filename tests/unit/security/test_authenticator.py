@@ -215,6 +215,18 @@ async def test_team_tokens_count_beside_sessions(redis: UpstashClient, jwks: Jwk
     assert await gate.user(READ, cookie=team_token) == ("carol", CredentialKind.COOKIE)
 
 
+async def test_an_endless_team_token_is_refused_too(redis: UpstashClient, jwks: JwksServer):
+    """However well it is signed; not even the keys are looked at."""
+    clock = FakeClock()
+    keys = JwksKeys(jwks.url, clock=clock)
+    gate = Gate(redis, TeamTokens(keys, issuer=None, audience=None, clock=clock))
+    endless = rs256("a", {"sub": "carol", "exp": NOW + 60, "x": "a" * MAX_TOKEN_CHARS})
+
+    with pytest.raises(Unauthorized):
+        await gate.user(READ, authorization=f"Bearer {endless}")
+    assert jwks.hits == 0
+
+
 async def test_without_a_jwks_url_team_tokens_are_refused(gate: Gate):
     """Nothing but our own key is trusted then."""
     with pytest.raises(Unauthorized):

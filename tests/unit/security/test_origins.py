@@ -39,6 +39,7 @@ def test_listed_origins_and_our_own_are_allowed(origin: str):
         "https://app.example.com.evil.com",
         "https://evilapp.example.com",
         "https://app.example.com@evil.com",
+        "https://evil.com@app.example.com",
         "file://",
         "https://",
         "https://app.example.com/path",
@@ -59,6 +60,7 @@ def test_other_origins_are_refused(origin: str | None):
 def test_a_missing_or_strange_host_is_no_origin_of_ours(host: str | None):
     """Then only the list counts."""
     assert not POLICY.allows("https://api.example.com", host=host)
+    assert not POLICY.allows("null", host=host)
     assert POLICY.allows("https://app.example.com", host=host)
 
 

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.events.topic import parse_topic
+from api.problems import InvalidTopic
 from api.security.patterns import InvalidPattern, TopicPattern, is_segment, is_topic
 
 ALPHABET = "ab.~-_9Z"
@@ -108,6 +110,17 @@ def test_longest_patterns_are_accepted():
 def test_no_segment_brings_in_structure(text: str):
     """Colons, wildcards and line ends are never part of one segment."""
     assert not is_segment(text)
+
+
+@given(st.one_of(st.text("ab:~\n*", max_size=20), topics))
+def test_a_topic_here_is_a_topic_of_the_log(text: str):
+    """Both packages spell the grammar: what one authorises is what the other reads."""
+    try:
+        parse_topic(text)
+    except InvalidTopic:
+        assert not is_topic(text)
+    else:
+        assert is_topic(text)
 
 
 def test_topics_have_one_to_eight_segments():

@@ -86,6 +86,7 @@ FORGED = {
     "expiry without end": signed({"exp": float("inf")}),
     "expiry not a number": signed({"exp": float("nan")}),
     "not valid yet": signed({"nbf": NOW + 6}),
+    "nbf as boolean": signed({"nbf": True}),
     "nbf as text": signed({"nbf": "soon"}),
     "issued in the future": signed({"iat": NOW + 6}),
     "roles as text": signed({"roles": "admin"}),
