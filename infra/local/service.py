@@ -34,7 +34,7 @@ class Service:
     def port(self, values: Values) -> int:
         """Where to listen. Raises CannotStart when that is no port, or is taken."""
         text = values.get(self.port_variable) or str(self.default_port)
-        if not text.isdecimal() or int(text) > MAX_PORT:
+        if not (text.isascii() and text.isdecimal()) or int(text) > MAX_PORT:
             raise CannotStart(f"{self.port_variable}={text} is not a port")
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
