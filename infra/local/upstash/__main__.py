@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import secrets
 import sys
@@ -17,7 +18,11 @@ def main() -> int:
     """The exit status: 0 after a signal, 1 when the server could not start."""
     options = _options(sys.argv[1:])
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        # Cancelled means a signal during the start: an orderly end as well.
+        with (
+            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+            contextlib.suppress(asyncio.CancelledError),
+        ):
             runner.run(serve(options))
     except StartError as error:
         print(f"upstash: {error}", file=sys.stderr)

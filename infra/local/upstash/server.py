@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import cast
 
 from infra.local.upstash.app import App
 from infra.local.upstash.auth import Tokens
@@ -47,6 +48,8 @@ class Options:
 async def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises StartError when it cannot begin."""
     listener = _bind(options)
+    # A signal during the start unwinds it, so that the engine is stopped as well.
+    _on_signal(cast("asyncio.Task[None]", asyncio.current_task()).cancel)
     with contextlib.closing(listener):
         async with _engine(options) as engine:
             await _run(options, listener, engine)
@@ -74,9 +77,7 @@ async def _run(options: Options, listener: socket.socket, engine: Engine) -> Non
         streams.cut_all()
         faults.clear()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+    _on_signal(stop)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     orphaned = asyncio.create_task(_stop_at_end_of_stdin(options, stop))
     try:
@@ -98,6 +99,12 @@ async def _stop_at_end_of_stdin(options: Options, stop: Callable[[], None]) -> N
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         await reader.read()
         stop()
+
+
+def _on_signal(act: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, act)
 
 
 @contextlib.asynccontextmanager

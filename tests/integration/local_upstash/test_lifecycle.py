@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import psutil
@@ -63,6 +65,23 @@ def test_sigterm_ends_server_and_engine_with_status_zero(server: UpstashServer) 
     assert time.perf_counter() - started < 3
     engine.wait(timeout=5)
     assert not server.complaints
+
+
+def test_a_signal_during_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Neither the engine nor its directory; the exit is an orderly one."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local.upstash", "--port=0"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+    )
+    while not any(tmp_path.iterdir()) and process.poll() is None:
+        time.sleep(0.001)
+
+    process.terminate()
+
+    assert process.wait(timeout=5) == 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_killed_server_leaves_no_engine_behind(server: UpstashServer) -> None:
