@@ -321,6 +321,24 @@ async def test_limits_fail_open_and_are_counted(
     await one.acquire("alice", IP, "b")
 
 
+async def test_one_connection_that_failed_open_is_recorded_by_the_next_renewal(
+    process: Make, upstash: UpstashServer, redis: UpstashClient
+):
+    """Also in a process that is well otherwise; the others are not sent again."""
+    one = process(per_user=5)
+    await one.acquire("alice", IP, "a")
+    upstash.faults(bad_gateway=-1)
+    missing = await one.acquire("bob", IP, "b")
+    upstash.clear_faults()
+    upstash.reset_meter()
+
+    await one.renew()
+    await one.renew()
+
+    assert upstash.meter().commands == {"ZADD": 2, "HSET": 1, "EXPIRE": 1}
+    assert await redis.read("HKEYS", "millrace:leases:user:bob") == [missing.field]
+
+
 async def test_limits_fail_open_when_nobody_is_there(process: Make):
     """A refused connection is like a missing answer."""
     nobody = UpstashClient("http://127.0.0.1:1", "t", timeout_s=1, meter=CommandMeter())

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from api.problems import ForeignOrigin, RateLimited
+from api.problems import ForeignOrigin, RateLimited, Unauthorized
 from api.security.authenticator import Credentials
 from api.security.wiring import Security, build_security
 from api.settings import Settings
@@ -85,13 +85,18 @@ async def test_team_tokens_are_accepted_when_a_url_is_set(
         MILLRACE_JWT_ISSUER="me",
         MILLRACE_JWT_AUDIENCE="you",
     )
-    token = rs256("a", {"sub": "carol", "exp": NOW + 60, "iss": "me", "aud": "you"})
+    good = {"sub": "carol", "exp": NOW + 60, "iss": "me", "aud": "you"}
 
-    who = await security.authenticator.authenticate(
-        Credentials("GET", "/api/events", authorization=f"Bearer {token}")
-    )
+    async def user(**claims: str) -> str:
+        bearer = "Bearer " + rs256("a", {**good, **claims})
+        given = Credentials("GET", "/api/events", authorization=bearer)
+        return (await security.authenticator.authenticate(given)).id
 
-    assert who.id == "carol"
+    assert await user() == "carol"
+    with pytest.raises(Unauthorized):
+        await user(iss="other")
+    with pytest.raises(Unauthorized):
+        await user(aud="other")
 
 
 async def test_production_wants_https_of_our_own_page(
