@@ -113,6 +113,7 @@ def build_services(
         publisher=Publisher(
             log,
             catalogue,
+            metrics,
             max_event_bytes=settings.max_event_bytes,
             wake=hub.wake,
             rings=doorbell.rings if settings.doorbell else lambda _: [],

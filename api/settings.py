@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     # Reading Redis
     poll_min_ms: int = Field(default=100, ge=10, le=5000, description="Pause after activity.")
     poll_idle_ms: int = Field(
-        default=2000, ge=100, le=60_000, description="Longest pause without events."
+        default=2000, ge=10, le=60_000, description="Longest pause without events."
     )
     doorbell: bool = Field(
         default=False, description="Wake pollers by pub/sub: one more command a publish."

@@ -34,7 +34,7 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(json.dumps({"url": self._url}), flush=True)  # noqa: T201
+        print(json.dumps({"url": self._url}), flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -53,7 +53,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MS)
     listener.bind((host, port))
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003  # the standard library's signature
     return listener
 
 

@@ -18,6 +18,7 @@ from api.problems import (
     PublishUncertain,
     StoreUnavailable,
 )
+from api.telemetry.metrics import Metrics
 from api.upstash import NoReply, RedisError, TooLarge
 
 Rings = Callable[[Sequence[TopicName]], Sequence[Sequence[str]]]
@@ -50,6 +51,7 @@ class Publisher:
 
     log: TopicLog
     catalogue: Catalogue
+    metrics: Metrics
     max_event_bytes: int
     wake: Callable[[TopicName], None]
     rings: Rings
@@ -101,6 +103,7 @@ class Publisher:
             return [_problem(error)] * len(entries)
         for topic in topics:
             self.wake(topic)
+        self.metrics.published.inc(sum(isinstance(one, EventId) for one in stored))
         return [_problem(one) if isinstance(one, RedisError) else Published(one) for one in stored]
 
     async def _append_once(self, draft: Draft, text: str, owner: str) -> Outcome:
@@ -115,6 +118,7 @@ class Publisher:
         if known != fingerprint:
             return IdempotencyKeyReused()
         if not replayed:
+            self.metrics.published.inc()
             self.wake(draft.topic)
             await self._ring(draft.topic)
         return Published(event_id, replayed)

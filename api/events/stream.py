@@ -15,7 +15,11 @@ from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 from api.events import sse
 from api.events.connection import body
 
-HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+HEADERS = {
+    "Content-Type": sse.MEDIA_TYPE,
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
 
 Serve = Callable[[Any, Any], Awaitable[None]]
 
@@ -33,7 +37,7 @@ class _TakenOver(ASGIResponse):
         head: HTTPResponseStartEvent = {
             "type": "http.response.start",
             "status": self.status_code,
-            "headers": self.encoded_headers,
+            "headers": self.encode_headers(),
         }
         await send(head)
         # Each event would pass every middleware's wrapper, and all they look at is the head.

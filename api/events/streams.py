@@ -1,7 +1,7 @@
 """Every stream that this process holds: how many, kept alive, and ended together."""
 
 import asyncio
-from itertools import count
+from itertools import cycle
 
 from api.events.connection import Connection
 from api.events.sse import CloseReason
@@ -21,7 +21,8 @@ class OpenStreams:
         self._max_streams = max_streams
         self._slots: list[set[Connection]] = [set() for _ in range(keep_alive_s)]
         self._slot_of: dict[Connection, int] = {}
-        self._turns = count()
+        self._served = 0
+        self._turns = cycle(range(keep_alive_s // 2 + 1))
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -37,12 +38,13 @@ class OpenStreams:
         return "overloaded" if len(self) >= self._max_streams else None
 
     def add(self, connection: Connection) -> None:
-        slot = next(self._turns) % len(self._slots)
+        # The first comment is half a round to a round away, and a storm of clients is spread.
+        slot = (self._served - next(self._turns)) % len(self._slots)
         self._slots[slot].add(connection)
         self._slot_of[connection] = slot
         self._empty.clear()
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick, 0)
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def remove(self, connection: Connection) -> None:
         self._slots[self._slot_of.pop(connection)].discard(connection)
@@ -65,8 +67,8 @@ class OpenStreams:
             return False
         return True
 
-    def _tick(self, slot: int) -> None:
-        for connection in tuple(self._slots[slot]):
+    def _tick(self) -> None:
+        self._served = (self._served + 1) % len(self._slots)
+        for connection in tuple(self._slots[self._served]):
             connection.keep_alive()
-        following = (slot + 1) % len(self._slots)
-        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick, following)
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)

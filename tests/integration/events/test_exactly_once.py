@@ -1,0 +1,217 @@
+"""The promise of the whole project, against the real store, under any schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.events.deadline import window
+from api.events.topic import TopicName, log_key
+from tests.support.asgi_reader import AsgiConnection
+from tests.support.instances import Instance, settings_for
+from tests.support.model import Ledger
+from tests.support.sse_parser import SseParser
+from api.upstash import UpstashClient
+from tests.support.upstash_server import UpstashServer
+
+SCHEDULES = 300
+SOAK_SCHEDULES = int(os.environ.get("MILLRACE_SOAK_SCHEDULES", "10000"))
+TOPICS = 3
+INSTANCES = 3
+
+topic = st.integers(0, TOPICS - 1)
+instance = st.integers(0, INSTANCES - 1)
+topics = st.sets(topic, min_size=1)
+step = st.one_of(
+    st.tuples(st.just("publish"), topic, st.integers(1, 6), st.sampled_from([10, 10, 9000])),
+    st.tuples(st.just("connect"), instance, topics, st.sampled_from(["stream", "stream", "window", "poll"])),
+    st.tuples(st.just("read"), st.integers(1, 4000) | st.none()),
+    st.tuples(st.just("cut"), st.integers(0, 3000)),
+    st.tuples(st.just("trim"), topic, st.integers(0, 3)),
+    st.tuples(st.just("expire"), topic),
+    st.tuples(st.just("pause"), st.integers(1, 3)),
+    st.tuples(st.just("restart"), instance),
+)
+schedules = st.lists(step, min_size=3, max_size=25)
+
+
+class World:
+    """Instances that outlive the schedules, and the store behind them."""
+
+    def __init__(self, server: UpstashServer) -> None:
+        self.server = server
+        self.numbers = itertools.count()
+        self.runner = asyncio.Runner()
+        self.streaming: list[Instance] = []
+        self.buffered: Instance
+        self.runner.run(self._start())
+
+    async def _start(self) -> None:
+        for number in range(INSTANCES):
+            self.streaming.append(await self._instance(number))
+        options = settings_for(self.server)
+        self.buffered = await Instance(options, window(0.05)).start()
+
+    async def _instance(self, number: int) -> Instance:
+        # The smallest backlog, so that stalled readers really overflow; one has a doorbell.
+        options = settings_for(self.server, lag_max_bytes=65_536, doorbell=number == 0)
+        return await Instance(options).start()
+
+    @property
+    def redis(self) -> UpstashClient:
+        return self.buffered.services.redis
+
+    async def restart(self, number: int) -> None:
+        await self.streaming[number].stop()
+        self.streaming[number] = await self._instance(number)
+
+    def close(self) -> None:
+        async def stop() -> None:
+            for one in [*self.streaming, self.buffered]:
+                await one.stop()
+
+        self.runner.run(stop())
+        self.runner.close()
+
+
+class Reader:
+    """One client that goes on from its last event id, whatever happens to it."""
+
+    def __init__(self, world: World, names: list[TopicName]) -> None:
+        self.world = world
+        self.names = names
+        self.ledger = Ledger()
+        self.cursor = ""
+        self.topics: list[TopicName] = []
+        self.connection: AsgiConnection | None = None
+        self._parser = SseParser()
+
+    async def connect(self, number: int, wanted: set[int], mode: str) -> None:
+        await self.disconnect()
+        self.topics = sorted(self.names[index] for index in wanted)
+        self.ledger.subscribe(set(self.topics))
+        target = self.world.buffered if mode == "window" else self.world.streaming[number]
+        accept = "application/json" if mode == "poll" else "text/event-stream"
+        headers = {"Authorization": f"Bearer {target.token()}", "Accept": accept}
+        if self.cursor:
+            headers["Last-Event-ID"] = self.cursor
+        query = [("topic", name) for name in self.topics]
+        connection = AsgiConnection(
+            target.app, "/api/events", query, headers, stalls=mode == "stream"
+        )
+        if mode == "poll":
+            answer = await connection.json()
+            self.ledger.take_answer(answer, list(self.topics))
+            self.cursor = answer["cursor"]
+            return
+        self._parser = SseParser(self.cursor)
+        self.connection = connection
+
+    async def read(self, count: int | None, *, timeout_s: float = 0.02) -> bool:
+        if self.connection is None:
+            return False
+        came = await self.connection.wait(timeout_s)
+        taken = self.connection.take(count)
+        for frame in self._parser.feed(taken):
+            self.ledger.take(frame)
+        self.cursor = self._parser.last_event_id
+        if self.connection.is_done and not self.connection.pending:
+            await self.disconnect()
+        return came
+
+    async def disconnect(self) -> None:
+        if self.connection is not None:
+            connection, self.connection = self.connection, None
+            await connection.close()
+
+    async def catch_up(self) -> None:
+        """Read on, reconnecting as an EventSource does, until a last event of each came."""
+        wanted = {self.names.index(name) for name in self.topics} or {0}
+        last: dict[str, str] = {}
+        async with asyncio.timeout(20):
+            while not last or any(last[t] not in self.ledger.seen[t] for t in self.topics):
+                if self.connection is None:
+                    await self.connect(0, wanted, "stream")
+                if await self.read(None, timeout_s=0.05):
+                    continue
+                # Silence: either all is read, or a reset passed over the last one.
+                for name in self.topics:
+                    if last.get(name) not in self.ledger.seen[name]:
+                        last[name] = await publish(self.world, self.ledger, name, "last")
+        await self.disconnect()
+
+
+async def publish(world: World, ledger: Ledger, name: TopicName, text: str) -> str:
+    """As another process would: straight into the log."""
+    entry = json.dumps({"type": "tick", "data": text})
+    log = world.buffered.services.desk.log
+    (event_id,) = await log.append([(name, entry)])
+    assert not isinstance(event_id, Exception)
+    ledger.publish(name, str(event_id))
+    return str(event_id)
+
+
+async def perform(world: World, plan: list[tuple]) -> None:
+    number = next(world.numbers)
+    names = [TopicName(f"public:{number}:{letter}") for letter in "abc"]
+    reader = Reader(world, names)
+    for name, *args in plan:
+        match name, args:
+            case "publish", [index, count, size]:
+                for _ in range(count):
+                    await publish(world, reader.ledger, names[index], "x" * size)
+            case "connect", [at, wanted, mode]:
+                await reader.connect(at, wanted, mode)
+            case "read", [count]:
+                await reader.read(count)
+            case "cut", [count]:
+                await reader.read(count)
+                await reader.disconnect()
+            case "trim", [index, keep]:
+                await world.redis.write("XTRIM", log_key(names[index]), "MAXLEN", keep)
+            case "expire", [index]:
+                await world.redis.write("DEL", log_key(names[index]))
+            case "pause", [count]:
+                for _ in range(count):
+                    await asyncio.sleep(0.01)
+            case "restart", [at]:
+                await world.restart(at)
+    await reader.catch_up()
+
+
+@pytest.fixture(scope="module")
+def world(upstash_server: UpstashServer) -> Iterator[World]:
+    upstash_server.reset()
+    world = World(upstash_server)
+    yield world
+    world.close()
+
+
+def check_schedules(world: World, count: int) -> None:
+    @settings(
+        max_examples=count,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+    @given(schedules)
+    def each_event_once_and_in_order_or_reset(plan: list[tuple]) -> None:
+        world.runner.run(perform(world, plan))
+
+    each_event_once_and_in_order_or_reset()
+
+
+def test_any_schedule_delivers_each_event_once_and_in_order_or_says_reset(world: World) -> None:
+    check_schedules(world, SCHEDULES)
+
+
+@pytest.mark.soak
+def test_a_long_run_of_schedules_keeps_the_promise(world: World) -> None:
+    check_schedules(world, SOAK_SCHEDULES)

@@ -1,0 +1,77 @@
+"""What a reader may be given: each event once and in order per topic, or a `reset` for the gap."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+from tests.support.sse_parser import Frame
+
+
+class Ledger:
+    """Keeps what was published and what one reader saw, and complains about any difference."""
+
+    def __init__(self) -> None:
+        self.published: dict[str, list[str]] = defaultdict(list)
+        self.seen: dict[str, list[str]] = defaultdict(list)
+        self.resets: list[tuple[str, str]] = []
+        self.byes: list[str] = []
+        self._next: dict[str, int] = {}
+        self._fresh: set[str] = set()
+        self._forgiven: set[str] = set()
+
+    def publish(self, topic: str, event_id: str) -> None:
+        self.published[topic].append(event_id)
+
+    def subscribe(self, topics: set[str]) -> None:
+        """The reader's stream is now of these topics; one it left starts anew when it is back."""
+        for topic in self._next.keys() - topics:
+            del self._next[topic]
+            self.seen[topic].clear()
+            self._forgiven.discard(topic)
+
+    def connected(self, topics: list[str]) -> None:
+        """The first frame: from here on nothing may be missing."""
+        for topic in topics:
+            if topic not in self._next:
+                self._next[topic] = len(self.published[topic])
+                self._fresh.add(topic)
+
+    def reset(self, topics: list[str], reason: str) -> None:
+        for topic in topics:
+            self.resets.append((topic, reason))
+            self._forgiven.add(topic)
+
+    def event(self, topic: str, event_id: str) -> None:
+        assert event_id not in self.seen[topic], f"{event_id} twice on {topic}"
+        index, expected = self.published[topic].index(event_id), self._next[topic]
+        # "Now" is where the process stands, so the first event may be a little older.
+        assert index >= expected or topic in self._fresh, f"{event_id} out of order on {topic}"
+        missed = self.published[topic][expected:index]
+        assert not missed or topic in self._forgiven, f"{missed} lost on {topic} without a reset"
+        self._fresh.discard(topic)
+        self._forgiven.discard(topic)
+        self._next[topic] = index + 1
+        self.seen[topic].append(event_id)
+
+    def take(self, frame: Frame) -> None:
+        """A frame of a stream, named or not."""
+        data = json.loads(frame.data)
+        match frame.event:
+            case "connected":
+                self.connected(data["topics"])
+            case "reset":
+                self.reset(data["topics"], data["reason"])
+            case "bye":
+                self.byes.append(data["reason"])
+            case _:
+                assert frame.id
+                self.event(data["topic"], data["id"])
+
+    def take_answer(self, answer: dict[str, object], topics: list[str]) -> None:
+        """A JSON answer."""
+        for reset in answer["reset"] or ():  # type: ignore[attr-defined]
+            self.reset(reset["topics"], reset["reason"])
+        self.connected(topics)
+        for event in answer["events"]:  # type: ignore[attr-defined]
+            self.event(event["topic"], event["id"])
