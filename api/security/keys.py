@@ -1,4 +1,4 @@
-"""One key for each purpose, all from MILLRACE_SECRET."""
+"""Keys for what only we sign, all from MILLRACE_SECRET."""
 
 import hashlib
 import hmac
@@ -6,7 +6,6 @@ from enum import StrEnum
 
 
 class KeyPurpose(StrEnum):
-    SESSION = "session"
     TICKET = "ticket"
 
 

