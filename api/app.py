@@ -9,9 +9,10 @@ from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
+from api.bodies import ApiRequest
 from api.events.deadline import Deadlines, rotation
 from api.events.routes import EVENT_ROUTES, EventServices
-from api.responses import EXCEPTION_HANDLERS
+from api.responses import EXCEPTION_HANDLERS, answer_options
 from api.security.authenticator import Credentials
 from api.security.cookies import SESSION_COOKIE
 from api.security.principal import Principal
@@ -82,6 +83,8 @@ def create_app(
         cors_config=_cors(settings),
         lifespan=[lifespan],
         logging_config=None,
+        before_request=answer_options,
+        request_class=ApiRequest,
         request_max_body_size=settings.max_body_bytes,
         signature_types=[Security, EventServices, Principal],
         openapi_config=None,

@@ -3,7 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from pydantic import ValidationError
+
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 20
+OBJECT = "Input should be a JSON object"
+MAX_FIELD_CHARS = 200
 
 
 class ApiError(Exception):
@@ -36,7 +41,7 @@ class BadRequest(ApiError):
     code = "bad-request"
     status = 400
     title = "The request cannot be understood"
-    remediation = "Correct what `detail` names and send it again."
+    remediation = "Correct what `detail` or `errors` names and send it again."
 
 
 class InvalidTopic(BadRequest):
@@ -202,6 +207,25 @@ class KeysUnavailable(ApiError):
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail, headers={"Retry-After": "5"})
+
+
+def field_errors(error: ValidationError, *, within: str = "") -> list[dict[str, str]]:
+    """The offences by dotted field name, without the values that offended."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return [
+        {
+            "field": _dotted(within, one["loc"]),
+            # Its own words would name our class.
+            "message": OBJECT if one["type"] == "model_type" else one["msg"],
+        }
+        for one in found[:MAX_ERRORS]
+    ]
+
+
+def _dotted(within: str, names: Sequence[int | str]) -> str:
+    # A name that is not known here is the caller's own text, of any length.
+    path = [*filter(None, [within]), *map(str, names)] or ["body"]
+    return ".".join(path)[:MAX_FIELD_CHARS]
 
 
 def render(error: ApiError, *, ref: str | None = None) -> dict[str, Any]:

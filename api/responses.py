@@ -1,11 +1,13 @@
 """Every failure as problem+json, whoever raised it."""
 
+import re
 from typing import Any
 
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
+from pydantic import ValidationError
 
 from api.problems import (
     PROBLEM_MEDIA_TYPE,
@@ -17,6 +19,7 @@ from api.problems import (
     StoreUnavailable,
     UnsupportedMediaType,
     ValidationFailed,
+    field_errors,
     render,
 )
 from api.upstash import RedisError
@@ -25,6 +28,8 @@ log = structlog.get_logger()
 
 AnyRequest = Request[Any, Any, Any]
 
+INTERNAL = 500
+MISSING = re.compile(r"Missing required \w+ parameter '([\w-]+)'")
 OF_STATUS: dict[int, type[ApiError]] = {
     400: BadRequest,
     404: NotFound,
@@ -56,28 +61,65 @@ def _store(request: AnyRequest, error: RedisError) -> Response[Any]:
 
 def _framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
     """Litestar's own refusals. Its details may quote the input, so only field names are kept."""
+    if wrong := _cause_in_body(error):
+        return problem(request, ValidationFailed(errors=field_errors(wrong)))
     if isinstance(error, ValidationException):
-        return problem(request, _invalid(error))
-    kind = OF_STATUS.get(error.status_code, ApiError if error.status_code >= 500 else BadRequest)  # noqa: PLR2004
-    ours = kind()
-    if allow := (error.headers or {}).get("Allow"):
+        return problem(request, BadRequest(errors=_offences(request, error)))
+    if error.status_code >= INTERNAL and not _is_gone(error):
+        return _unexpected(request, error)
+    ours = OF_STATUS.get(error.status_code, BadRequest)()
+    if allow := next((v for k, v in (error.headers or {}).items() if k.lower() == "allow"), None):
         ours.headers["Allow"] = allow
     return problem(request, ours)
 
 
-def _invalid(error: ValidationException) -> ApiError:
-    extra = [one for one in error.extra if isinstance(one, dict)] if error.extra else []
-    errors = [
-        {"field": str(one.get("key", "body")), "message": str(one.get("message", "not valid"))}
-        for one in extra
+def _cause_in_body(error: BaseException | None) -> ValidationError | None:
+    """What pydantic said of the body; Litestar's summary loses some fields, and some errors."""
+    while error is not None and not isinstance(error, ValidationError):
+        error = error.__cause__
+    return error
+
+
+def _is_gone(error: HTTPException) -> bool:
+    """Whether the client left while it was still sending: nobody's failure."""
+    return error.detail == "client disconnected prematurely"
+
+
+def _offences(request: AnyRequest, error: ValidationException) -> list[dict[str, str]]:
+    if missing := MISSING.match(error.detail):
+        return [{"field": missing[1], "message": "This parameter is missing."}]
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [
+        {"field": _wire_name(request, one.get("key", "")), "message": _spoken(one)} for one in extra
     ]
-    is_body = any(one.get("source") == "body" for one in extra)
-    return ValidationFailed(errors=errors) if is_body else BadRequest(errors=errors)
+
+
+def _wire_name(request: AnyRequest, name: str) -> str:
+    """What the caller calls the handler's parameter `name`."""
+    if name == "data":
+        return "body"
+    field = request.route_handler.parsed_fn_signature.parameters.get(name)
+    return getattr(field and field.kwarg_definition, "name", None) or name
+
+
+def _spoken(offence: dict[str, Any]) -> str:
+    return str(offence["message"]) if offence.get("key") != "data" else "A body is needed."
 
 
 def _unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     log.error("request.failed", exc_info=error)
     return problem(request, ApiError())
+
+
+def answer_options(request: AnyRequest) -> Response[None] | None:
+    """Name every method of the path; Litestar's own answer knows those of one handler."""
+    if request.method != "OPTIONS":
+        return None
+    path = request.scope["path_template"]
+    methods = {
+        method for route in request.app.routes if route.path == path for method in route.methods
+    }
+    return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(methods))})
 
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {

@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_BATCH = 100
 MAX_TOPICS = 50
 
-IdempotencyKey = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+IDEMPOTENCY_KEY = r"^[\x21-\x7e]{1,255}$"
+
+IdempotencyKey = Annotated[str, Field(pattern=IDEMPOTENCY_KEY)]
 
 
 class _Body(BaseModel):

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
+from litestar.datastructures.headers import Accept
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
@@ -17,6 +18,7 @@ from api.events.cursor import MAX_TOPICS, Cursor
 from api.events.deadline import Deadlines
 from api.events.event import Event, EventId
 from api.events.models import (
+    IDEMPOTENCY_KEY,
     BatchBody,
     BatchItem,
     BatchResult,
@@ -31,7 +33,7 @@ from api.events.poll import Answer, poll
 from api.events.publisher import Draft, Outcome, Published, Publisher
 from api.events.session import Reading, StreamDesk, StreamSession
 from api.events.stream import EventStream, brief
-from api.events.topic import TopicName, parse_topic
+from api.events.topic import parse_topic
 from api.problems import ApiError, NotAcceptable, render
 from api.security.addresses import client_ip
 from api.security.principal import Principal
@@ -48,7 +50,7 @@ Topics = Annotated[
     list[str], QueryParameter(name="topic", min_items=1, max_items=MAX_TOPICS, required=True)
 ]
 IdempotencyHeader = Annotated[
-    str | None, HeaderParameter(name="Idempotency-Key", min_length=1, max_length=255)
+    str | None, HeaderParameter(name="Idempotency-Key", pattern=IDEMPOTENCY_KEY)
 ]
 
 
@@ -69,6 +71,7 @@ class EventsController(Controller):
     @get(name="read_events")
     async def read(
         self,
+        *,
         request: AnyRequest,
         principal: NamedDependency[Principal],
         security: NamedDependency[Security],
@@ -77,7 +80,7 @@ class EventsController(Controller):
         last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
         cursor: FromQuery[str | None] = None,
         types: FromQuery[str | None] = None,
-        named: FromQuery[bool] = True,  # noqa: FBT002  # a query parameter
+        named: FromQuery[bool] = True,
         history: Annotated[int, QueryParameter(ge=0, le=MAX_HISTORY)] = 0,
         wait: Annotated[int, QueryParameter(ge=0, le=MAX_WAIT_S)] = 0,
         conn: FromQuery[str | None] = None,
@@ -88,11 +91,14 @@ class EventsController(Controller):
         if _wants_json(request):
             answer = await poll(events.desk, reading, wait_s=wait)
             return _json_answer(request, events, answer, is_held=wait > 0)
-        return await _stream(request, principal, security, events, reading, conn)
+        return await _stream(
+            request, reading, principal=principal, security=security, events=events, conn=conn
+        )
 
     @post("/{topic:str}", name="publish_event")
     async def publish(
         self,
+        *,
         topic: FromPath[str],
         data: JSONBody[PublishBody],
         principal: NamedDependency[Principal],
@@ -128,6 +134,7 @@ class EventsController(Controller):
     @get("/{topic:str}/history", name="read_history")
     async def history(
         self,
+        *,
         topic: FromPath[str],
         principal: NamedDependency[Principal],
         security: NamedDependency[Security],
@@ -175,10 +182,11 @@ def _reading(
 
 
 def _wants_json(request: AnyRequest) -> bool:
-    accepted = request.headers.get("accept", "*/*")
+    # An empty header is as good as none (RFC 9110, section 12.5.1).
+    accepted = request.headers.get("accept") or "*/*"
     if accepted == sse.MEDIA_TYPE:
         return False
-    match request.accept.best_match([sse.MEDIA_TYPE, JSON]):
+    match Accept(accepted).best_match([sse.MEDIA_TYPE, JSON]):
         case sse.MEDIA_TYPE:
             return False
         case "application/json":
@@ -188,10 +196,11 @@ def _wants_json(request: AnyRequest) -> bool:
 
 async def _stream(
     request: AnyRequest,
+    reading: Reading,
+    *,
     principal: Principal,
     security: Security,
     events: EventServices,
-    reading: Reading,
     conn: str | None,
 ) -> EventStream:
     desk = events.desk
