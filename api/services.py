@@ -66,18 +66,18 @@ def build_services(
     meter = CommandMeter()
     metrics = Metrics(meter)
 
-    def client(*, read_your_writes: bool) -> UpstashClient:
+    def client() -> UpstashClient:
         return UpstashClient(
             settings.upstash_url,
             settings.upstash_token.get_secret_value(),
             timeout_s=settings.redis_timeout_s,
             meter=meter,
-            read_your_writes=read_your_writes,
             rng=rng,
         )
 
-    # A reader behind a cursor can only be late, never wrong: it needs no sync token.
-    commands, reading = client(read_your_writes=True), client(read_your_writes=False)
+    # Two, so that no command waits behind a poll. Both send sync tokens: a poller that asked
+    # a replica older than its last answer would miss the entry it stands on.
+    commands, reading = client(), client()
     retention = Retention(
         max_events=settings.topic_max_events,
         ttl_s=settings.topic_ttl_s,

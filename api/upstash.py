@@ -206,7 +206,6 @@ class UpstashClient:
         *,
         timeout_s: float,
         meter: CommandMeter,
-        read_your_writes: bool = True,
         rng: random.Random | None = None,
     ) -> None:
         self._redis = Redis(
@@ -215,7 +214,6 @@ class UpstashClient:
             rest_encoding=None,
             rest_retries=0,
             allow_telemetry=False,
-            read_your_writes=read_your_writes,
         )
         self._transport = _Transport(timeout_s / 2, self._redis._update_sync_token)  # noqa: SLF001
         self._redis._http = self._transport  # noqa: SLF001  # no public hook; see pyproject

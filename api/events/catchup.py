@@ -55,7 +55,8 @@ class Catchup:
         before it asks for it again.
         """
         fresh = [topic for topic in self._topics if topic not in self.positions]
-        pages = await self._log.newest(fresh, limit=self._history) if self._history else {}
+        wants_past = fresh and self._history
+        pages = await self._log.newest(fresh, limit=self._history) if wants_past else {}
         found = {topic: page.end for topic, page in pages.items()}
         found |= await self._hub.locate([topic for topic in fresh if topic not in found])
         events = _in_order([event for page in pages.values() for event in page.events])
@@ -75,10 +76,11 @@ class Catchup:
         pages |= remembered
         self.positions |= {topic: page.end for topic, page in pages.items()}
         self.positions |= {topic: head for topic, (head, _) in restarts.items()}
-        self._settle([topic for topic, page in pages.items() if not page.more])
+        is_end = [t for t, page in pages.items() if not page.more and not page.gap]
+        self._settle([*is_end, *restarts])
         events = _in_order([event for page in pages.values() for event in page.events])
         more = any(page.more for page in pages.values())
-        return Batch(events, restarts) if events or restarts or more else None
+        return Batch(events, restarts) if events or gaps or more else None
 
     async def _read(self, positions: Mapping[TopicName, EventId]) -> dict[TopicName, Page]:
         limit = min(EVENTS_PER_TOPIC, EVENTS_PER_PAGE // len(positions))

@@ -60,6 +60,11 @@ class Hub:
                 del self._rings[topic]
         self.on_demand()
 
+    @property
+    def follows_anything(self) -> bool:
+        """Whether there is a watched topic whose place in its log is known."""
+        return any(ring.position is not None for ring in self._rings.values())
+
     def positions(self) -> dict[TopicName, EventId]:
         """Where each watched topic stands that has been located."""
         return {

@@ -6,6 +6,7 @@ been trimmed or expired, and the reader is told (`Page.gap`). A topic without en
 genesis entry, which is never delivered, so that there is something to stand on.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,6 +24,7 @@ EVENT_FIELD = "e"
 GENESIS_FIELD = "genesis"
 WRITES_AT_ONCE = 200
 REFRESHED_TOPICS = 10_000
+REPLICA_LAG_S = 0.25
 
 APPEND_ONCE = Script(
     """
@@ -54,6 +56,10 @@ class Page:
     events: Sequence[Event] = ()
     more: bool = False
     gap: ResetReason | None = None
+
+    @property
+    def reason(self) -> ResetReason:
+        return self.gap or ResetReason.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +176,21 @@ class TopicLog:
     async def restart(
         self, gaps: Mapping[TopicName, Page]
     ) -> dict[TopicName, tuple[EventId, ResetReason]]:
-        """Where to go on after a gap, which is "now", and why."""
+        """Where to go on after each real gap, which is "now", and why.
+
+        A replica that lags does not hold a position that another process got from a fresher
+        one. That looks like a position from the future, so such are read once more, later.
+        """
         heads = await self.heads(gaps.keys())
-        reasons = {}
-        for topic, head in heads.items():
-            lost = gaps[topic]
-            is_future = lost.gap is ResetReason.EXPIRED and head < lost.start
-            reasons[topic] = ResetReason.UNKNOWN if is_future else lost.gap or ResetReason.UNKNOWN
-        return {topic: (head, reasons[topic]) for topic, head in heads.items()}
+        suspects = {t: gaps[t].start for t, head in heads.items() if head < gaps[t].start}
+        if suspects:
+            await asyncio.sleep(REPLICA_LAG_S)
+            again = await self.read_after(suspects, limit=1)
+            heads = {t: at for t, at in heads.items() if t not in again or again[t].gap}
+        return {
+            topic: (head, ResetReason.UNKNOWN if topic in suspects else gaps[topic].reason)
+            for topic, head in heads.items()
+        }
 
     async def newest(
         self, topics: Sequence[TopicName], *, limit: int, before: EventId | None = None

@@ -74,7 +74,7 @@ class Poller:
 
     def wake(self) -> None:
         """Poll soon; start if there is something to follow, stop if there is nothing."""
-        if not self._hub.positions():
+        if not self._hub.follows_anything:
             if self._task is not None:
                 self._task.cancel()
                 self._task = None

@@ -67,35 +67,39 @@ class Publisher:
         return outcome
 
     async def publish_many(self, drafts: Sequence[Draft], *, owner: str) -> list[Outcome]:
-        """Store events, those of one topic in this order; an outcome for each."""
-        outcomes: dict[int, Outcome] = {}
-        plain: dict[int, tuple[TopicName, str]] = {}
-        once: dict[int, str] = {}
-        for index, draft in enumerate(drafts):
-            try:
-                text = self._entry(draft)
-            except ApiError as error:
-                outcomes[index] = error
-                continue
-            if draft.idempotency_key is None:
-                plain[index] = (draft.topic, text)
-            else:
-                once[index] = text
-        if plain:
-            outcomes |= zip(plain, await self._append(list(plain.values())), strict=True)
-        # One after the other: a batch may hold several events of one topic, or one key twice.
-        for index, text in once.items():
-            outcomes[index] = await self._append_once(drafts[index], text, owner)
-        return [outcomes[index] for index in range(len(drafts))]
+        """Store events, those of one topic in this order; an outcome for each.
 
-    def _entry(self, draft: Draft) -> str:
-        data = self.catalogue.checked(draft.topic, draft.type, draft.data)
+        Events without a key that stand together take one round trip.
+        """
+        outcomes: list[Outcome] = []
+        pending: list[tuple[TopicName, str]] = []
+        for draft in drafts:
+            entry = self._entry(draft)
+            if isinstance(entry, str) and draft.idempotency_key is None:
+                pending.append((draft.topic, entry))
+                continue
+            outcomes += await self._append(pending)
+            pending = []
+            if isinstance(entry, str):
+                outcomes.append(await self._append_once(draft, entry, owner))
+            else:
+                outcomes.append(entry)
+        return outcomes + await self._append(pending)
+
+    def _entry(self, draft: Draft) -> str | ApiError:
+        """The text to store, or why the draft is refused."""
+        try:
+            data = self.catalogue.checked(draft.topic, draft.type, draft.data)
+        except ApiError as error:
+            return error
         text = msgspec.json.encode({"type": draft.type, "data": data})
         if len(text) > self.max_event_bytes:
-            raise PayloadTooLarge(f"An event may have {self.max_event_bytes} bytes as JSON.")
+            return PayloadTooLarge(f"An event may have {self.max_event_bytes} bytes as JSON.")
         return text.decode()
 
     async def _append(self, entries: Sequence[tuple[TopicName, str]]) -> list[Outcome]:
+        if not entries:
+            return []
         topics = list(dict.fromkeys(topic for topic, _ in entries))
         try:
             stored = await self.log.append(entries, rings=self.rings(topics))
