@@ -41,7 +41,8 @@ async def _run(plan: Plan) -> int:
         idle = await measure_idle(plan)
         print(report.idle_table(idle, plan.readers), flush=True)
     verdicts = summary.verdicts(rows)
-    print(report.verdict_table(verdicts))
+    if verdicts:
+        print(report.verdict_table(verdicts))
     report.write_json(
         BUILD / "fanout.json", plan=plan, fanout=rows, burst=burst, idle=idle, verdicts=verdicts
     )

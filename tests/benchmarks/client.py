@@ -8,6 +8,8 @@ from typing import NamedTuple, cast
 from tests.benchmarks.body import BadResponse, StreamBody
 
 _SEQUENCE = re.compile(rb'"seq": ?(\d+)')
+# A stream may open with comments, before its place in the log is known.
+_CONNECTED = b"event: connected"
 _CONNECTING_AT_ONCE = 100
 
 
@@ -24,7 +26,7 @@ class Arrival(NamedTuple):
 
 
 class Reader(asyncio.Protocol):
-    """One stream. It is ready with its first frame; from there numbers must run without a gap."""
+    """One stream. Once it is `connected`, numbers must run without a gap."""
 
     def __init__(self, fleet: "Fleet", first: int) -> None:
         self._fleet = fleet
@@ -47,7 +49,8 @@ class Reader(asyncio.Protocol):
             return
         if not frames:
             return
-        self.ready.set()
+        if not self.ready.is_set() and _CONNECTED in frames:
+            self.ready.set()
         numbers = _SEQUENCE.findall(frames)
         if numbers:
             self._take(numbers, at)
@@ -86,14 +89,15 @@ class Fleet:
         self._wake = asyncio.Event()
 
     async def open(self, count: int, *, first: int, timeout_s: float) -> None:
-        """Return when `count` streams have their first frame. Event `first` comes next."""
+        """Return when `count` streams are connected. Event `first` comes next."""
         gate = asyncio.Semaphore(_CONNECTING_AT_ONCE)
         try:
             async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
                 for _ in range(count):
                     group.create_task(self._open_one(gate, first))
         except TimeoutError:
-            self.fail(f"{len(self._readers)} of {count} streams opened in {timeout_s} s")
+            connected = sum(reader.ready.is_set() for reader in self._readers)
+            self.fail(f"{connected} of {count} streams connected in {timeout_s} s")
         self._raise_fault()
 
     async def arrived(self, deliveries: int, *, timeout_s: float) -> None:

@@ -65,7 +65,7 @@ async def _sample(number: int, name: str, opener: Opener, load: Load) -> Sample:
     events = sum(pace.events for pace in load.paces)
     try:
         async with opener() as target:
-            session = Session(target, load.payload_bytes, events)
+            session = Session(target, load.payload_bytes, events=events)
             await session.warm_up()
             connecting = await session.connect(load.readers)
             delivered = [await _deliver(session, pace) for pace in load.paces]
@@ -76,5 +76,7 @@ async def _sample(number: int, name: str, opener: Opener, load: Load) -> Sample:
 
 
 async def _deliver(session: Session, pace: Pace) -> Delivery:
+    # A poller that rests sees the first event late: the series is of streams that flow.
+    await session.single()
     gaps = itertools.repeat(1 / pace.rate)
     return await session.deliver(pace.events, gaps, batch=_BATCH if pace.is_burst else 1)

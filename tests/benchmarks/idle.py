@@ -42,12 +42,12 @@ async def _idle(plan: Plan, turn: asyncio.Lock, *, doorbell: bool) -> Idle:
             upstash = await stack.enter_async_context(vendor(label))
             product = millrace(upstash, label, publish_elsewhere=True, doorbell=doorbell)
             target = await stack.enter_async_context(product)
-            session = Session(target, plan.payload_bytes, plan.idle_events)
+            session = Session(target, plan.payload_bytes, events=plan.idle_events)
             async with turn:
                 await session.warm_up()
                 await session.connect(plan.readers)
             # Polls grow rarer from the last event on: what counts is where they come to rest.
-            await asyncio.sleep(plan.idle_s / 3)
+            await asyncio.sleep(plan.idle_s / 4)
             cpu_us, started = target.server.tree.cpu_us(), perf_counter()
             commands = await _commands_per_s(upstash, plan.idle_s)
             cpu_us_per_s = (target.server.tree.cpu_us() - cpu_us) / (perf_counter() - started)

@@ -61,21 +61,21 @@ def parse(arguments: list[str]) -> Plan:
 _FULL = {
     "readers": 1000,
     "rate": [4.0, 20.0],
-    "events": [40, 60],
+    "events": [32, 60],
     "payload": 200,
     "rounds": 3,
     "only": ",".join(TARGETS),
     "scenario": ",".join(SCENARIOS),
     "burst_events": 10_000,
     "idle_s": 30.0,
-    "idle_events": 60,
+    "idle_events": 48,
 }
 _QUICK = {
-    "readers": 500,
-    "events": [16, 40],
+    "readers": 400,
+    "events": [12, 24],
     "rounds": 1,
     "burst_events": 2000,
-    "idle_s": 6.0,
+    "idle_s": 4.0,
     "idle_events": 12,
 }
 

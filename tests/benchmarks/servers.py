@@ -39,9 +39,13 @@ class Server:
 async def running(
     name: str, arguments: list[str], environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Server]:
-    """Run `python -m <arguments>` until the block ends. Its stderr is kept in build/bench."""
+    """Run `python -m <arguments>` until the block ends.
+
+    Its stderr is kept in build/bench, and kept from the next round when the block fails.
+    """
     BUILD.mkdir(parents=True, exist_ok=True)
-    with (BUILD / f"{name}.log").open("w+b") as log:
+    path = BUILD / f"{name}.log"
+    with path.open("w+b") as log:
         process = await _spawn(arguments, environment or {}, log)
         drain: asyncio.Task[None] | None = None
         try:
@@ -49,6 +53,9 @@ async def running(
             # A server that logs to stdout must never block on a full pipe.
             drain = asyncio.create_task(_drain(process))
             yield Server(announced, ProcessTree(process.pid))
+        except Exception:
+            path.replace(path.with_suffix(".failed.log"))
+            raise
         finally:
             await _stop(process)
             if drain is not None:

@@ -11,6 +11,8 @@ from tests.benchmarks.targets import Target
 
 _OPEN_S = 60.0
 _WARM_UP_READERS = 50
+# The most events beside the measured ones: warm-up, one lead-in per series, the last.
+_UNCOUNTED = 10
 _RELEASE_S = 10.0
 
 
@@ -38,11 +40,10 @@ class Connecting:
 class Session:
     """Opens readers, publishes numbered events and waits until every reader has each of them."""
 
-    def __init__(self, target: Target, payload_bytes: int, events: int) -> None:
+    def __init__(self, target: Target, payload_bytes: int, *, events: int) -> None:
         self._target = target
         self._payload_bytes = payload_bytes
-        # Two more than asked: the warm-up's event, and the last one that proves the end.
-        self._expected = [b"%d" % number for number in range(events + 2)]
+        self._expected = [b"%d" % number for number in range(events + _UNCOUNTED)]
         self._published_at: list[float] = []
         self._readers = 0
         self._fleet = self._new_fleet()
@@ -68,6 +69,12 @@ class Session:
         self._readers = readers
         return Connecting((tree.cpu_us() - cpu_us) / readers, (tree.rss_kb() - rss_kb) / readers)
 
+    async def single(self) -> None:
+        """One event outside of any series, seen by all readers."""
+        await self._publish([len(self._published_at)])
+        await self._fleet.arrived(self._readers, timeout_s=_OPEN_S)
+        self._fleet.take_arrivals()
+
     async def deliver(self, events: int, gaps: Iterator[float], *, batch: int = 1) -> Delivery:
         """Publish `events` in batches, `gaps` seconds apart, and wait for the last delivery."""
         first = len(self._published_at)
@@ -91,16 +98,16 @@ class Session:
 
     async def finish(self) -> None:
         """Send one more event: whoever had a duplicate behind the last one now shows it."""
-        await self._publish([len(self._published_at)])
-        await self._fleet.arrived(self._readers, timeout_s=_OPEN_S)
+        await self.single()
         await self._fleet.close()
 
     async def _pace(self, numbers: range, gaps: Iterator[float], batch: int) -> None:
         due = perf_counter()
-        for at in range(0, len(numbers), batch):
-            await self._publish(numbers[at : at + batch])
+        await self._publish(numbers[:batch])
+        for at in range(batch, len(numbers), batch):
             due += next(gaps)
             await asyncio.sleep(max(0.0, due - perf_counter()))
+            await self._publish(numbers[at : at + batch])
 
     async def _publish(self, numbers: range | list[int]) -> None:
         payloads = [_payload(number, self._payload_bytes) for number in numbers]
