@@ -11,13 +11,12 @@ from litestar.di import Provide
 
 from api.bodies import ApiRequest
 from api.events.deadline import Deadlines, rotation
-from api.events.routes import EVENT_ROUTES, EventServices
+from api.events.routes import EventServices, event_routes
 from api.responses import EXCEPTION_HANDLERS, answer_options
 from api.security.authenticator import Credentials
 from api.security.cookies import SESSION_COOKIE
 from api.security.principal import Principal
 from api.security.routes import dev_session_controller
-from api.security.wiring import Security
 from api.services import Services, build_services
 from api.settings import Settings
 from api.telemetry.health import Health
@@ -49,7 +48,7 @@ def create_app(
     """The application. `deadlines` says how long answers last where it is deployed."""
     parts = services or build_services(settings)
     limits = deadlines or rotation(settings.stream_max_s, parts.desk.rng)
-    events = EventServices(parts.desk, parts.publisher, limits, settings)
+    events = EventServices(parts.desk, parts.publisher, parts.security, limits, settings)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -59,9 +58,6 @@ def create_app(
     async def principal(request: Request[Any, Any, Any]) -> Principal:
         return await parts.security.authenticator.authenticate(_credentials(request))
 
-    def of(value: object) -> Provide:
-        return Provide(lambda: value, sync_to_thread=False, use_cache=True)
-
     watch = Watch(
         settings=settings,
         metrics=parts.metrics,
@@ -69,16 +65,12 @@ def create_app(
         is_draining=lambda: parts.desk.streams.is_draining,
         authenticate=principal,
     )
-    routes = [*EVENT_ROUTES, *telemetry_routes(watch)]
+    routes = [*event_routes(events), *telemetry_routes(watch)]
     if settings.is_local:
         routes.append(dev_session_controller(parts.security, settings))
     app = Litestar(
         routes,
-        dependencies={
-            "principal": Provide(principal),
-            "security": of(parts.security),
-            "events": of(events),
-        },
+        dependencies={"principal": Provide(principal)},
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=_cors(settings),
         lifespan=[lifespan],
@@ -86,7 +78,7 @@ def create_app(
         before_request=answer_options,
         request_class=ApiRequest,
         request_max_body_size=settings.max_body_bytes,
-        signature_types=[Security, EventServices, Principal],
+        signature_types=[Principal],
         openapi_config=None,
     )
     app.state.services = parts
@@ -97,7 +89,7 @@ def create_app(
 def _credentials(request: Request[Any, Any, Any]) -> Credentials:
     return Credentials(
         method=request.method,
-        path=request.url.path,
+        path=request.scope["path"],
         authorization=request.headers.get("authorization"),
         cookie=request.cookies.get(SESSION_COOKIE),
         ticket=request.query_params.get("ticket"),

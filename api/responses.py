@@ -111,8 +111,9 @@ def _unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     return problem(request, ApiError())
 
 
-def answer_options(request: AnyRequest) -> Response[None] | None:
+async def answer_options(request: AnyRequest) -> Response[None] | None:
     """Name every method of the path; Litestar's own answer knows those of one handler."""
+    # Not a plain function: Litestar would run that in a thread, for each request.
     if request.method != "OPTIONS":
         return None
     path = request.scope["path_template"]

@@ -10,7 +10,6 @@ from litestar import Controller, Request, Response, get, post
 from litestar.datastructures.headers import Accept
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
-from litestar.types import ControllerRouterHandler
 
 from api.events import sse
 from api.events.cohort import View
@@ -60,6 +59,7 @@ class EventServices:
 
     desk: StreamDesk
     publisher: Publisher
+    security: Security
     deadlines: Deadlines
     settings: Settings
 
@@ -67,6 +67,7 @@ class EventServices:
 class EventsController(Controller):
     path = "/api/events"
     tags = ("events",)
+    services: EventServices
 
     @get(name="read_events")
     async def read(
@@ -74,8 +75,6 @@ class EventsController(Controller):
         *,
         request: AnyRequest,
         principal: NamedDependency[Principal],
-        security: NamedDependency[Security],
-        events: NamedDependency[EventServices],
         topic: Topics,
         last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
         cursor: FromQuery[str | None] = None,
@@ -87,13 +86,11 @@ class EventsController(Controller):
     ) -> Response[Any]:
         """Read topics as a held stream, or as one JSON answer, from one cursor."""
         reading = _reading(topic, last_event_id or cursor, types, named=named, history=history)
-        await security.access.require_read(principal, reading.view.topics)
+        await self.services.security.access.require_read(principal, reading.view.topics)
         if _wants_json(request):
-            answer = await poll(events.desk, reading, wait_s=wait)
-            return _json_answer(request, events, answer, is_held=wait > 0)
-        return await _stream(
-            request, reading, principal=principal, security=security, events=events, conn=conn
-        )
+            answer = await poll(self.services.desk, reading, wait_s=wait)
+            return _json_answer(request, self.services, answer, is_held=wait > 0)
+        return await _stream(request, self.services, reading, principal=principal, conn=conn)
 
     @post("/{topic:str}", name="publish_event")
     async def publish(
@@ -102,16 +99,14 @@ class EventsController(Controller):
         topic: FromPath[str],
         data: JSONBody[PublishBody],
         principal: NamedDependency[Principal],
-        security: NamedDependency[Security],
-        events: NamedDependency[EventServices],
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[PublishedView]:
         """Publish one event; with an Idempotency-Key it is stored once however often sent."""
         name = parse_topic(topic)
-        await security.access.require_publish(principal, [name])
-        security.publish_rate.take(principal.id)
+        await self.services.security.access.require_publish(principal, [name])
+        self.services.security.publish_rate.take(principal.id)
         draft = Draft(name, data.type, data.data, idempotency_key)
-        published = await events.publisher.publish(draft, owner=principal.id)
+        published = await self.services.publisher.publish(draft, owner=principal.id)
         headers = {"Idempotency-Replayed": "true"} if published.replayed else {}
         return Response(PublishedView(id=str(published.id)), headers=headers)
 
@@ -120,14 +115,12 @@ class EventsController(Controller):
         self,
         data: JSONBody[BatchBody],
         principal: NamedDependency[Principal],
-        security: NamedDependency[Security],
-        events: NamedDependency[EventServices],
     ) -> BatchView:
         """Publish several events in one round trip; each has its own result."""
-        security.publish_rate.take(principal.id, len(data.events))
-        drafts = [await _draft(item, principal, security) for item in data.events]
+        self.services.security.publish_rate.take(principal.id, len(data.events))
+        drafts = [await self._draft(item, principal) for item in data.events]
         ready = [draft for draft in drafts if isinstance(draft, Draft)]
-        stored = iter(await events.publisher.publish_many(ready, owner=principal.id))
+        stored = iter(await self.services.publisher.publish_many(ready, owner=principal.id))
         outcomes = [next(stored) if isinstance(one, Draft) else one for one in drafts]
         return BatchView(results=[_result(outcome) for outcome in outcomes])
 
@@ -137,16 +130,14 @@ class EventsController(Controller):
         *,
         topic: FromPath[str],
         principal: NamedDependency[Principal],
-        security: NamedDependency[Security],
-        events: NamedDependency[EventServices],
         limit: Annotated[int, QueryParameter(ge=1, le=MAX_HISTORY)] = 50,
         before: FromQuery[str | None] = None,
     ) -> Response[HistoryView]:
         """A page of a topic's past, newest first."""
         name = parse_topic(topic)
-        await security.access.require_read(principal, [name])
+        await self.services.security.access.require_read(principal, [name])
         bound = EventId.parse(before) if before else None
-        pages = await events.desk.log.newest([name], limit=limit, before=bound)
+        pages = await self.services.desk.log.newest([name], limit=limit, before=bound)
         page = pages.get(name)
         past = list(reversed(page.events)) if page else []
         more = bool(page and page.more)
@@ -157,19 +148,40 @@ class EventsController(Controller):
         }
         return _json(content, {"Cache-Control": "private, no-cache"})
 
+    async def _draft(self, item: BatchItem, principal: Principal) -> Draft | ApiError:
+        try:
+            topic = parse_topic(item.topic)
+            await self.services.security.access.require_publish(principal, [topic])
+        except ApiError as error:
+            return error
+        return Draft(topic, item.type, item.data, item.idempotency_key)
 
-@post("/api/stream-tickets", name="issue_ticket", tags=["events"])
-async def issue_ticket(
-    data: JSONBody[TicketBody],
-    principal: NamedDependency[Principal],
-    security: NamedDependency[Security],
-) -> Response[TicketView]:
-    """A ticket for one `EventSource` on another origin: a minute long, for these topics."""
-    topics = [parse_topic(topic) for topic in data.topics]
-    ticket = await security.tickets.issue(principal, topics)
-    expires = EventId(int(ticket.expires_at * 1000), 0).time
-    view = TicketView(ticket=ticket.token, expires_at=expires)
-    return Response(view, headers={"Cache-Control": "no-store"})
+
+class TicketsController(Controller):
+    path = "/api/stream-tickets"
+    tags = ("events",)
+    services: EventServices
+
+    @post(name="issue_ticket")
+    async def issue(
+        self, data: JSONBody[TicketBody], principal: NamedDependency[Principal]
+    ) -> Response[TicketView]:
+        """A ticket for one `EventSource` on another origin: a minute long, for these topics."""
+        topics = [parse_topic(topic) for topic in data.topics]
+        ticket = await self.services.security.tickets.issue(principal, topics)
+        expires = EventId(int(ticket.expires_at * 1000), 0).time
+        view = TicketView(ticket=ticket.token, expires_at=expires)
+        return Response(view, headers={"Cache-Control": "no-store"})
+
+
+def event_routes(services: EventServices) -> list[type[Controller]]:
+    """The handlers, bound to `services`.
+
+    Bound here and not by dependency injection: Litestar resolves two dependencies of a
+    request in a task group, which costs more than the rest of a connect.
+    """
+    controllers = (EventsController, TicketsController)
+    return [type(one.__name__, (one,), {"services": services}) for one in controllers]
 
 
 def _reading(
@@ -196,11 +208,10 @@ def _wants_json(request: AnyRequest) -> bool:
 
 async def _stream(
     request: AnyRequest,
+    events: EventServices,
     reading: Reading,
     *,
     principal: Principal,
-    security: Security,
-    events: EventServices,
     conn: str | None,
 ) -> EventStream:
     desk = events.desk
@@ -208,7 +219,7 @@ async def _stream(
         desk.metrics.refused.labels(reason).inc()
         return brief(sse.come_back(desk.pause_ms(), reason))
     deadline = events.deadlines(request.scope)
-    limiter = security.connections
+    limiter = events.security.connections
     lease = None
     if not deadline.one_batch:  # a buffered answer holds nothing for long
         peer = request.client.host if request.client else None
@@ -267,19 +278,7 @@ def _json(content: Any, headers: dict[str, str]) -> Response[Any]:
     return Response(msgspec.json.encode(content), media_type=JSON, headers=headers)
 
 
-async def _draft(item: BatchItem, principal: Principal, security: Security) -> Draft | ApiError:
-    try:
-        topic = parse_topic(item.topic)
-        await security.access.require_publish(principal, [topic])
-    except ApiError as error:
-        return error
-    return Draft(topic, item.type, item.data, item.idempotency_key)
-
-
 def _result(outcome: Outcome) -> BatchResult:
     if isinstance(outcome, Published):
         return BatchResult(status=201, id=str(outcome.id))
     return BatchResult(status=outcome.status, problem=render(outcome))
-
-
-EVENT_ROUTES: list[ControllerRouterHandler] = [EventsController, issue_ticket]
