@@ -21,8 +21,8 @@ run: $(INSTALLED) ## Start everything on this machine: page and API on :8000, st
 	@exec $(PY) -m infra.local.stack --until-parent-ends
 
 env: ## Print the settings that join a process to the running stack: eval "$(make -s env)"
-	@test -x $(PY) || { echo 'no local stack is running: start it with `make run`' >&2; exit 1; }
-	@$(PY) -m infra.local.env
+	@test -x "$(PY)" || { echo 'no local stack is running: start it with `make run`' >&2; exit 1; }
+	@"$(PY)" -m infra.local.env
 
 test: install ## Run all tests but the long ones; ARGS goes to pytest
 	$(PY) -m pytest $(if $(MILLRACE_NO_SKIP),-p tests.support.no_skip) $(ARGS)

@@ -19,11 +19,14 @@ READY = "Millrace is ready"
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 30.0
 _MINE = ("MILLRACE_", "UPSTASH_", "ABLY_")
+_NOT_INHERITED = (*_MINE, "MAKE", "MFLAGS")  # the tests themselves may run under make
 
 
 def stack_environment(folder: Path, **settings: str) -> dict[str, str]:
-    """The environment of a stack in `folder`: of this process, without settings of Millrace."""
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith(_MINE)}
+    """The environment of a stack in `folder`: ours, without settings of Millrace or make."""
+    inherited = {
+        name: text for name, text in os.environ.items() if not name.startswith(_NOT_INHERITED)
+    }
     own = {"MILLRACE_LOCAL_DIR": str(folder), "MILLRACE_PORT": "0", "MILLRACE_UPSTASH_PORT": "0"}
     return inherited | own | settings
 
