@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from time import monotonic
 from typing import Any
 
@@ -10,6 +11,8 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
 from api.bodies import ApiRequest
+from api.docs.generator import openapi
+from api.docs.routes import docs_routes, document_routes, page_routes
 from api.events.deadline import Deadlines, rotation
 from api.events.routes import EventServices, event_routes
 from api.responses import EXCEPTION_HANDLERS, answer_options
@@ -40,6 +43,7 @@ ALLOWED_HEADERS = [
     "Prefer",
     "X-Request-Id",
 ]
+TYPES = [Principal]
 
 
 def create_app(
@@ -58,6 +62,10 @@ def create_app(
     async def principal(request: Request[Any, Any, Any]) -> Principal:
         return await parts.security.authenticator.authenticate(_credentials(request))
 
+    @cache
+    def document() -> bytes:
+        return openapi(routes, dependencies=dependencies, types=TYPES, catalogue=parts.catalogue)
+
     watch = Watch(
         settings=settings,
         metrics=parts.metrics,
@@ -65,20 +73,27 @@ def create_app(
         is_draining=lambda: parts.desk.streams.is_draining,
         authenticate=principal,
     )
-    routes = [*event_routes(events), *telemetry_routes(watch)]
+    dependencies = {"principal": Provide(principal)}
+    routes = [
+        *event_routes(events),
+        *telemetry_routes(watch),
+        *document_routes(document, parts.catalogue),
+        *docs_routes(),
+        *page_routes(settings),
+    ]
     if settings.is_local:
         routes.append(dev_session_controller(parts.security, settings))
     app = Litestar(
         routes,
-        dependencies={"principal": Provide(principal)},
+        before_request=answer_options,
+        dependencies=dependencies,
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=_cors(settings),
         lifespan=[lifespan],
         logging_config=None,
-        before_request=answer_options,
         request_class=ApiRequest,
         request_max_body_size=settings.max_body_bytes,
-        signature_types=[Principal],
+        signature_types=TYPES,
         openapi_config=None,
     )
     app.state.services = parts

@@ -228,15 +228,20 @@ def _dotted(within: str, names: Sequence[int | str]) -> str:
     return ".".join(path)[:MAX_FIELD_CHARS]
 
 
+def outline(kind: type[ApiError]) -> dict[str, Any]:
+    """What all problem documents of one kind have in common."""
+    return {
+        "type": f"urn:millrace:problem:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "code": kind.code,
+        "remediation": kind.remediation,
+    }
+
+
 def render(error: ApiError, *, ref: str | None = None) -> dict[str, Any]:
     """The problem document of `error`; `ref` is the request id that logs carry too."""
-    body: dict[str, Any] = {
-        "type": f"urn:millrace:problem:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "code": error.code,
-        "remediation": error.remediation,
-    }
+    body = outline(type(error))
     if error.detail:
         body["detail"] = error.detail
     if error.errors:

@@ -70,6 +70,30 @@ class ResetView(BaseModel):
     refetch: str
 
 
+class ConnectedControl(BaseModel):
+    """The first frame of a stream. Its cursor is where the stream starts."""
+
+    type: Literal["connected"]
+    topics: list[str]
+    cursor: str
+    time: str = Field(examples=["2026-11-20T12:00:00.000Z"])
+    keep_alive_s: int = Field(description="Seconds between the comments that show life.")
+
+
+class ResetControl(ResetView):
+    """A gap, said aloud: the stream goes on behind it."""
+
+    type: Literal["reset"]
+
+
+class ByeControl(BaseModel):
+    """The last frame. Reconnect after `retry_ms` with the last id; EventSource does."""
+
+    type: Literal["bye"]
+    reason: Literal["rotate", "deadline", "overflow", "shutdown", "unauthorized"]
+    retry_ms: int
+
+
 class PollView(BaseModel):
     """What is new behind the cursor. `poll_after_ms` 0 means: ask again at once."""
 

@@ -2,22 +2,21 @@
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.datastructures.headers import Accept
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 
 from api.events import sse
 from api.events.cohort import View
-from api.events.cursor import MAX_TOPICS, Cursor
+from api.events.cursor import Cursor
 from api.events.deadline import Deadlines
 from api.events.event import Event, EventId
 from api.events.models import (
-    IDEMPOTENCY_KEY,
     BatchBody,
     BatchItem,
     BatchResult,
@@ -28,29 +27,72 @@ from api.events.models import (
     TicketBody,
     TicketView,
 )
+from api.events.parameters import (
+    Before,
+    Conn,
+    CursorParameter,
+    History,
+    IdempotencyHeader,
+    LastEventId,
+    Limit,
+    Named,
+    Topics,
+    Types,
+    Wait,
+)
 from api.events.poll import Answer, poll
 from api.events.publisher import Draft, Outcome, Published, Publisher
 from api.events.session import Reading, StreamDesk, StreamSession
 from api.events.stream import EventStream, brief
 from api.events.topic import parse_topic
-from api.problems import ApiError, NotAcceptable, render
+from api.problems import (
+    ApiError,
+    Forbidden,
+    ForeignOrigin,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    InvalidEventId,
+    InvalidTopic,
+    NotAcceptable,
+    OverConnectionLimit,
+    PublishUncertain,
+    RateLimited,
+    ReservedEventType,
+    TicketUsed,
+    render,
+)
 from api.security.addresses import client_ip
 from api.security.principal import Principal
 from api.security.wiring import Security
 from api.settings import Settings
 
-MAX_HISTORY = 100
-MAX_WAIT_S = 25
 BUSY_MS = 500
 JSON = "application/json"
 
+# For the OpenAPI document: what a handler answers with beside what every handler may.
+READING = {
+    "problems": (
+        InvalidTopic,
+        InvalidCursor,
+        TicketUsed,
+        Forbidden,
+        NotAcceptable,
+        OverConnectionLimit,
+    )
+}
+PUBLISHING = {
+    "problems": (
+        InvalidTopic,
+        Forbidden,
+        ForeignOrigin,
+        ReservedEventType,
+        IdempotencyKeyReused,
+        RateLimited,
+        PublishUncertain,
+    )
+}
+
 AnyRequest = Request[Any, Any, Any]
-Topics = Annotated[
-    list[str], QueryParameter(name="topic", min_items=1, max_items=MAX_TOPICS, required=True)
-]
-IdempotencyHeader = Annotated[
-    str | None, HeaderParameter(name="Idempotency-Key", pattern=IDEMPOTENCY_KEY)
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +111,20 @@ class EventsController(Controller):
     tags = ("events",)
     services: EventServices
 
-    @get(name="read_events")
+    @get(name="read_events", opt=READING)
     async def read(
         self,
         *,
         request: AnyRequest,
         principal: NamedDependency[Principal],
         topic: Topics,
-        last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
-        cursor: FromQuery[str | None] = None,
-        types: FromQuery[str | None] = None,
-        named: FromQuery[bool] = True,
-        history: Annotated[int, QueryParameter(ge=0, le=MAX_HISTORY)] = 0,
-        wait: Annotated[int, QueryParameter(ge=0, le=MAX_WAIT_S)] = 0,
-        conn: FromQuery[str | None] = None,
+        last_event_id: LastEventId = None,
+        cursor: CursorParameter = None,
+        types: Types = None,
+        named: Named = True,
+        history: History = 0,
+        wait: Wait = 0,
+        conn: Conn = None,
     ) -> Response[Any]:
         """Read topics as a held stream, or as one JSON answer, from one cursor."""
         reading = _reading(topic, last_event_id or cursor, types, named=named, history=history)
@@ -92,7 +134,7 @@ class EventsController(Controller):
             return _json_answer(request, self.services, answer, is_held=wait > 0)
         return await _stream(request, self.services, reading, principal=principal, conn=conn)
 
-    @post("/{topic:str}", name="publish_event")
+    @post("/{topic:str}", name="publish_event", opt=PUBLISHING)
     async def publish(
         self,
         *,
@@ -110,7 +152,7 @@ class EventsController(Controller):
         headers = {"Idempotency-Replayed": "true"} if published.replayed else {}
         return Response(PublishedView(id=str(published.id)), headers=headers)
 
-    @post(name="publish_batch", status_code=200)
+    @post(name="publish_batch", status_code=200, opt={"problems": (ForeignOrigin, RateLimited)})
     async def publish_batch(
         self,
         data: JSONBody[BatchBody],
@@ -124,14 +166,18 @@ class EventsController(Controller):
         outcomes = [next(stored) if isinstance(one, Draft) else one for one in drafts]
         return BatchView(results=[_result(outcome) for outcome in outcomes])
 
-    @get("/{topic:str}/history", name="read_history")
+    @get(
+        "/{topic:str}/history",
+        name="read_history",
+        opt={"problems": (InvalidTopic, InvalidEventId, Forbidden)},
+    )
     async def history(
         self,
         *,
         topic: FromPath[str],
         principal: NamedDependency[Principal],
-        limit: Annotated[int, QueryParameter(ge=1, le=MAX_HISTORY)] = 50,
-        before: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        before: Before = None,
     ) -> Response[HistoryView]:
         """A page of a topic's past, newest first."""
         name = parse_topic(topic)
@@ -162,7 +208,7 @@ class TicketsController(Controller):
     tags = ("events",)
     services: EventServices
 
-    @post(name="issue_ticket")
+    @post(name="issue_ticket", opt={"problems": (InvalidTopic, Forbidden, ForeignOrigin)})
     async def issue(
         self, data: JSONBody[TicketBody], principal: NamedDependency[Principal]
     ) -> Response[TicketView]:

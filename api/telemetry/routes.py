@@ -9,12 +9,13 @@ from litestar import Request, Response, get
 from litestar.types import ControllerRouterHandler
 from pydantic import BaseModel
 
-from api.problems import Forbidden, NotReady
+from api.problems import Forbidden, NotReady, TokenExpired, Unauthorized
 from api.settings import Settings
 from api.telemetry.health import Health
 from api.telemetry.metrics import MEDIA_TYPE, Metrics
 
 AnyRequest = Request[Any, Any, Any]
+READINESS = {"problems": (NotReady,)}
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -52,12 +53,12 @@ def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
             raise NotReady(parts=failing)
         return Response(HealthView(parts=list(watch.health.parts)), headers=NO_STORE)
 
-    @get("/api/health", name="health", tags=["telemetry"])
+    @get("/api/health", name="health", tags=["telemetry"], opt=READINESS)
     async def health() -> Response[HealthView]:
         """Whether everything that the process needs answers."""
         return await readiness()
 
-    @get("/api/health/ready", name="ready", tags=["telemetry"])
+    @get("/api/health/ready", name="ready", tags=["telemetry"], opt=READINESS)
     async def ready() -> Response[HealthView]:
         """As /api/health, and no while the process drains: for load balancers."""
         if watch.is_draining():
@@ -69,7 +70,14 @@ def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
         """Whether the process itself answers; costs nothing and asks nobody."""
         return Response(HealthView(parts=[]), headers=NO_STORE)
 
-    @get("/api/metrics", name="metrics", tags=["telemetry"], media_type="text/plain")
+    @get(
+        "/api/metrics",
+        name="metrics",
+        tags=["telemetry"],
+        media_type="text/plain",
+        security=[{"bearer": []}],
+        opt={"problems": (Unauthorized, TokenExpired, Forbidden)},
+    )
     async def metrics(request: AnyRequest) -> Response[bytes]:
         """Metrics in Prometheus's text format, for the metrics token and the role admin."""
         await _require_watcher(watch, request)

@@ -1,0 +1,77 @@
+"""Has the framework describe the handlers, and completes what it says."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.routes import HTTPRoute
+from litestar.types import ControllerRouterHandler
+from pydantic import BaseModel
+
+from api.docs.openapi import VERSION, Facts, complete
+from api.events.catalogue import Catalogue
+from api.events.openapi import describe_events
+
+SUMMARY = "Real-time events over SSE that survive every disconnect, and the same by JSON polls."
+
+
+def openapi(
+    routes: Sequence[ControllerRouterHandler],
+    *,
+    dependencies: Mapping[str, Provide],
+    types: Sequence[Any],
+    catalogue: Catalogue,
+) -> bytes:
+    """The OpenAPI 3.1 document of these handlers, as JSON.
+
+    An application of its own generates it, because Litestar's way to serve one brings pages
+    that load scripts from elsewhere and answer 404 in HTML.
+    """
+    described = Litestar(
+        routes,
+        dependencies=dependencies,
+        signature_types=types,
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="Millrace",
+            version=VERSION,
+            summary=SUMMARY,
+            use_handler_docstrings=True,
+            operation_id_creator=lambda handler, *_: _operation_id(handler),
+        ),
+    )
+    document = complete(described.openapi_schema.to_schema(), _facts(described))
+    describe_events(document, catalogue)
+    return msgspec.json.encode(document, enc_hook=_default_value)
+
+
+def _default_value(value: object) -> object:
+    """A field's default may be a model."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no place in a document")
+
+
+def _facts(app: Litestar) -> dict[str, Facts]:
+    """What the handlers say: they declare their problems by `opt["problems"]`."""
+    handlers = {
+        handler
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+    }
+    return {
+        _operation_id(handler): Facts(
+            problems=handler.opt.get("problems", ()),
+            needs_caller="principal" in handler.parsed_fn_signature.parameters,
+        )
+        for handler in handlers
+    }
+
+
+def _operation_id(handler: HTTPRouteHandler) -> str:
+    return handler.name or handler.handler_name

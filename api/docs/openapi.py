@@ -1,0 +1,167 @@
+"""The OpenAPI document: what the framework knows, and what only we know.
+
+The framework knows paths, parameters and bodies. Added here: every problem an operation can
+answer with, its codes as examples, who may call, and the headers of each answer.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api import problems
+from api.problems import PROBLEM_MEDIA_TYPE, ApiError, outline
+from api.security.cookies import SESSION_COOKIE
+
+Document = dict[str, Any]
+Problems = Sequence[type[ApiError]]
+
+VERSION = "0.1.0"
+ALWAYS: Problems = (problems.ApiError,)
+WITH_INPUT: Problems = (problems.BadRequest,)
+WITH_BODY: Problems = (
+    problems.PayloadTooLarge,
+    problems.UnsupportedMediaType,
+    problems.ValidationFailed,
+)
+SIGNED_IN: Problems = (
+    problems.BadRequest,
+    problems.Unauthorized,
+    problems.TokenExpired,
+    problems.StoreUnavailable,
+    problems.KeysUnavailable,
+)
+CALLER: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
+
+SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A session token, or a token of the team's own issuer.",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "A session token. Writes must come from an allowed Origin.",
+    },
+    "ticket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "One connection, within a minute, from POST /api/stream-tickets.",
+    },
+}
+
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "What went wrong (RFC 9457), and what to do first.",
+    "required": ["type", "title", "status", "code", "remediation"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable; for programs."},
+        "remediation": {"type": "string", "description": "What to do first."},
+        "detail": {"type": "string", "description": "What happened this time."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {
+                    "field": {"type": "string", "description": "Dotted path or parameter."},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+        "ref": {"type": "string", "description": "The X-Request-Id, for the operator."},
+    },
+}
+
+HEADERS = {
+    "X-Request-Id": {
+        "description": "Of this request: the one that was sent if it is valid, else a new one.",
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the next try.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}},
+}
+# By status: what an answer carries beside X-Request-Id.
+HEADERS_OF = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "503": ["Retry-After"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the code says of one operation: its own problems, and whether it needs a caller."""
+
+    problems: Problems
+    needs_caller: bool
+
+
+def complete(document: Document, facts: Mapping[str, Facts]) -> Document:
+    """Add what the framework's document lacks; `facts` are by operation id."""
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    components["securitySchemes"] = SECURITY_SCHEMES
+    components["headers"] = HEADERS
+    for path in document["paths"].values():
+        for operation in path.values():
+            _complete_operation(operation, facts[operation["operationId"]])
+    return document
+
+
+def _complete_operation(operation: Document, facts: Facts) -> None:
+    operation["parameters"] = [_plain(one) for one in operation.get("parameters", ())]
+    operation.setdefault("security", CALLER if facts.needs_caller else [])
+    good = {status: answer for status, answer in operation["responses"].items() if status < "400"}
+    operation["responses"] = good | problem_responses(_all_problems(operation, facts))
+    for status, answer in operation["responses"].items():
+        headers = answer.setdefault("headers", {})
+        for name in ["X-Request-Id", *HEADERS_OF.get(status, [])]:
+            headers.setdefault(name, {"$ref": f"#/components/headers/{name}"})
+
+
+def _plain(parameter: Document) -> Document:
+    """Without flags that are off, and without null: what is not sent is absent."""
+    schema = dict(parameter["schema"])
+    if options := schema.pop("oneOf", None):
+        schema |= next(option for option in options if option != {"type": "null"})
+    return {key: value for key, value in parameter.items() if value} | {"schema": schema}
+
+
+def _all_problems(operation: Document, facts: Facts) -> list[type[ApiError]]:
+    found = [*ALWAYS, *facts.problems]
+    if operation.get("parameters"):
+        found += WITH_INPUT
+    if operation.get("requestBody"):
+        found += [*WITH_INPUT, *WITH_BODY]
+    if facts.needs_caller:
+        found += SIGNED_IN
+    return list(dict.fromkeys(found))
+
+
+def problem_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
+    """An answer for each status, with the codes it may carry."""
+    by_status: dict[str, list[type[ApiError]]] = {}
+    for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
+        by_status.setdefault(str(kind.status), []).append(kind)
+    return {status: _problem_response(some) for status, some in by_status.items()}
+
+
+def _problem_response(kinds: Sequence[type[ApiError]]) -> Document:
+    codes = {
+        "properties": {
+            "status": {"const": kinds[0].status},
+            "code": {"enum": [kind.code for kind in kinds]},
+        }
+    }
+    examples = {kind.code: {"summary": kind.title, "value": outline(kind)} for kind in kinds}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, codes]}
+    return {
+        "description": "; ".join(kind.title for kind in kinds),
+        "content": {PROBLEM_MEDIA_TYPE: {"schema": schema, "examples": examples}},
+    }

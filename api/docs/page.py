@@ -1,0 +1,69 @@
+"""The page at `/`, and the files beside it, from `settings.web_root`."""
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+INDEX = "index.html"
+TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".mjs": "text/javascript",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+ABLY = " ".join(
+    f"{scheme}://*.{domain}"
+    for domain in ("ably.io", "ably.net", "ably-realtime.com")
+    for scheme in ("https", "wss")
+)
+LOOPBACK = "http://127.0.0.1:* ws://127.0.0.1:* http://localhost:* ws://localhost:*"
+
+_INLINE = re.compile(r"<(script|style)\b[^>]*>(.+?)</\1>", re.DOTALL | re.IGNORECASE)
+_NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_-][A-Za-z0-9._-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class WebFile:
+    content: bytes
+    media_type: str
+
+
+class WebRoot:
+    """A folder whose files of known types are public, and nothing above or hidden."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+
+    def find(self, name: str) -> WebFile | None:
+        """The file of this name below the folder; None if there is none to be shown."""
+        media_type = TYPES.get(Path(name).suffix)
+        if media_type is None or not _NAME.fullmatch(name):
+            return None
+        path = (self._folder / name).resolve()
+        # A link may lead out of the folder, though its name does not.
+        if not path.is_relative_to(self._folder) or not path.is_file():
+            return None
+        return WebFile(path.read_bytes(), media_type)
+
+
+def content_policy(html: str, *, is_local: bool) -> str:
+    """Own files, the inline parts that stand in `html`, this API and Ably; nothing else."""
+    hashes = {"script": "", "style": ""}
+    for kind, text in _INLINE.findall(html):
+        digest = b64encode(sha256(text.encode()).digest()).decode()
+        hashes[kind.lower()] += f" 'sha256-{digest}'"
+    return (
+        f"default-src 'none'; script-src 'self'{hashes['script']}; "
+        f"style-src 'self'{hashes['style']}; img-src 'self' data:; font-src 'self'; "
+        f"connect-src 'self' {LOOPBACK if is_local else ABLY}; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
