@@ -44,9 +44,9 @@ def openapi(
             operation_id_creator=lambda handler, *_: _operation_id(handler),
         ),
     )
-    document = complete(described.openapi_schema.to_schema(), _facts(described))
+    document = described.openapi_schema.to_schema()
     describe_events(document, catalogue)
-    return msgspec.json.encode(document, enc_hook=_default_value)
+    return msgspec.json.encode(complete(document, _facts(described)), enc_hook=_default_value)
 
 
 def _default_value(value: object) -> object:

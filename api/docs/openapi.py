@@ -94,6 +94,9 @@ HEADERS = {
 HEADERS_OF = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "503": ["Retry-After"]}
 
 
+NO_CONTENT = "204"
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the code says of one operation: its own problems, and whether it needs a caller."""
@@ -104,8 +107,8 @@ class Facts:
 
 def complete(document: Document, facts: Mapping[str, Facts]) -> Document:
     """Add what the framework's document lacks; `facts` are by operation id."""
-    components = document.setdefault("components", {})
-    components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+    components = document["components"]
+    components["schemas"]["Problem"] = PROBLEM_SCHEMA
     components["securitySchemes"] = SECURITY_SCHEMES
     components["headers"] = HEADERS
     for path in document["paths"].values():
@@ -120,6 +123,8 @@ def _complete_operation(operation: Document, facts: Facts) -> None:
     good = {status: answer for status, answer in operation["responses"].items() if status < "400"}
     operation["responses"] = good | problem_responses(_all_problems(operation, facts))
     for status, answer in operation["responses"].items():
+        if status == NO_CONTENT:
+            answer.pop("content", None)
         headers = answer.setdefault("headers", {})
         for name in ["X-Request-Id", *HEADERS_OF.get(status, [])]:
             headers.setdefault(name, {"$ref": f"#/components/headers/{name}"})

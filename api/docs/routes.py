@@ -29,12 +29,12 @@ def document_routes(
     """The machine-readable descriptions; `openapi` gives the document as JSON."""
 
     @get("/api/openapi.json", name="openapi", tags=["documents"], sync_to_thread=True)
-    def openapi_document() -> Response[bytes]:
+    def openapi_document() -> Response[Any]:
         """This document: OpenAPI 3.1."""
         return Response(openapi(), media_type=JSON, headers=REVALIDATE)
 
     @get("/api/asyncapi.json", name="asyncapi", tags=["documents"], sync_to_thread=False)
-    def asyncapi_document(request: AnyRequest) -> Response[bytes]:
+    def asyncapi_document(request: AnyRequest) -> Response[Any]:
         """The declared event types and their topics: AsyncAPI 3."""
         protocol, host = request.url.scheme, request.headers.get("host", "localhost")
         document = asyncapi.describe(catalogue, version=VERSION, protocol=protocol, host=host)

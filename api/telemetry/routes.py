@@ -9,12 +9,20 @@ from litestar import Request, Response, get
 from litestar.types import ControllerRouterHandler
 from pydantic import BaseModel
 
-from api.problems import Forbidden, NotReady, TokenExpired, Unauthorized
+from api.problems import (
+    BadRequest,
+    Forbidden,
+    KeysUnavailable,
+    NotReady,
+    TokenExpired,
+    Unauthorized,
+)
 from api.settings import Settings
 from api.telemetry.health import Health
 from api.telemetry.metrics import MEDIA_TYPE, Metrics
 
 AnyRequest = Request[Any, Any, Any]
+WATCHING = (BadRequest, Unauthorized, TokenExpired, Forbidden, KeysUnavailable)
 READINESS = {"problems": (NotReady,)}
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -75,8 +83,8 @@ def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
         name="metrics",
         tags=["telemetry"],
         media_type="text/plain",
-        security=[{"bearer": []}],
-        opt={"problems": (Unauthorized, TokenExpired, Forbidden)},
+        security=[{"bearer": []}, {"cookie": []}],
+        opt={"problems": WATCHING},
     )
     async def metrics(request: AnyRequest) -> Response[bytes]:
         """Metrics in Prometheus's text format, for the metrics token and the role admin."""
