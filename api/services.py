@@ -66,18 +66,14 @@ def build_services(
     meter = CommandMeter()
     metrics = Metrics(meter)
 
-    def client() -> UpstashClient:
-        return UpstashClient(
-            settings.upstash_url,
-            settings.upstash_token.get_secret_value(),
-            timeout_s=settings.redis_timeout_s,
-            meter=meter,
-            rng=rng,
-        )
-
-    # Two, so that no command waits behind a poll. Both send sync tokens: a poller that asked
-    # a replica older than its last answer would miss the entry it stands on.
-    commands, reading = client(), client()
+    commands = UpstashClient(
+        settings.upstash_url,
+        settings.upstash_token.get_secret_value(),
+        timeout_s=settings.redis_timeout_s,
+        meter=meter,
+        rng=rng,
+    )
+    reading = commands.sibling()  # no storm of commands may hold up the poller
     retention = Retention(
         max_events=settings.topic_max_events,
         ttl_s=settings.topic_ttl_s,

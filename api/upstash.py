@@ -7,9 +7,12 @@ nothing else in the application touches it.
 
 import asyncio
 import random
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import httpx
@@ -22,6 +25,9 @@ from api.telemetry.meter import CommandMeter
 CONNECT_TIMEOUT_S = 2.0
 POOL_TIMEOUT_S = 1.0
 KEEP_ALIVE_EXPIRY_S = 120.0  # above every polling interval, or each poll pays a TLS handshake
+# httpcore looks at each connection of the pool for each request: more would cost more than
+# they bring.
+MAX_CONNECTIONS = 32
 SUBSCRIPTION_MAX_S = 300.0
 ATTEMPTS = 3
 BACKOFF_S = 0.05
@@ -108,12 +114,18 @@ def classify(text: str, status: int) -> Refused:
     return (error or Refused)(text, status)
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
 class _Transport(AsyncHttpClient):
     """The SDK's transport with one tuned HTTP client for each event loop."""
 
+    # Not the SDK's own initialisation: that makes a client, and each loads all certificates.
     def __init__(self, timeout_s: float, sync_token: Callable[[str], None]) -> None:
-        super().__init__(encoding=None, retries=0, retry_interval=0, sync_token_cb=sync_token)
         self._timeout_s = timeout_s
+        self._sync_token_cb = sync_token
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def client(self) -> httpx.AsyncClient:
@@ -122,12 +134,13 @@ class _Transport(AsyncHttpClient):
         if self._loop is not loop:
             self._loop = loop
             self._client = httpx.AsyncClient(
+                verify=_certificates(),
                 timeout=httpx.Timeout(
                     self._timeout_s, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S
                 ),
                 limits=httpx.Limits(
-                    max_connections=100,
-                    max_keepalive_connections=20,
+                    max_connections=MAX_CONNECTIONS,
+                    max_keepalive_connections=MAX_CONNECTIONS,
                     keepalive_expiry=KEEP_ALIVE_EXPIRY_S,
                 ),
             )
@@ -215,12 +228,24 @@ class UpstashClient:
             rest_retries=0,
             allow_telemetry=False,
         )
-        self._transport = _Transport(timeout_s / 2, self._redis._update_sync_token)  # noqa: SLF001
-        self._redis._http = self._transport  # noqa: SLF001  # no public hook; see pyproject
         self._url = url
         self._meter = meter
         self._timeout_s = timeout_s
         self._rng = rng or random.Random()  # noqa: S311  # jitter
+        self._attach()
+
+    def sibling(self) -> "UpstashClient":
+        """A client of the same database whose calls never wait for a connection of this one's."""
+        twin = copy(self)
+        twin._redis = copy(self._redis)
+        twin._redis._headers = dict(self._redis._headers)
+        twin._attach()
+        return twin
+
+    def _attach(self) -> None:
+        """Put our transport in the place of the SDK's, which has no public hook for it."""
+        self._transport = _Transport(self._timeout_s / 2, self._redis._update_sync_token)
+        self._redis._http = self._transport
 
     async def read(self, *command: str | float) -> Any:
         """Run a command that changes nothing; repeated after a transient failure."""
@@ -267,7 +292,7 @@ class UpstashClient:
         Ends when the server ends the stream, at the latest after `SUBSCRIPTION_MAX_S`.
         """
         timeout = httpx.Timeout(SUBSCRIPTION_MAX_S, connect=CONNECT_TIMEOUT_S)
-        headers = {**self._redis._headers, "Accept": "text/event-stream"}  # noqa: SLF001
+        headers = {**self._redis._headers, "Accept": "text/event-stream"}
         self._meter.add(["SUBSCRIBE"])
         async with AsyncExitStack() as stack:
             try:
@@ -302,8 +327,8 @@ class UpstashClient:
         return results
 
     def _headers(self) -> Mapping[str, str]:
-        headers: dict[str, str] = self._redis._headers  # noqa: SLF001
-        self._redis._maybe_set_sync_token_header(headers)  # noqa: SLF001
+        headers: dict[str, str] = self._redis._headers
+        self._redis._maybe_set_sync_token_header(headers)
         return headers
 
     async def _patiently(self, call: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
