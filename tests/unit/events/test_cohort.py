@@ -1,0 +1,294 @@
+"""Readers of the same view: encoded once, sent to all, the slow ones on their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.events.cohort import SENDS_AT_ONCE, Cohort, View, encode_events, join
+from api.events.connection import JOIN_BYTES, Connection
+from api.events.cursor import Cursor, CursorWriter
+from api.events.event import Event, EventId
+from api.events.sse import CloseReason, ResetReason
+from api.events.topic import TopicName
+from tests.support.events import TOPIC, event
+from tests.support.leap import leaping, turns
+from tests.unit.events.edge import Wire, connect
+
+OTHER = TopicName("public:other")
+VIEW = View((TOPIC, OTHER), None, named=True)
+START = {TOPIC: EventId(0, 0), OTHER: EventId(0, 0)}
+
+
+def cohort_of(view: View = VIEW, lag_max_bytes: int = 1_000_000) -> Cohort:
+    return Cohort(view, START, lag_max_bytes=lag_max_bytes)
+
+
+def joined(cohort: Cohort) -> tuple[Wire, Connection]:
+    wire = Wire()
+    connection = connect(wire)
+    cohort.join(connection)
+    return wire, connection
+
+
+async def publish(cohort: Cohort, *events: Event) -> int:
+    ends = {one.topic: one.id for one in events}
+    shown = cohort.take_in(events, ends)
+    await cohort.fan_out()
+    return shown
+
+
+def seen(wire: Wire) -> list[int]:
+    return [int(json.loads(frame.data)["id"].partition("-")[0]) for frame in wire.frames]
+
+
+sizes = st.lists(st.integers(1, 40) | st.integers(JOIN_BYTES // 3, JOIN_BYTES + 10), max_size=12)
+
+
+@given(sizes)
+def test_frames_are_joined_in_order_up_to_the_limit(lengths: list[int]):
+    """No chunk is larger unless it is one frame; no two neighbours would have fitted."""
+    frames = [bytes([number]) * length for number, length in enumerate(lengths)]
+
+    chunks = join(frames)
+
+    assert b"".join(chunks) == b"".join(frames)
+    assert all(len(chunk) <= JOIN_BYTES or len(set(chunk)) == 1 for chunk in chunks)
+    for one, following in pairwise(chunks):
+        first_frame = frames[following[0]]
+        assert len(one) + len(first_frame) > JOIN_BYTES
+
+
+def test_the_cursor_moves_over_what_the_filter_hides():
+    """Or a reader would be asked to read it again for ever."""
+    view = View((TOPIC,), frozenset({"shown"}), named=True)
+    writer = CursorWriter({TOPIC: EventId(0, 0)})
+
+    frames = encode_events(view, [event(1, kind="hidden"), event(2, kind="shown")], writer)
+    encode_events(view, [event(3, kind="hidden")], writer)
+
+    assert len(frames) == 1
+    assert Cursor.parse(writer.text().decode()).position(TOPIC) == EventId(3, 0)
+
+
+@leaping
+async def test_all_members_get_the_same_bytes():
+    """Encoded once."""
+    cohort = cohort_of()
+    (one, _), (two, _) = joined(cohort), joined(cohort)
+
+    shown = await publish(cohort, event(1), event(2, topic=OTHER))
+
+    assert shown == 2
+    assert seen(one) == [1, 2]
+    assert one.chunks == two.chunks
+    assert len(one.chunks) == 1
+
+
+@leaping
+async def test_each_event_carries_the_cursor_behind_it():
+    """So that a cut between two events of one write resumes at the second."""
+    cohort = cohort_of()
+    wire, _ = joined(cohort)
+
+    await publish(cohort, event(1), event(2, topic=OTHER))
+
+    first, second = (Cursor.parse(frame.id) for frame in wire.frames)
+    assert (first.position(TOPIC), first.position(OTHER)) == (EventId(1, 0), EventId(0, 0))
+    assert (second.position(TOPIC), second.position(OTHER)) == (EventId(1, 0), EventId(2, 0))
+
+
+@leaping
+async def test_the_cursor_also_passes_entries_that_are_no_events():
+    """A genesis or foreign entry is where the topic ends."""
+    cohort = cohort_of()
+    cohort.take_in([], {TOPIC: EventId(7, 0)})
+
+    assert Cursor.parse(cohort.cursor().decode()).position(TOPIC) == EventId(7, 0)
+
+
+@leaping
+async def test_who_joins_later_gets_only_what_comes_later():
+    """The earlier events are its own catch-up's business."""
+    cohort = cohort_of()
+    early, _ = joined(cohort)
+    await publish(cohort, event(1))
+    late, _ = joined(cohort)
+    await publish(cohort, event(2))
+
+    assert (seen(early), seen(late)) == ([1, 2], [2])
+
+
+@leaping
+async def test_who_left_gets_nothing_more():
+    """Its place may be another's by now."""
+    cohort = cohort_of()
+    wire, connection = joined(cohort)
+    cohort.leave(connection)
+    await publish(cohort, event(1))
+
+    assert wire.frames == []
+
+
+@leaping
+async def test_a_stalled_member_holds_up_nobody_and_loses_nothing():
+    """It catches up from the backlog as soon as it reads again."""
+    cohort = cohort_of()
+    (slow, _), (fast, _) = joined(cohort), joined(cohort)
+    slow.stall()
+    for ms in range(1, 6):
+        await publish(cohort, event(ms))
+
+    assert (seen(fast), seen(slow)) == ([1, 2, 3, 4, 5], [])
+    slow.go_on()
+    await turns()
+    assert seen(slow) == [1, 2, 3, 4, 5]
+
+
+@leaping
+async def test_the_backlog_is_empty_while_all_keep_up():
+    """Ten thousand level readers cost no memory for events."""
+    cohort = cohort_of()
+    joined(cohort)
+    await publish(cohort, event(1))
+
+    assert cohort.backlog.first == cohort.backlog.next
+
+
+@leaping
+async def test_the_backlog_is_let_go_when_the_last_one_has_caught_up():
+    """Also when it leaves instead."""
+    cohort = cohort_of()
+    (one, _), (two, leaver) = joined(cohort), joined(cohort)
+    one.stall()
+    two.stall()
+    await publish(cohort, event(1))
+    await publish(cohort, event(2))
+    one.go_on()
+    await turns()
+    held = cohort.backlog.next - cohort.backlog.first
+    cohort.leave(leaver)
+
+    assert held > 0
+    assert cohort.backlog.first == cohort.backlog.next
+
+
+@leaping
+async def test_who_lags_too_far_is_told_so_and_the_others_go_on():
+    """`bye overflow` without an id: the client resumes at the last event it got."""
+    cohort = cohort_of(lag_max_bytes=1000)
+    (slow, _), (fast, _) = joined(cohort), joined(cohort)
+    await publish(cohort, event(1))
+    slow.stall()
+    for ms in range(2, 30):
+        await publish(cohort, event(ms))
+    slow.go_on()
+    await turns()
+
+    assert seen(fast) == list(range(1, 30))
+    *events, bye = slow.frames
+    assert [json.loads(one.data)["id"] for one in events] == ["1-0", "2-0"]
+    assert json.loads(bye.data)["reason"] == "overflow"
+    assert bye.id == events[-1].id
+    assert slow.is_closed
+
+
+@leaping
+async def test_a_large_batch_is_sent_in_several_chunks():
+    """Each of a size that a socket takes at once, none left out."""
+    cohort = cohort_of()
+    wire, connection = joined(cohort)
+    await publish(cohort, *(event(ms, data="x" * 30_000) for ms in range(1, 8)))
+
+    assert seen(wire) == list(range(1, 8))
+    assert len(wire.chunks) == 4
+    assert connection.seq == cohort.backlog.next
+
+
+@leaping
+async def test_a_member_that_stalls_within_a_batch_continues_there():
+    """It takes the rest from the backlog, each chunk once."""
+    cohort = cohort_of()
+    wire, _ = joined(cohort)
+    wire.stall()
+    await publish(cohort, *(event(ms, data="x" * 30_000) for ms in range(1, 8)))
+    wire.go_on()
+    await turns()
+
+    assert seen(wire) == list(range(1, 8))
+
+
+@leaping
+async def test_more_comes_while_a_fan_out_makes_a_pause():
+    """A long fan-out lets others run; who joined or stalled meanwhile misses nothing."""
+    cohort = cohort_of()
+    members = [joined(cohort)[0] for _ in range(SENDS_AT_ONCE + 1)]
+    cohort.take_in([event(1)], {TOPIC: EventId(1, 0)})
+    sending = asyncio.create_task(cohort.fan_out())
+    await asyncio.sleep(0)  # some have it, the pause has come
+    late, _ = joined(cohort)
+    left = sum(not wire.chunks for wire in members)
+    await sending
+    await publish(cohort, event(2))
+
+    assert left == 1
+    assert all(seen(wire) == [1, 2] for wire in members)
+    assert seen(late) == [2]
+
+
+@leaping
+async def test_the_backlog_stays_until_a_fan_out_is_through():
+    """A slow reader that is level again in the pause must not take the others' chunk away."""
+    cohort = cohort_of()
+    (slow, _), *others = [joined(cohort) for _ in range(SENDS_AT_ONCE + 1)]
+    slow.stall()
+    await publish(cohort, event(1))
+    cohort.take_in([event(2)], {TOPIC: EventId(2, 0)})
+    slow.go_on()
+    sending = asyncio.create_task(cohort.fan_out())
+    await turns()
+    await sending
+
+    assert seen(slow) == [1, 2]
+    assert all(seen(wire) == [1, 2] for wire, _ in others)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_reset_is_told_to_all_and_the_cursor_stands_behind_it(named: bool):
+    """A reader cut right after it does not hear it again."""
+
+    @leaping
+    async def run() -> None:
+        cohort = cohort_of(View((TOPIC, OTHER), None, named=named))
+        wire, _ = joined(cohort)
+        cohort.take_reset(TOPIC, EventId(9, 0), ResetReason.TRIMMED)
+        await cohort.fan_out()
+
+        (frame,) = wire.frames
+        data = json.loads(frame.data)
+        assert (data["type"], data["topics"], data["reason"]) == ("reset", [TOPIC], "trimmed")
+        assert Cursor.parse(frame.id).position(TOPIC) == EventId(9, 0)
+
+    run()
+
+
+@leaping
+async def test_a_keep_alive_that_waits_does_not_cost_the_place():
+    """It was being sent when the reader joined; what came meanwhile follows it."""
+    cohort = cohort_of()
+    wire = Wire()
+    connection = connect(wire)
+    wire.stall()
+    connection.keep_alive()
+    cohort.join(connection)
+    await publish(cohort, event(1))
+    wire.go_on()
+    await turns()
+
+    assert connection.ended is not CloseReason.OVERFLOW
+    assert seen(wire) == [1]

@@ -1,0 +1,388 @@
+"""One response: what is sent at once, what has to wait, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+import pytest
+
+from api.events.connection import Connection, body
+from api.events.sse import KEEP_ALIVE, CloseReason
+from tests.support.leap import leaping, turns
+from tests.unit.events.edge import FakeFeed, Wire, connect
+
+
+def fed(wire: Wire, **options: Any) -> tuple[Connection, FakeFeed]:
+    connection, feed = connect(wire, **options), FakeFeed()
+    connection.feed = feed
+    return connection, feed
+
+
+def offer(connection: Connection, feed: FakeFeed, chunk: bytes) -> None:
+    """As a cohort does."""
+    feed.backlog.append(chunk)
+    if connection.is_idle:
+        connection.offer(body(chunk))
+
+
+def reason_of(wire: Wire) -> str:
+    bye = wire.frames[-1]
+    assert bye.event == "bye"
+    return str(json.loads(bye.data)["reason"])
+
+
+@leaping
+async def test_a_send_that_takes_the_bytes_needs_no_turn_of_the_loop():
+    """That is what makes fan-out cheap."""
+    wire = Wire()
+    connection, feed = fed(wire)
+
+    offer(connection, feed, b"one")
+
+    assert wire.chunks == [b"one"]
+    assert connection.is_idle
+    assert connection.seq == 1
+
+
+@leaping
+async def test_a_send_that_waits_goes_on_by_itself():
+    """And takes what has piled up, in one piece."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    wire.stall()
+    for chunk in [b"one", b"two", b"three"]:
+        offer(connection, feed, chunk)
+    assert feed.lagging == [connection]
+
+    wire.go_on()
+    await turns()
+
+    assert wire.chunks == [b"one", b"twothree"]
+    assert connection.is_idle
+    assert feed.lagging == []
+    assert connection.seq == 3
+
+
+@leaping
+async def test_a_send_may_be_any_awaitable():
+    """Servers differ in what their `send` returns."""
+    taken = []
+
+    class Taking:
+        def __await__(self) -> Generator[Any, None, None]:
+            yield from asyncio.sleep(0).__await__()
+            taken.append(self)
+
+    def send(_: Any) -> Awaitable[None]:
+        return Taking()
+
+    connection = connect(send)
+    connection.offer(body(b"x"))
+    await turns()
+
+    assert len(taken) == 1
+    assert connection.is_idle
+
+
+@leaping
+async def test_a_send_that_raises_ends_the_connection():
+    """A server may raise anything for a client that left; nobody else must notice."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    wire.broke(OSError("gone"))
+
+    offer(connection, feed, b"one")
+
+    assert connection.ended is CloseReason.GONE
+    assert not connection.is_idle
+
+
+@leaping
+async def test_a_waiting_send_that_raises_ends_the_connection():
+    """As above, later."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    wire.stall()
+    offer(connection, feed, b"one")
+    wire.broke(OSError("gone"))
+    await turns()
+
+    assert connection.ended is CloseReason.GONE
+    assert wire.chunks == []
+
+
+@leaping
+async def test_a_waiting_send_that_is_cancelled_cleans_up():
+    """The server's own `finally` runs when the client is gone."""
+    cleaned = []
+
+    async def send(_: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append(True)
+
+    connection = connect(send)
+    connection.offer(body(b"x"))
+    await turns(1)
+    connection.drop()
+    await turns()
+
+    assert cleaned == [True]
+    assert connection.ended is CloseReason.GONE
+
+
+@leaping
+async def test_a_keep_alive_is_a_comment():
+    """It must not reach a handler."""
+    wire = Wire()
+    fed(wire)[0].keep_alive()
+
+    assert wire.chunks == [KEEP_ALIVE]
+
+
+@leaping
+async def test_a_connection_that_waits_gets_no_keep_alive():
+    """It is not idle; and comments would pile up."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    wire.stall()
+    offer(connection, feed, b"one")
+    connection.keep_alive()
+    wire.go_on()
+    await turns()
+
+    assert wire.chunks == [b"one"]
+
+
+@leaping
+async def test_nothing_follows_the_end():
+    """Neither a keep-alive nor a second goodbye."""
+    wire = Wire()
+    connection, _ = fed(wire)
+    connection.end(CloseReason.ROTATE)
+    connection.keep_alive()
+    connection.end(CloseReason.SHUTDOWN)
+    await connection.push(b"late")
+
+    assert (reason_of(wire), len(wire.chunks)) == ("rotate", 1)
+
+
+@leaping
+async def test_who_is_level_gets_the_cursor_with_the_goodbye():
+    """It stands behind filtered events too."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    offer(connection, feed, b"data: x\nid: x\n\n")
+    connection.end(CloseReason.ROTATE)
+
+    assert wire.frames[-1].id == "cursor-1"
+    assert wire.is_closed
+    assert connection.ended is CloseReason.ROTATE
+
+
+@leaping
+async def test_who_is_not_level_keeps_its_own_id():
+    """The cohort's cursor would claim events that it was not sent."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    offer(connection, feed, b"data: x\nid: mine\n\n")
+    feed.backlog.append(b"data: y\nid: other\n\n")
+    connection.end(CloseReason.ROTATE)
+
+    assert [frame.id for frame in wire.frames] == ["mine", "mine"]
+
+
+@leaping
+async def test_an_end_before_the_feed_has_no_cursor():
+    """Nothing is claimed for a reader that was still catching up."""
+    wire = Wire()
+    connect(wire).end(CloseReason.SHUTDOWN)
+
+    assert (reason_of(wire), wire.frames[-1].id) == ("shutdown", "")
+
+
+@leaping
+async def test_an_end_waits_for_the_send_that_waits():
+    """A goodbye inside another frame would garble both; the backlog is left to the resume."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    wire.stall()
+    offer(connection, feed, b"data: x\nid: mine\n\n")
+    feed.backlog.append(b"data: y\nid: other\n\n")
+    connection.end(CloseReason.ROTATE)
+    assert connection.ended is None
+    wire.go_on()
+    await turns()
+
+    assert [frame.event for frame in wire.frames] == ["message", "bye"]
+    assert wire.frames[-1].id == "mine"
+
+
+@leaping
+async def test_an_overrun_ends_with_overflow():
+    """What it needs next is gone from the backlog."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    wire.stall()
+    offer(connection, feed, b"data: x\nid: mine\n\n")
+    feed.backlog.append(b"y" * 2000)
+    feed.backlog.append(b"z")
+    feed.backlog.trim()
+    wire.go_on()
+    await turns()
+
+    assert (reason_of(wire), wire.frames[-1].id) == ("overflow", "mine")
+
+
+@leaping
+async def test_an_end_decided_before_an_overrun_keeps_its_reason():
+    """The first reason is the true one."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    wire.stall()
+    offer(connection, feed, b"data: x\n\n")
+    connection.end(CloseReason.SHUTDOWN)
+    feed.backlog.append(b"y" * 2000)
+    feed.backlog.trim()
+    wire.go_on()
+    await turns()
+
+    assert reason_of(wire) == "shutdown"
+
+
+@leaping
+async def test_who_does_not_take_its_goodbye_is_aborted_after_the_grace():
+    """A peer that reads nothing must not hold the stream for ever."""
+    aborted: list[float] = []
+    loop = asyncio.get_running_loop()
+    wire = Wire()
+    connection, feed = fed(wire, grace_s=30, abort=lambda: aborted.append(loop.time()))
+    wire.stall()
+    offer(connection, feed, b"x")
+    connection.end(CloseReason.ROTATE)
+    await asyncio.sleep(29)
+    assert aborted == []
+    await asyncio.sleep(2)
+
+    assert aborted == [30]
+    assert wire.chunks == []
+
+
+@leaping
+async def test_a_goodbye_that_itself_has_to_wait_has_the_same_grace():
+    """The socket may fill up right there."""
+    aborted: list[bool] = []
+    wire = Wire()
+    connection, _ = fed(wire, grace_s=5, abort=lambda: aborted.append(True))
+    wire.stall()
+    connection.end(CloseReason.ROTATE)
+    await asyncio.sleep(6)
+
+    assert aborted == [True]
+
+
+@leaping
+async def test_who_takes_its_goodbye_in_time_is_not_aborted():
+    """The timer finds nothing to do."""
+    aborted: list[bool] = []
+    wire = Wire()
+    connection, feed = fed(wire, grace_s=5, abort=lambda: aborted.append(True))
+    wire.stall()
+    offer(connection, feed, b"x")
+    connection.end(CloseReason.ROTATE)
+    wire.go_on()
+    await asyncio.sleep(10)
+
+    assert aborted == []
+    assert reason_of(wire) == "rotate"
+
+
+@leaping
+async def test_a_buffered_answer_ends_behind_its_first_events():
+    """With the cursor behind them."""
+    wire = Wire()
+    connection, feed = fed(wire, one_batch=True)
+    offer(connection, feed, b"data: x\n\n")
+
+    assert [frame.event for frame in wire.frames] == ["message", "bye"]
+    assert wire.frames[-1].id == "cursor-1"
+    assert reason_of(wire) == "deadline"
+
+
+@leaping
+async def test_a_push_waits_for_the_reader():
+    """A replay is as fast as its reader and needs no memory."""
+    wire = Wire()
+    connection = connect(wire)
+    wire.stall()
+    pushing = asyncio.create_task(connection.push(b"one"))
+    await turns()
+    assert not pushing.done()
+    wire.go_on()
+    await pushing
+
+    assert wire.chunks == [b"one"]
+
+
+@leaping
+async def test_a_push_follows_a_keep_alive_that_waits():
+    """Never within it."""
+    wire = Wire()
+    connection = connect(wire)
+    wire.stall()
+    connection.keep_alive()
+    pushing = asyncio.create_task(connection.push(b"one"))
+    await turns()
+    wire.go_on()
+    await pushing
+
+    assert wire.chunks == [KEEP_ALIVE, b"one"]
+
+
+@leaping
+async def test_a_push_to_a_reader_that_left_returns():
+    """The replay then finds that the stream has ended."""
+    wire = Wire()
+    connection = connect(wire)
+    wire.stall()
+    pushing = asyncio.create_task(connection.push(b"one"))
+    await turns()
+    connection.drop()
+    await pushing
+
+    assert wire.chunks == []
+
+
+@pytest.mark.parametrize("finish", [Connection.drop, lambda one: one.end(CloseReason.ROTATE)])
+def test_a_drop_keeps_the_reason_that_was_there_before(finish: Callable[[Connection], None]):
+    """The client that leaves after its goodbye did not leave by itself."""
+
+    @leaping
+    async def run() -> None:
+        wire = Wire()
+        connection, _ = fed(wire)
+        finish(connection)
+        ended = connection.ended
+        connection.drop()
+        assert connection.ended is ended
+
+    run()
+
+
+@leaping
+async def test_a_drop_while_the_goodbye_waits_keeps_its_reason():
+    """What is counted is why we ended it."""
+    wire = Wire()
+    connection, feed = fed(wire)
+    wire.stall()
+    offer(connection, feed, b"x")
+    connection.end(CloseReason.UNAUTHORIZED)
+    connection.drop()
+    await turns()
+
+    assert connection.ended is CloseReason.UNAUTHORIZED
+    assert wire.chunks == []

@@ -1,0 +1,104 @@
+"""A team's own modules: loaded in order, and a fault in one stops the start."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from api.events.catalogue import Catalogue
+from api.extensions import Extensions, load
+from api.security.grants import Access
+from tests.unit.security.support import principal
+
+Module = Callable[..., str]
+
+
+class Moved(BaseModel):
+    to: str
+
+
+@pytest.fixture
+def module() -> Iterator[Module]:
+    """Makes modules that can be imported by name."""
+    made: list[str] = []
+
+    def make(**names: Any) -> str:
+        name = f"millrace_test_extension_{len(made)}"
+        sys.modules[name] = one = ModuleType(name)
+        vars(one).update(names)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def extensions() -> Extensions:
+    return Extensions(Catalogue(), Access())
+
+
+def test_an_extension_declares_event_types(module: Module, extensions: Extensions):
+    """As the documentation shows it."""
+
+    def extend(millrace: Extensions) -> None:
+        millrace.event("moved", Moved, topics=["public:board"], summary="A card moved.")
+
+    load([module(extend=extend)], extensions)
+
+    (declared,) = extensions.catalogue
+    assert (declared.name, declared.summary) == ("moved", "A card moved.")
+    assert extensions.catalogue.checked("public:board", "moved", {"to": "x"}) == {"to": "x"}
+
+
+async def test_an_extension_grants_topics(module: Module, extensions: Extensions):
+    """Its rule is asked for the topics of its pattern."""
+
+    class Everyone:
+        async def allows(self, *_: object) -> bool:
+            return True
+
+    load([module(extend=lambda one: one.rule("board:*", Everyone()))], extensions)
+
+    assert await extensions.access.can_read(principal(), "board:1")
+    assert not await extensions.access.can_read(principal(), "desk:1")
+
+
+def test_extensions_are_loaded_in_the_order_given(module: Module, extensions: Extensions):
+    """A later one may build on an earlier one."""
+    order: list[int] = []
+    names = [module(extend=lambda _, n=n: order.append(n)) for n in range(3)]
+
+    load(names, extensions)
+
+    assert order == [0, 1, 2]
+
+
+def test_a_missing_extension_stops_the_start(extensions: Extensions):
+    """A typing error must not leave topics without their rules."""
+    with pytest.raises(ModuleNotFoundError):
+        load(["millrace_test_no_such_module"], extensions)
+
+
+def test_a_module_that_does_not_extend_stops_the_start(module: Module, extensions: Extensions):
+    """It names the module and what is missing."""
+    name = module()
+
+    with pytest.raises(TypeError, match=f"{name} has no function `extend`"):
+        load([name], extensions)
+
+
+def test_what_an_extension_raises_stops_the_start(module: Module, extensions: Extensions):
+    """Nothing is swallowed."""
+
+    def extend(_: Extensions) -> None:
+        raise RuntimeError("not today")
+
+    with pytest.raises(RuntimeError, match="not today"):
+        load([module(extend=extend)], extensions)

@@ -1,0 +1,46 @@
+"""The poller's pace."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.events.poller import Pace
+
+
+def pace(pause_s: float = 0.1) -> Pace:
+    return Pace(shortest_s=0.1, longest_s=2, longest_rung_s=30, pause_s=pause_s)
+
+
+def test_news_makes_it_quick():
+    """Where something came, more may."""
+    assert pace(2).after(news=True, is_rung=False) == 0.1
+
+
+def test_silence_makes_it_slower_by_half_up_to_the_cap():
+    """Nothing jumps, and nothing grows beyond."""
+    one = pace()
+    pauses = [one.after(news=False, is_rung=False) for _ in range(10)]
+
+    assert pauses[:3] == pytest.approx([0.15, 0.225, 0.3375])
+    assert pauses[-2:] == [2, 2]
+
+
+def test_a_doorbell_lets_it_rest_longer():
+    """Polls are only a safety net then."""
+    one = pace()
+    pauses = [one.after(news=False, is_rung=True) for _ in range(6)]
+
+    assert pauses == pytest.approx([0.4, 1.6, 6.4, 25.6, 30, 30])
+
+
+def test_a_lost_doorbell_brings_the_pause_back_under_its_own_cap():
+    """At the very next poll."""
+    assert pace(30).after(news=False, is_rung=False) == 2
+
+
+def test_quickening_starts_over():
+    """Whoever knows that something comes need not wait for the pace."""
+    one = pace(2)
+    one.quicken()
+
+    assert one.after(news=False, is_rung=False) == pytest.approx(0.15)

@@ -1,0 +1,125 @@
+"""All streams of a process: kept alive, counted, refused, drained."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from api.events.connection import Connection
+from api.events.sse import KEEP_ALIVE
+from api.events.streams import OpenStreams
+from tests.support.leap import leaping, turns
+from tests.unit.events.edge import Wire, connect
+
+
+class Clocked(Wire):
+    """Notes when each keep-alive came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at: list[float] = []
+
+    async def __call__(self, message: object) -> None:
+        self.at.append(asyncio.get_running_loop().time())
+        await super().__call__(message)
+
+
+def opened(streams: OpenStreams) -> tuple[Clocked, Connection]:
+    wire = Clocked()
+    connection = connect(wire)
+    streams.add(connection)
+    return wire, connection
+
+
+@pytest.mark.parametrize("keep_alive_s", [1, 2, 15])
+def test_every_stream_gets_a_comment_each_interval(keep_alive_s: int):
+    """The first within the interval too, and from then on exactly one in each."""
+
+    @leaping
+    async def run() -> None:
+        streams = OpenStreams(keep_alive_s=keep_alive_s, max_streams=1000)
+        wires = [opened(streams)[0] for _ in range(40)]
+        await asyncio.sleep(10 * keep_alive_s + 0.5)
+
+        for wire in wires:
+            assert keep_alive_s / 2 <= wire.at[0] + 1e-6 <= keep_alive_s + 1e-3
+            gaps = [later - sooner for sooner, later in zip(wire.at, wire.at[1:], strict=False)]
+            assert gaps == pytest.approx([keep_alive_s] * len(gaps))
+            assert set(wire.chunks) == {KEEP_ALIVE}
+
+    run()
+
+
+@leaping
+async def test_keep_alives_of_a_storm_are_spread():
+    """A thousand clients that came at once are not all written to in the same second."""
+    streams = OpenStreams(keep_alive_s=15, max_streams=10_000)
+    wires = [opened(streams)[0] for _ in range(1000)]
+    await asyncio.sleep(15.5)
+
+    seconds = Counter(round(wire.at[0]) for wire in wires)
+    assert len(seconds) == 8
+    assert max(seconds.values()) == 125
+
+
+@leaping
+async def test_no_timer_runs_without_streams():
+    """A function between two invocations has nothing to wake for."""
+    streams = OpenStreams(keep_alive_s=15, max_streams=10)
+    wire, connection = opened(streams)
+    streams.remove(connection)
+    await asyncio.sleep(100)
+    assert wire.chunks == []
+
+    again, _ = opened(streams)
+    await asyncio.sleep(15.5)
+    assert again.chunks == [KEEP_ALIVE]
+
+
+@leaping
+async def test_a_full_process_refuses_more_until_one_leaves():
+    """Overload is temporary and told so."""
+    streams = OpenStreams(keep_alive_s=15, max_streams=2)
+    _, connection = opened(streams)
+    one_is_open = streams.refusal
+    opened(streams)
+    full = streams.refusal
+    streams.remove(connection)
+
+    assert (one_is_open, full, streams.refusal) == (None, "overloaded", None)
+    assert len(streams) == 1
+
+
+@leaping
+async def test_draining_ends_all_and_returns_when_the_last_has_left():
+    """As its sessions do, each leaves behind its goodbye."""
+    streams = OpenStreams(keep_alive_s=15, max_streams=10)
+    pairs = [opened(streams) for _ in range(3)]
+    draining = asyncio.create_task(streams.drain(timeout_s=10))
+    await turns()
+    assert not draining.done()
+    for wire, connection in pairs:
+        assert b'"reason":"shutdown"' in wire.text
+        streams.remove(connection)
+
+    assert await draining
+    assert streams.refusal == "draining"
+
+
+@leaping
+async def test_draining_gives_up_in_time():
+    """What hangs is left to the server."""
+    streams = OpenStreams(keep_alive_s=15, max_streams=10)
+    opened(streams)[0].stall()
+    began = asyncio.get_running_loop().time()
+
+    assert not await streams.drain(timeout_s=7)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(7)
+
+
+@leaping
+async def test_draining_nothing_is_done_at_once():
+    """No stream, no wait."""
+    assert await OpenStreams(keep_alive_s=15, max_streams=10).drain(timeout_s=0)
