@@ -118,6 +118,7 @@ def complete(document: Document, facts: Mapping[str, Facts]) -> Document:
 
 
 def _complete_operation(operation: Document, facts: Facts) -> None:
+    operation["summary"] = operation.pop("description").rstrip(".")
     operation["parameters"] = [_plain(one) for one in operation.get("parameters", ())]
     operation.setdefault("security", CALLER if facts.needs_caller else [])
     good = {status: answer for status, answer in operation["responses"].items() if status < "400"}

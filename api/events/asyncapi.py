@@ -1,8 +1,4 @@
-"""The AsyncAPI 3 document: which events there are, on which topics, and how they are read.
-
-It describes the server: what it sends is what clients receive over SSE, and what it receives
-is what they publish by POST.
-"""
+"""The AsyncAPI 3 document: which events there are, on which topics, and how they are read."""
 
 import re
 from typing import Any
@@ -12,6 +8,11 @@ from api.events.schemas import data_schemas, draft_schema, frame_schemas, ref
 from api.security.patterns import TopicPattern
 
 Document = dict[str, Any]
+
+DESCRIPTION = (
+    "Which events there are, and on which topics. The document describes the server: what it "
+    "sends is what clients receive over SSE, what it receives is what they publish by POST."
+)
 
 CONTROLS = {
     "connected": ("ConnectedControl", "The first frame; its cursor is where the stream starts."),
@@ -24,16 +25,15 @@ REST_OF_TOPIC = "rest"
 
 def describe(catalogue: Catalogue, *, version: str, protocol: str, host: str) -> Document:
     """The document for a server at `host`, reached by `protocol` (http or https)."""
-    sent, definitions = data_schemas(catalogue, "serialization")
-    taken, more = data_schemas(catalogue, "validation")
+    data = data_schemas(catalogue, "validation", "serialization")
     messages = _controls() | {"event": _any_event()}
     channels = {STREAM: _stream_channel()}
     operations = {
         f"send_{STREAM}": _operation("send", STREAM, [*CONTROLS, "event"], "Controls and events")
     }
     for kind in catalogue:
-        messages[_sent(kind)] = _event_message(kind, sent[kind.name])
-        messages[_taken(kind)] = _draft_message(kind, taken[kind.name])
+        messages[_sent(kind)] = _event_message(kind, data.as_read[kind.name])
+        messages[_taken(kind)] = _draft_message(kind, data.to_publish[kind.name])
     for pattern, kinds in _by_pattern(catalogue).items():
         channel = _channel_name(pattern)
         names = [name for kind in kinds for name in (_sent(kind), _taken(kind))]
@@ -43,14 +43,13 @@ def describe(catalogue: Catalogue, *, version: str, protocol: str, host: str) ->
         operations[f"receive_{channel}"] = _operation("receive", channel, publish, "Publish")
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Millrace events", "version": version, "description": __doc__},
+        "info": {"title": "Millrace events", "version": version, "description": DESCRIPTION},
         "defaultContentType": "application/json",
         "servers": {"api": _server(protocol, host)},
         "channels": channels,
         "operations": operations,
         "components": {
-            # What is sent wins over what is taken, should both have one name.
-            "schemas": more | definitions | frame_schemas(),
+            "schemas": data.definitions | frame_schemas(),
             "messages": messages,
             "securitySchemes": _security_schemes(),
         },
@@ -169,9 +168,8 @@ def _address(pattern: TopicPattern) -> tuple[str, Document]:
 
 
 def _channel_name(pattern: TopicPattern) -> str:
-    """The pattern in the letters that keys of components may have, each pattern its own."""
-    spelled = str(pattern).replace("**", "_rest_").replace("*", "_any_").replace(":", ".")
-    return "topic." + re.sub(r"~", "_tilde_", spelled)
+    """The pattern in the letters that a key may have: `*`, `:` and `~` are not among them."""
+    return re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"-{ord(found[0]):x}-", str(pattern))
 
 
 def _sent(kind: EventType) -> str:

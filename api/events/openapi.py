@@ -99,11 +99,11 @@ def _describe_reading(read: Document) -> None:
 
 def _describe_types(schemas: Document, catalogue: Catalogue) -> None:
     """A declared type has its own data; any other type has any data."""
-    refs, definitions = data_schemas(catalogue, "validation")
-    schemas |= definitions
-    if not refs:
+    data = data_schemas(catalogue, "validation")
+    schemas |= data.definitions
+    if not data.to_publish:
         return
-    declared = [draft_schema(kind, refs[kind.name]) for kind in catalogue]
-    others = {"properties": {"type": {"not": {"enum": list(refs)}}}}
+    declared = [draft_schema(kind, data.to_publish[kind.name]) for kind in catalogue]
+    others = {"properties": {"type": {"not": {"enum": list(data.to_publish)}}}}
     for body in ("PublishBody", "BatchItem"):
         schemas[body]["oneOf"] = [*declared, others]

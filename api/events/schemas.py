@@ -1,6 +1,7 @@
 """JSON schemas of what travels: events, controls, and the data of declared types."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -38,6 +39,7 @@ VIEWS: tuple[type[BaseModel], ...] = (
     TicketView,
 )
 BODIES: tuple[type[BaseModel], ...] = (PublishBody, BatchItem, BatchBody, TicketBody)
+Refs = dict[str, dict[str, str]]
 Mode = Literal["validation", "serialization"]
 
 
@@ -55,17 +57,27 @@ def wire_schemas() -> dict[str, Any]:
     return _definitions(VIEWS, "serialization") | _definitions(BODIES, "validation")
 
 
-def data_schemas(
-    catalogue: Catalogue, mode: Mode
-) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
-    """A reference to the data of each declared type, and the definitions that it leads to.
+@dataclass(frozen=True, slots=True)
+class DataSchemas:
+    """References to the data of declared types, by name, and the definitions behind them."""
 
-    "validation" is what a publisher may send, "serialization" what a reader gets.
+    to_publish: Refs
+    as_read: Refs
+    definitions: dict[str, Any]
+
+
+def data_schemas(catalogue: Catalogue, *modes: Mode) -> DataSchemas:
+    """`modes`: "validation" is what one publishes, "serialization" what one reads.
+
+    A default makes them differ; then both have a definition of their own.
     """
-    models = [(kind.model, mode) for kind in catalogue]
+    models = [(kind.model, mode) for kind in catalogue for mode in modes]
     found, rest = models_json_schema(models, ref_template=REF)
-    refs = {kind.name: found[kind.model, mode] for kind in catalogue}
-    return refs, rest.get("$defs", {})
+
+    def refs(mode: Mode) -> Refs:
+        return {kind.name: found[kind.model, mode] for kind in catalogue if mode in modes}
+
+    return DataSchemas(refs("validation"), refs("serialization"), rest.get("$defs", {}))
 
 
 def draft_schema(kind: EventType, data: dict[str, str]) -> dict[str, Any]:
