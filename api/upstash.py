@@ -25,9 +25,9 @@ from api.telemetry.meter import CommandMeter
 CONNECT_TIMEOUT_S = 2.0
 POOL_TIMEOUT_S = 1.0
 KEEP_ALIVE_EXPIRY_S = 120.0  # above every polling interval, or each poll pays a TLS handshake
-# httpcore looks at each connection of the pool for each request: more would cost more than
-# they bring.
-MAX_CONNECTIONS = 32
+# For each request httpcore looks at every connection and every waiting request, so both are
+# kept few: the others wait before it.
+MAX_CONNECTIONS = 16
 SUBSCRIPTION_MAX_S = 300.0
 ATTEMPTS = 3
 BACKOFF_S = 0.05
@@ -127,19 +127,21 @@ class _Transport(AsyncHttpClient):
         self._timeout_s = timeout_s
         self._sync_token_cb = sync_token
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._turn = asyncio.Semaphore(MAX_CONNECTIONS)
 
     def client(self) -> httpx.AsyncClient:
         """The HTTP client of the running loop: a pool must not outlive its loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
+            self._turn = asyncio.Semaphore(MAX_CONNECTIONS)
             self._client = httpx.AsyncClient(
                 verify=_certificates(),
                 timeout=httpx.Timeout(
                     self._timeout_s, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S
                 ),
                 limits=httpx.Limits(
-                    max_connections=MAX_CONNECTIONS,
+                    max_connections=MAX_CONNECTIONS + 1,  # and the doorbell's subscription
                     max_keepalive_connections=MAX_CONNECTIONS,
                     keepalive_expiry=KEEP_ALIVE_EXPIRY_S,
                 ),
@@ -167,8 +169,9 @@ class _Transport(AsyncHttpClient):
         self, url: str, headers: Mapping[str, str], command: Sequence[Any]
     ) -> tuple[int, object, str | None]:
         try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self.client().post(
+            client = self.client()
+            async with self._turn, asyncio.timeout(self._timeout_s):
+                response = await client.post(
                     url,
                     headers={**headers, "Content-Type": "application/json"},
                     content=msgspec.json.encode(command),
