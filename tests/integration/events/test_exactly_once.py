@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.events import doorbell
 from api.events.deadline import window
 from api.events.topic import TopicName, log_key
 from tests.support.asgi_reader import AsgiConnection
@@ -152,7 +153,7 @@ async def publish(world: World, ledger: Ledger, name: TopicName, text: str) -> s
     """As another process would: straight into the log."""
     entry = json.dumps({"type": "tick", "data": text})
     log = world.buffered.services.desk.log
-    (event_id,) = await log.append([(name, entry)])
+    (event_id,) = await log.append([(name, entry)], rings=doorbell.rings([name]))
     assert not isinstance(event_id, Exception)
     ledger.publish(name, str(event_id))
     return str(event_id)
