@@ -42,7 +42,7 @@ async def _run(plan: Plan) -> int:
         print(report.idle_table(idle, plan.readers), flush=True)
     verdicts = summary.verdicts(rows)
     if verdicts:
-        print(report.verdict_table(verdicts))
+        print(report.verdict_table(verdicts, plan.readers))
     report.write_json(
         BUILD / "fanout.json", plan=plan, fanout=rows, burst=burst, idle=idle, verdicts=verdicts
     )

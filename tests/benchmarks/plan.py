@@ -72,11 +72,11 @@ _FULL = {
 }
 _QUICK = {
     "readers": 400,
-    "events": [12, 24],
+    "events": [10, 20],
     "rounds": 1,
     "burst_events": 2000,
-    "idle_s": 4.0,
-    "idle_events": 12,
+    "idle_s": 3.0,
+    "idle_events": 10,
 }
 
 

@@ -39,11 +39,11 @@ def idle_table(results: list[Idle], readers: int) -> str:
     return _section(title, head, (_idle_cells(result, len(head)) for result in results))
 
 
-def verdict_table(verdicts: list[Verdict]) -> str:
+def verdict_table(verdicts: list[Verdict], readers: int) -> str:
     cells = (
         (f"{line.rule} <= {line.limit:g}", _number(line.measured), line.word) for line in verdicts
     )
-    return _section("Acceptance", ("rule", "measured", "verdict"), cells)
+    return _section(f"Acceptance, with {readers:,} readers", ("rule", "measured", "verdict"), cells)
 
 
 def write_json(path: Path, **parts: object) -> None:
