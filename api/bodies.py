@@ -1,5 +1,6 @@
 """How request bodies are read: as JSON, which says so and is of bounded depth."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -42,13 +43,12 @@ def _too_deep() -> str:
 
 def _is_nested_deeper(value: object, limit: int) -> bool:
     level = [value]
-    for _ in range(limit + 1):
-        level = [
-            child
-            for one in level
-            if isinstance(one, list | dict)
-            for child in (one.values() if isinstance(one, dict) else one)
-        ]
-        if not level:
-            return False
-    return True
+    for _ in range(limit):
+        level = [child for one in level for child in _children(one)]
+    return any(isinstance(one, list | dict) for one in level)
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

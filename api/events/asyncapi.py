@@ -169,7 +169,8 @@ def _address(pattern: TopicPattern) -> tuple[str, Document]:
 
 def _channel_name(pattern: TopicPattern) -> str:
     """The pattern in the letters that a key may have: `*`, `:` and `~` are not among them."""
-    return re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"-{ord(found[0]):x}-", str(pattern))
+    spelled = re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"-{ord(found[0]):x}-", str(pattern))
+    return f"topic.{spelled}"
 
 
 def _sent(kind: EventType) -> str:

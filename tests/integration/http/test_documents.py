@@ -1,0 +1,159 @@
+"""What the documents say is what the application does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from litestar.routes import HTTPRoute
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from api.problems import ApiError
+from tests.integration.http.conftest import Api
+
+SPECS = Path(__file__).parents[2] / "e2e/node/node_modules/@asyncapi/specs/schemas/3.0.0.json"
+PAGES = {"/", "/api/docs", "/api/docs/{name}", "/{name}"}
+
+
+@pytest.fixture
+async def openapi(local_api: Api) -> dict[str, Any]:
+    document: dict[str, Any] = (await local_api.client.get("/api/openapi.json")).json()
+    return document
+
+
+@pytest.fixture
+async def asyncapi(local_api: Api) -> dict[str, Any]:
+    document: dict[str, Any] = (await local_api.client.get("/api/asyncapi.json")).json()
+    return document
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        operation["operationId"]: operation
+        for path in document["paths"].values()
+        for operation in path.values()
+    }
+
+
+async def test_openapi_is_valid(openapi: dict[str, Any]) -> None:
+    assert openapi["openapi"].startswith("3.1")
+    assert [str(error) for error in OpenAPIV31SpecValidator(openapi).iter_errors()] == []
+
+
+async def test_every_route_is_documented(local_api: Api, openapi: dict[str, Any]) -> None:
+    served = {
+        (method.lower(), re.sub(r":\w+", "", route.path))
+        for route in local_api.instance.app.routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods - {"OPTIONS"}
+    }
+    documented = {(method, path) for path, item in openapi["paths"].items() for method in item}
+
+    assert documented == {(method, path) for method, path in served if path not in PAGES}
+
+
+async def test_every_failure_is_documented_as_a_problem(openapi: dict[str, Any]) -> None:
+    for operation in operations(openapi).values():
+        for status, answer in operation["responses"].items():
+            if status >= "400":
+                assert list(answer["content"]) == ["application/problem+json"]
+            assert "X-Request-Id" in answer["headers"]
+
+
+async def test_every_kind_of_problem_is_documented(openapi: dict[str, Any]) -> None:
+    told = set(re.findall(r'"code": "([a-z-]+)"', json.dumps(openapi)))
+    kinds = {kind.code for kind in _all(ApiError)}
+
+    # These answer requests that no operation describes.
+    assert kinds - told == {"not-found", "method-not-allowed"}
+
+
+async def test_reading_is_documented_in_both_forms(openapi: dict[str, Any]) -> None:
+    read = operations(openapi)["read_events"]
+    good = read["responses"]["200"]
+
+    assert set(good["content"]) == {"text/event-stream", "application/json"}
+    assert {"ETag", "X-Poll-After-Ms"} <= set(good["headers"])
+    assert "304" in read["responses"]
+    assert {"bearer": []} in read["security"]
+    assert {"cookie": []} in read["security"]
+    assert {"ticket": []} in read["security"]
+    assert {parameter["name"] for parameter in read["parameters"]} == {
+        *("topic", "Last-Event-ID", "cursor", "types", "named", "history", "wait", "conn"),
+        "If-None-Match",
+    }
+    assert "Retry-After" in read["responses"]["429"]["headers"]
+
+
+async def test_every_parameter_of_reading_says_what_it_is(openapi: dict[str, Any]) -> None:
+    read = operations(openapi)["read_events"]
+
+    assert all(parameter.get("description") for parameter in read["parameters"])
+
+
+async def test_answers_are_as_documented(local_api: Api, openapi: dict[str, Any]) -> None:
+    schemas = {"components": openapi["components"]}
+    headers = local_api.bearer()
+    event = {"type": "order.shipped", "data": {"order": 1}}
+    url = "/api/events?topic=shop:a&history=5"
+    answers = {
+        "PublishedView": await local_api.client.post(
+            "/api/events/shop:a", json=event, headers=headers
+        ),
+        "BatchView": await local_api.client.post(
+            "/api/events", json={"events": [{"topic": "no", **event}]}, headers=headers
+        ),
+        "PollView": await local_api.client.get(
+            url, headers={**headers, "Accept": "application/json"}
+        ),
+        "HistoryView": await local_api.client.get("/api/events/shop:a/history", headers=headers),
+        "TicketView": await local_api.client.post(
+            "/api/stream-tickets", json={"topics": ["shop:a"]}, headers=headers
+        ),
+        "Problem": await local_api.client.get("/api/events", headers=headers),
+        "HealthView": await local_api.client.get("/api/health"),
+    }
+
+    for name, answer in answers.items():
+        schema = {"$ref": f"#/components/schemas/{name}", **schemas}
+        jsonschema.Draft202012Validator(schema).validate(answer.json())
+    assert answers["PollView"].json()["events"]
+
+
+async def test_a_page_of_another_application_names_no_development(api: Api) -> None:
+    document = (await api.client.get("/api/openapi.json")).json()
+
+    assert "/api/dev/session" not in document["paths"]
+
+
+@pytest.mark.skipif(not SPECS.is_file(), reason="run: npm ci --prefix tests/e2e/node")
+async def test_asyncapi_is_valid(asyncapi: dict[str, Any]) -> None:
+    validator = jsonschema.Draft7Validator(json.loads(SPECS.read_text()))
+
+    assert [error.message for error in validator.iter_errors(asyncapi)] == []
+
+
+async def test_asyncapi_describes_the_controls(asyncapi: dict[str, Any]) -> None:
+    assert asyncapi["asyncapi"] == "3.0.0"
+    assert {"connected", "reset", "bye"} <= set(asyncapi["components"]["messages"])
+    assert asyncapi["servers"]["api"]["host"] == "api.example"
+
+
+async def test_docs_load_nothing_from_elsewhere(api: Api) -> None:
+    page = await api.client.get("/api/docs")
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+
+    assert links
+    for link in links:
+        answer = await api.client.get(link)
+        assert (answer.status_code, answer.headers["x-content-type-options"]) == (200, "nosniff")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+
+
+def _all(kind: type[ApiError]) -> list[type[ApiError]]:
+    return [kind, *(one for below in kind.__subclasses__() for one in _all(below))]

@@ -1,0 +1,121 @@
+"""Health and metrics: what operators and load balancers see."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from pydantic import SecretStr
+
+from tests.integration.http.conftest import METRICS_TOKEN, Api, client_of, production
+from tests.support.instances import running
+from tests.support.upstash_server import UpstashServer
+
+NAMES = [
+    "millrace_open_streams",
+    "millrace_connects_total",
+    "millrace_resumes_total",
+    "millrace_resets_total",
+    "millrace_delivered_events_total",
+    "millrace_published_events_total",
+    "millrace_polls_total",
+    "millrace_empty_polls_total",
+    "millrace_poll_errors_total",
+    "millrace_redis_commands_total",
+    "millrace_publish_to_deliver_seconds_bucket",
+]
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/health/ready"])
+async def test_ready_when_redis_answers(api: Api, path: str) -> None:
+    answer = await api.client.get(path)
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "parts": ["redis"]}
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/health/ready"])
+async def test_not_ready_names_the_part_that_fails(upstash: UpstashServer, path: str) -> None:
+    nowhere = production(upstash, UPSTASH_REDIS_REST_URL="http://127.0.0.1:1")
+
+    async with running(nowhere) as instance, client_of(instance) as client:
+        answer = await client.get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
+    assert answer.json()["errors"] == [{"field": "redis", "message": "does not answer"}]
+    assert answer.headers["retry-after"]
+
+
+async def test_alive_asks_nobody(api: Api, upstash: UpstashServer) -> None:
+    answer = await api.client.get("/api/health/live")
+
+    assert answer.status_code == 200
+    assert upstash.meter().billed == 0
+
+
+async def test_many_probes_cost_one_command(api: Api, upstash: UpstashServer) -> None:
+    answers = await asyncio.gather(*(api.client.get("/api/health") for _ in range(50)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert upstash.meter().commands == {"PING": 1}
+
+
+async def test_a_draining_process_is_healthy_but_not_ready(api: Api) -> None:
+    await api.instance.services.desk.streams.drain(timeout_s=0)
+
+    health = await api.client.get("/api/health")
+    ready = await api.client.get("/api/health/ready")
+
+    assert (health.status_code, ready.status_code) == (200, 503)
+
+
+async def test_metrics_are_for_admins_and_the_token(api: Api) -> None:
+    statuses = {}
+    for who, headers in {
+        "nobody": {},
+        "a user": api.bearer(),
+        "a wrong token": {"Authorization": "Bearer wrong"},
+        "an admin": api.bearer("admin"),
+        "the token": {"Authorization": f"Bearer {METRICS_TOKEN}"},
+    }.items():
+        statuses[who] = (await api.client.get("/api/metrics", headers=headers)).status_code
+
+    assert statuses == {
+        "nobody": 401,
+        "a user": 403,
+        "a wrong token": 401,
+        "an admin": 200,
+        "the token": 200,
+    }
+
+
+async def test_an_empty_metrics_token_opens_nothing(upstash: UpstashServer) -> None:
+    settings = production(upstash).model_copy(update={"metrics_token": SecretStr("")})
+
+    async with running(settings) as instance, client_of(instance) as client:
+        answer = await client.get("/api/metrics", headers={"Authorization": "Bearer "})
+
+    assert answer.status_code == 401
+
+
+async def test_metrics_are_open_in_local_mode(local_api: Api) -> None:
+    answer = await local_api.client.get("/api/metrics")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_metrics_cover(local_api: Api, name: str) -> None:
+    await local_api.client.get("/api/health")
+
+    assert name in (await local_api.client.get("/api/metrics")).text
+
+
+async def test_leases_that_redis_failed_are_counted(local_api: Api) -> None:
+    local_api.instance.services.security.connections.failures["acquire"] += 2
+
+    text = (await local_api.client.get("/api/metrics")).text
+
+    assert 'millrace_lease_failures_total{step="acquire"} 2.0' in text
