@@ -71,12 +71,12 @@ _FULL = {
     "idle_events": 48,
 }
 _QUICK = {
-    "readers": 400,
-    "events": [10, 20],
+    "readers": 300,
+    "events": [8, 20],
     "rounds": 1,
     "burst_events": 2000,
     "idle_s": 3.0,
-    "idle_events": 10,
+    "idle_events": 8,
 }
 
 
