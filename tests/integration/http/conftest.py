@@ -48,7 +48,8 @@ class Api:
 
 
 def client_of(instance: Instance) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(instance.app, raise_app_exceptions=False)
+    app: Any = instance.app  # httpx and Litestar spell the same protocol differently
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="https://api.example")
 
 
