@@ -21,20 +21,17 @@ class SseParser:
         self.last_event_id = last_event_id
         self.retry_ms: int | None = None
         self.comments = 0
-        self._line = bytearray()
+        self._line = b""
         self._event = ""
         self._data: list[str] = []
         self._id = last_event_id
 
     def feed(self, chunk: bytes) -> list[Frame]:
         frames: list[Frame] = []
-        for byte in chunk:
-            if byte != 0x0A:
-                self._line.append(byte)
-                continue
-            line, self._line = self._line.decode(), bytearray()
-            assert "\r" not in line
-            frame = self._take(line)
+        *lines, self._line = (self._line + chunk).split(b"\n")
+        for line in lines:
+            assert b"\r" not in line
+            frame = self._take(line.decode())
             if frame:
                 frames.append(frame)
         return frames

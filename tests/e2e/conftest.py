@@ -1,0 +1,54 @@
+"""Real processes: one that only publishes, for the whole session, and those that tests start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from tests.support.container import Container
+from tests.support.publisher import Publisher
+from tests.support.upstash_server import UpstashServer
+
+Start = Callable[..., Container]
+
+
+@pytest.fixture(scope="session")
+def elsewhere(upstash_server: UpstashServer) -> Iterator[Container]:
+    """Another process of the same deployment, which outlives what happens to the first."""
+    container = Container(upstash_server, topic_max_events=100_000).start()
+    yield container
+    container.stop()
+    assert "Traceback" not in container.complaints
+
+
+@pytest.fixture
+async def publisher(upstash: UpstashServer, elsewhere: Container) -> AsyncIterator[Publisher]:
+    """Publishes through the other process, into an empty database."""
+    async with Publisher(elsewhere) as publisher:
+        yield publisher
+
+
+@pytest.fixture(scope="module")
+def server(upstash_server: UpstashServer) -> Iterator[Container]:
+    """For tests that leave it running, or start it again."""
+    container = Container(upstash_server, topic_max_events=100_000, retry_ms=1000).start()
+    yield container
+    container.kill()
+    assert "Traceback" not in container.complaints, container.complaints
+
+
+@pytest.fixture
+def start(upstash: UpstashServer) -> Iterator[Start]:
+    """Starts containers with the given settings, and leaves none of them behind."""
+    containers: list[Container] = []
+
+    def start_one(**settings: object) -> Container:
+        container = Container(upstash, topic_max_events=100_000, **settings)
+        containers.append(container)
+        return container.start()
+
+    yield start_one
+    for container in containers:
+        container.kill()
+        assert "Traceback" not in container.complaints, container.complaints

@@ -1,0 +1,151 @@
+"""Starts `python -m functions.container` as a process, and ends it in every way there is."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import IO, Any
+
+import httpx
+import psutil
+
+from tests.support.instances import SECRET
+from tests.support.upstash_server import ROOT, UpstashServer
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 20.0
+_OURS = ("MILLRACE_", "UPSTASH_", "ABLY_")
+
+
+class Container:
+    """One serving process; started again after its end it has the same port.
+
+    `settings` are those of the application in lower case: `drain_s=3` is MILLRACE_DRAIN_S=3.
+    The controls are synchronous and take milliseconds, but for `start` and `wait`.
+    """
+
+    def __init__(self, upstash: UpstashServer, **settings: object) -> None:
+        self._settings = {
+            "env": "local",
+            "secret": SECRET,
+            "port": 0,
+            "publish_per_s": 1_000_000,
+            "publish_burst": 1_000_000,
+            **settings,
+        }
+        self._upstash = upstash
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stderr: IO[bytes] | None = None
+        self.url = ""
+        self.complaints = ""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return host, int(port)
+
+    @property
+    def rss_bytes(self) -> int:
+        assert self._process is not None
+        return psutil.Process(self._process.pid).memory_info().rss
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def launch(self) -> Container:
+        """Start without waiting; `ready` waits. For starting several at once."""
+        inherited = {name: text for name, text in os.environ.items() if not name.startswith(_OURS)}
+        store = {
+            "UPSTASH_REDIS_REST_URL": self._upstash.url,
+            "UPSTASH_REDIS_REST_TOKEN": self._upstash.token,
+        }
+        own = {f"MILLRACE_{name.upper()}": str(value) for name, value in self._settings.items()}
+        # A file, not a pipe: nobody reads it while the server runs.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `wait`
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "functions.container"],
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            cwd=ROOT,
+            env=inherited | store | own,
+        )
+        return self
+
+    def ready(self) -> Container:
+        """Return when announced. Raises RuntimeError with the process's own words otherwise."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            in_time = selector.select(_START_TIMEOUT_S)
+        line = self._process.stdout.readline() if in_time else b""
+        if not line:
+            self.kill()
+            raise RuntimeError(f"the container did not start: {self.complaints}")
+        self.url = json.loads(line)["url"]
+        self._settings["port"] = self.address[1]
+        return self
+
+    def start(self) -> Container:
+        return self.launch().ready()
+
+    def terminate(self) -> None:
+        """SIGTERM; `wait` has the end of it."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """SIGKILL: nothing of the server runs any more. Harmless when it has ended before."""
+        self._signal(signal.SIGKILL)
+        return self.wait()
+
+    def stop(self) -> int:
+        """End it in order; returns the exit status."""
+        self._signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit status, once it has ended by itself; SIGKILL ends what takes too long."""
+        assert self._process is not None
+        try:
+            status = self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        if self._stderr is not None:
+            self._stderr.seek(0)
+            self.complaints = self._stderr.read().decode(errors="replace").strip()
+            self._stderr.close()
+            self._stderr = None
+        return status
+
+    def token(
+        self,
+        user: str = "reader",
+        *,
+        roles: Sequence[str] = ("admin",),
+        grants: dict[str, list[str]] | None = None,
+        ttl_s: float = 600,
+    ) -> str:
+        """A session of `user`. All containers share a secret, so it is good for each of them."""
+        wanted: dict[str, Any] = {"user": user, "roles": list(roles), "ttl_s": ttl_s}
+        # No TLS here: loading the authorities would be most of the work.
+        with httpx.Client(verify=False, timeout=10) as client:
+            answer = client.post(
+                f"{self.url}/api/dev/session", json={**wanted, "grants": grants or {}}
+            )
+        token: str = answer.raise_for_status().json()["token"]
+        return token
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None, "not started"
+        if self._process.poll() is None:
+            self._process.send_signal(number)

@@ -1,0 +1,52 @@
+"""Publishes through one process and remembers what it published."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from tests.support.container import Container
+
+BATCH = 100
+
+
+class Publisher:
+    """A client of `container`. `published` has the ids of each topic, in their order."""
+
+    def __init__(self, container: Container, *, timeout_s: float = 20) -> None:
+        headers = {"Authorization": f"Bearer {container.token('publisher')}"}
+        self.published: dict[str, list[str]] = defaultdict(list)
+        self.http = httpx.AsyncClient(
+            base_url=container.url, headers=headers, timeout=timeout_s, verify=False
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
+    ) -> None:
+        await self.http.aclose()
+
+    async def publish(self, topic: str, data: Any = None) -> str:
+        """Publish one event; returns its id."""
+        answer = await self.http.post(f"/api/events/{topic}", json={"type": "tick", "data": data})
+        event_id: str = answer.raise_for_status().json()["id"]
+        self.published[topic].append(event_id)
+        return event_id
+
+    async def burst(
+        self, topics: Sequence[str], count: int, data: Any = None, *, at_once: int = BATCH
+    ) -> None:
+        """Publish `count` events on the topics in turn, `at_once` in a request."""
+        for first in range(0, count, at_once):
+            names = [topics[n % len(topics)] for n in range(first, min(first + at_once, count))]
+            events = [{"topic": name, "type": "tick", "data": data} for name in names]
+            answer = await self.http.post("/api/events", json={"events": events})
+            results = answer.raise_for_status().json()["results"]
+            for name, result in zip(names, results, strict=True):
+                self.published[name].append(result["id"])
