@@ -21,7 +21,7 @@ def our_ports(upstash: UpstashServer) -> set[int]:
     return {
         one.laddr.port
         for one in psutil.Process().net_connections("tcp")
-        if one.raddr and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED
+        if one.status == psutil.CONN_ESTABLISHED and one.raddr.port == port
     }
 
 

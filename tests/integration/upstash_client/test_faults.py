@@ -57,6 +57,7 @@ async def test_a_read_gives_up_in_time_with_the_last_error(
     fault: str,
     kind: type[RedisError],
     _: int,
+    *,
     hasty: UpstashClient,
     upstash: UpstashServer,
     meter: CommandMeter,
@@ -79,6 +80,7 @@ async def test_a_write_that_may_have_run_is_not_repeated(
     fault: str,
     kind: type[RedisError],
     executions: int,
+    *,
     hasty: UpstashClient,
     upstash: UpstashServer,
     meter: CommandMeter,
@@ -133,6 +135,7 @@ async def test_a_batch_or_script_that_may_have_run_is_not_repeated(
     fault: str,
     kind: type[RedisError],
     executions: int,
+    *,
     hasty: UpstashClient,
     upstash: UpstashServer,
 ):
@@ -152,6 +155,7 @@ async def test_a_repeatable_batch_or_script_survives_one_fault(
     fault: str,
     _: object,
     executions: int,
+    *,
     hasty: UpstashClient,
     upstash: UpstashServer,
 ):
