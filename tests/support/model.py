@@ -9,10 +9,10 @@ from tests.support.sse_parser import Frame
 
 
 class Ledger:
-    """Keeps what was published and what one reader saw, and complains about any difference."""
+    """What one reader saw, against what was `published`; complains about any difference."""
 
-    def __init__(self) -> None:
-        self.published: dict[str, list[str]] = defaultdict(list)
+    def __init__(self, published: dict[str, list[str]] | None = None) -> None:
+        self.published = defaultdict(list) if published is None else published
         self.seen: dict[str, list[str]] = defaultdict(list)
         self.resets: list[tuple[str, str]] = []
         self.byes: list[str] = []

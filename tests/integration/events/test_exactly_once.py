@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,32 +17,38 @@ from hypothesis import strategies as st
 from api.events import doorbell
 from api.events.deadline import window
 from api.events.topic import TopicName, log_key
+from api.upstash import UpstashClient
 from tests.support.asgi_reader import AsgiConnection
 from tests.support.instances import Instance, settings_for
 from tests.support.model import Ledger
 from tests.support.sse_parser import SseParser
-from api.upstash import UpstashClient
 from tests.support.upstash_server import UpstashServer
 
 SCHEDULES = 300
 SOAK_SCHEDULES = int(os.environ.get("MILLRACE_SOAK_SCHEDULES", "10000"))
 TOPICS = 3
+READERS = 2
 INSTANCES = 3
 
+reader = st.integers(0, READERS - 1)
 topic = st.integers(0, TOPICS - 1)
 instance = st.integers(0, INSTANCES - 1)
 topics = st.sets(topic, min_size=1)
+mode = st.sampled_from(["stream", "stream", "stream", "window", "poll"])
+size = st.sampled_from([10, 10, 10, 40_000])
 step = st.one_of(
-    st.tuples(st.just("publish"), topic, st.integers(1, 6), st.sampled_from([10, 10, 9000])),
-    st.tuples(st.just("connect"), instance, topics, st.sampled_from(["stream", "stream", "window", "poll"])),
-    st.tuples(st.just("read"), st.integers(1, 4000) | st.none()),
-    st.tuples(st.just("cut"), st.integers(0, 3000)),
+    st.tuples(st.just("publish"), topic, st.integers(1, 6), size),
+    st.tuples(st.just("squeeze"), topic, st.integers(2, 6), st.integers(0, 2)),
+    st.tuples(st.just("connect"), reader, instance, topics, mode),
+    st.tuples(st.just("read"), reader, st.integers(1, 4000) | st.none()),
+    st.tuples(st.just("cut"), reader, st.integers(0, 3000)),
     st.tuples(st.just("trim"), topic, st.integers(0, 3)),
     st.tuples(st.just("expire"), topic),
     st.tuples(st.just("pause"), st.integers(1, 3)),
     st.tuples(st.just("restart"), instance),
 )
-schedules = st.lists(step, min_size=3, max_size=25)
+schedules = st.lists(step, min_size=3, max_size=30)
+Plan = list[tuple[Any, ...]]
 
 
 class World:
@@ -82,13 +90,73 @@ class World:
         self.runner.close()
 
 
+class Example:
+    """Fresh topics, what was published on them, and the readers of one schedule."""
+
+    def __init__(self, world: World) -> None:
+        number = next(world.numbers)
+        self.world = world
+        self.names = [TopicName(f"public:{number}:{letter}") for letter in "abc"]
+        self.published: dict[str, list[str]] = defaultdict(list)
+        self.readers = [Reader(self) for _ in range(READERS)]
+
+    async def perform(self, plan: Plan) -> None:
+        for name, *args in plan:
+            await getattr(self, f"do_{name}")(*args)
+        for reader in self.readers:
+            await reader.catch_up()
+
+    async def do_publish(self, index: int, count: int, size: int) -> None:
+        for _ in range(count):
+            await self.publish(self.names[index], "x" * size)
+
+    async def do_squeeze(self, index: int, count: int, keep: int) -> None:
+        """Events that are trimmed at once: no poll can come between."""
+        name = self.names[index]
+        entry = json.dumps({"type": "tick", "data": "squeezed"})
+        commands: list[list[str | int]] = [["XADD", log_key(name), "*", "e", entry]] * count
+        commands.append(["XTRIM", log_key(name), "MAXLEN", keep])
+        results = await self.world.redis.transaction(commands)
+        self.published[name] += results[:count]
+
+    async def do_connect(self, at: int, number: int, wanted: set[int], mode: str) -> None:
+        await self.readers[at].connect(number, wanted, mode)
+
+    async def do_read(self, at: int, count: int | None) -> None:
+        await self.readers[at].read(count)
+
+    async def do_cut(self, at: int, count: int) -> None:
+        await self.readers[at].read(count)
+        await self.readers[at].disconnect()
+
+    async def do_trim(self, index: int, keep: int) -> None:
+        await self.world.redis.write("XTRIM", log_key(self.names[index]), "MAXLEN", keep)
+
+    async def do_expire(self, index: int) -> None:
+        await self.world.redis.write("DEL", log_key(self.names[index]))
+
+    async def do_pause(self, count: int) -> None:
+        await asyncio.sleep(0.01 * count)
+
+    async def do_restart(self, number: int) -> None:
+        await self.world.restart(number)
+
+    async def publish(self, name: TopicName, text: str) -> str:
+        """As another process would: into the log, and ring."""
+        entry = json.dumps({"type": "tick", "data": text})
+        log = self.world.buffered.services.desk.log
+        (event_id,) = await log.append([(name, entry)], rings=doorbell.rings([name]))
+        assert not isinstance(event_id, Exception)
+        self.published[name].append(str(event_id))
+        return str(event_id)
+
+
 class Reader:
     """One client that goes on from its last event id, whatever happens to it."""
 
-    def __init__(self, world: World, names: list[TopicName]) -> None:
-        self.world = world
-        self.names = names
-        self.ledger = Ledger()
+    def __init__(self, example: Example) -> None:
+        self.example = example
+        self.ledger = Ledger(example.published)
         self.cursor = ""
         self.topics: list[TopicName] = []
         self.connection: AsgiConnection | None = None
@@ -96,9 +164,10 @@ class Reader:
 
     async def connect(self, number: int, wanted: set[int], mode: str) -> None:
         await self.disconnect()
-        self.topics = sorted(self.names[index] for index in wanted)
+        world = self.example.world
+        self.topics = sorted(self.example.names[index] for index in wanted)
         self.ledger.subscribe(set(self.topics))
-        target = self.world.buffered if mode == "window" else self.world.streaming[number]
+        target = world.buffered if mode == "window" else world.streaming[number]
         accept = "application/json" if mode == "poll" else "text/event-stream"
         headers = {"Authorization": f"Bearer {target.token()}", "Accept": accept}
         if self.cursor:
@@ -119,8 +188,7 @@ class Reader:
         if self.connection is None:
             return False
         came = await self.connection.wait(timeout_s)
-        taken = self.connection.take(count)
-        for frame in self._parser.feed(taken):
+        for frame in self._parser.feed(self.connection.take(count)):
             self.ledger.take(frame)
         self.cursor = self._parser.last_event_id
         if self.connection.is_done and not self.connection.pending:
@@ -134,7 +202,7 @@ class Reader:
 
     async def catch_up(self) -> None:
         """Read on, reconnecting as an EventSource does, until a last event of each came."""
-        wanted = {self.names.index(name) for name in self.topics} or {0}
+        wanted = {self.example.names.index(name) for name in self.topics} or {0}
         last: dict[str, str] = {}
         async with asyncio.timeout(20):
             while not last or any(last[t] not in self.ledger.seen[t] for t in self.topics):
@@ -145,46 +213,8 @@ class Reader:
                 # Silence: either all is read, or a reset passed over the last one.
                 for name in self.topics:
                     if last.get(name) not in self.ledger.seen[name]:
-                        last[name] = await publish(self.world, self.ledger, name, "last")
+                        last[name] = await self.example.publish(name, "last")
         await self.disconnect()
-
-
-async def publish(world: World, ledger: Ledger, name: TopicName, text: str) -> str:
-    """As another process would: straight into the log."""
-    entry = json.dumps({"type": "tick", "data": text})
-    log = world.buffered.services.desk.log
-    (event_id,) = await log.append([(name, entry)], rings=doorbell.rings([name]))
-    assert not isinstance(event_id, Exception)
-    ledger.publish(name, str(event_id))
-    return str(event_id)
-
-
-async def perform(world: World, plan: list[tuple]) -> None:
-    number = next(world.numbers)
-    names = [TopicName(f"public:{number}:{letter}") for letter in "abc"]
-    reader = Reader(world, names)
-    for name, *args in plan:
-        match name, args:
-            case "publish", [index, count, size]:
-                for _ in range(count):
-                    await publish(world, reader.ledger, names[index], "x" * size)
-            case "connect", [at, wanted, mode]:
-                await reader.connect(at, wanted, mode)
-            case "read", [count]:
-                await reader.read(count)
-            case "cut", [count]:
-                await reader.read(count)
-                await reader.disconnect()
-            case "trim", [index, keep]:
-                await world.redis.write("XTRIM", log_key(names[index]), "MAXLEN", keep)
-            case "expire", [index]:
-                await world.redis.write("DEL", log_key(names[index]))
-            case "pause", [count]:
-                for _ in range(count):
-                    await asyncio.sleep(0.01)
-            case "restart", [at]:
-                await world.restart(at)
-    await reader.catch_up()
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +233,8 @@ def check_schedules(world: World, count: int) -> None:
         print_blob=True,
     )
     @given(schedules)
-    def each_event_once_and_in_order_or_reset(plan: list[tuple]) -> None:
-        world.runner.run(perform(world, plan))
+    def each_event_once_and_in_order_or_reset(plan: Plan) -> None:
+        world.runner.run(Example(world).perform(plan))
 
     each_event_once_and_in_order_or_reset()
 
