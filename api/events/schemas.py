@@ -69,7 +69,7 @@ class DataSchemas:
 def data_schemas(catalogue: Catalogue, *modes: Mode) -> DataSchemas:
     """`modes`: "validation" is what one publishes, "serialization" what one reads.
 
-    A default makes them differ; then both have a definition of their own.
+    What a model computes makes them differ; then both have a definition of their own.
     """
     models = [(kind.model, mode) for kind in catalogue for mode in modes]
     found, rest = models_json_schema(models, ref_template=REF)

@@ -15,12 +15,19 @@ log = structlog.get_logger()
 class Health:
     """Asks all parts at once. An answer serves everybody for `FRESH_S`, so probes cost little.
 
-    A check raises when its part is not usable, whatever it raises.
+    A check raises, whatever it raises, when its part is not usable, or hangs: `timeout_s`.
     """
 
-    def __init__(self, checks: Mapping[str, Check], *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        *,
+        clock: Callable[[], float],
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self._checks = dict(checks)
         self._clock = clock
+        self._timeout_s = timeout_s
         self._asking = asyncio.Lock()
         self._asked_at: float | None = None
         self._failing: tuple[str, ...] = ()
@@ -30,7 +37,7 @@ class Health:
         return tuple(self._checks)
 
     async def failing(self) -> tuple[str, ...]:
-        """The names of the parts that do not answer within `TIMEOUT_S`; never fails itself."""
+        """The names of the parts that do not answer in time; never fails itself."""
         async with self._asking:
             if self._asked_at is None or self._clock() - self._asked_at >= FRESH_S:
                 states = await asyncio.gather(*(self._is_well(name) for name in self._checks))
@@ -41,7 +48,7 @@ class Health:
 
     async def _is_well(self, name: str) -> bool:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 await self._checks[name]()
         except Exception as error:  # noqa: BLE001  # a part may fail in any way
             log.warning("health.part_failed", part=name, error=type(error).__name__)

@@ -17,6 +17,7 @@ QUIET = frozenset({"/api/health", "/api/health/live", "/api/health/ready", "/api
 _VALID_ID = re.compile(rb"[A-Za-z0-9_.~-]{8,64}")
 log = structlog.get_logger()
 
+Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -43,26 +44,35 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = self._clock(), 0
-        request_id = _given_id(scope["headers"]) or self._new_id()
+        began = self._clock()
+        answer = _Answer(_given_id(scope["headers"]) or self._new_id(), send)
         state: dict[str, Any] = scope["state"]
-        state["request_id"], state["raw_send"] = request_id, send
-
-        async def with_id(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
-            await send(message)
-
-        bound = REQUEST_ID.set(request_id)
+        state["request_id"], state["raw_send"] = answer.request_id, send
+        REQUEST_ID.set(answer.request_id)
         try:
-            await self._app(scope, receive, with_id)
+            await self._app(scope, receive, answer.send)
         finally:
             # `send` leads to the scope: kept here, only the garbage collector would free both.
             state.pop("raw_send", None)
-            _note(scope, status, self._clock() - began)
-            REQUEST_ID.reset(bound)
+            _note(scope, answer.status, self._clock() - began)
+            REQUEST_ID.set(None)
+
+
+class _Answer:
+    """Puts the id on the head and sees its status. One lives as long as each held stream."""
+
+    __slots__ = ("_send", "request_id", "status")
+
+    def __init__(self, request_id: str, send: Send) -> None:
+        self._send = send
+        self.request_id = request_id
+        self.status = 0
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], (HEADER, self.request_id.encode())]
+        await self._send(message)
 
 
 def _given_id(headers: Sequence[tuple[bytes, bytes]]) -> str | None:

@@ -1,0 +1,49 @@
+"""What the documents share with the rest of the project."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+from api.docs import assets
+from api.docs.openapi import VERSION
+from api.docs.page import content_policy
+from api.events.models import ByeControl, ResetView
+from api.events.sse import CloseReason, ResetReason
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_version_is_the_package_s() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["version"] == VERSION
+
+
+def test_every_reason_is_documented() -> None:
+    byes = get_args(ByeControl.model_fields["reason"].annotation)
+    resets = get_args(ResetView.model_fields["reason"].annotation)
+
+    assert set(byes) == set(CloseReason) - {CloseReason.GONE}
+    assert set(resets) == set(ResetReason)
+
+
+def test_only_named_files_of_the_package_are_served() -> None:
+    assert assets.find_asset("swagger-ui-bundle.js") is not None
+    for name in ("swagger-ui.js", "../__init__.py", "", "LICENSE"):
+        assert assets.find_asset(name) is None
+
+
+def test_without_the_package_the_page_says_what_to_install() -> None:
+    assert "millrace[container]" in assets.MISSING
+    assert "/api/openapi.json" in assets.MISSING
+
+
+def test_the_page_s_policy_names_ably_and_in_local_mode_this_machine() -> None:
+    deployed = content_policy("<p>", is_local=False)
+    local = content_policy("<p>", is_local=True)
+
+    assert "wss://*.ably.net" in deployed
+    assert "127.0.0.1" not in deployed
+    assert "ws://127.0.0.1:*" in local
