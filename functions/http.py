@@ -13,6 +13,7 @@ from mangum import Mangum
 from api.app import create_app
 from api.events.deadline import window
 from api.settings import Settings
+from api.telemetry import logs
 
 
 class LifespanError(RuntimeError):
@@ -48,6 +49,7 @@ def start_once(app: Litestar) -> asyncio.Task[None]:
 
 
 settings = Settings()
+logs.configure(settings)
 app = create_app(settings, deadlines=window(settings.window_s))
 lifespan = start_once(app)
 handler = Mangum(app, lifespan="off")  # type: ignore[arg-type]  # its types are narrower

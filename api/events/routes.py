@@ -271,7 +271,11 @@ async def _stream(
         peer = request.client.host if request.client else None
         forwarded = request.headers.get("x-forwarded-for")
         address = client_ip(peer, forwarded, events.settings.trusted_proxies)
-        lease = await limiter.acquire(principal.id, address, conn or uuid4().hex)
+        try:
+            lease = await limiter.acquire(principal.id, address, conn or uuid4().hex)
+        except OverConnectionLimit:
+            desk.metrics.refused.labels("over-limit").inc()
+            raise
 
     async def on_end() -> None:
         if lease is not None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.integration.http.conftest import METRICS_TOKEN, Api, client_of, production
+from tests.integration.http.rows import assert_problem
 from tests.support.instances import running
 from tests.support.upstash_server import UpstashServer
 
@@ -119,3 +120,35 @@ async def test_leases_that_redis_failed_are_counted(local_api: Api) -> None:
     text = (await local_api.client.get("/api/metrics")).text
 
     assert 'millrace_lease_failures_total{step="acquire"} 2.0' in text
+
+
+async def test_metrics_count_what_happens(local_api: Api) -> None:
+    client, headers = local_api.client, local_api.bearer()
+    event = {"type": "order.shipped", "data": 1}
+    batch = {"events": [{"topic": "shop:a", **event}, {"topic": "shop:a", "type": "bye"}]}
+    await client.post("/api/events/shop:a", json=event, headers=headers)
+    await client.post("/api/events", json=batch, headers=headers)
+    url = "/api/events?topic=shop:a&history=9"
+    await client.get(url, headers={**headers, "Accept": "application/json"})
+
+    text = (await client.get("/api/metrics")).text
+
+    assert "millrace_published_events_total 2.0" in text
+    assert "millrace_delivered_events_total 2.0" in text
+    assert 'millrace_redis_commands_total{command="XADD"} 2.0' in text
+
+
+async def test_a_stream_over_the_limit_is_refused_and_counted(upstash: UpstashServer) -> None:
+    settings = production(upstash, max_streams_per_user=1)
+
+    async with running(settings) as instance, client_of(instance) as client:
+        api = Api(client, instance)
+        lease = await instance.services.security.connections.acquire("alice", "::1", "tab-1")
+        url, as_stream = "/api/events?topic=shop:a", {"Accept": "text/event-stream"}
+        refused = await client.get(url, headers={**api.bearer(), **as_stream})
+        metrics = await client.get("/api/metrics", headers=api.bearer("admin"))
+        await instance.services.security.connections.release(lease)
+
+    assert_problem(refused, 429, "over-connection-limit")
+    assert int(refused.headers["retry-after"]) > 0
+    assert 'millrace_refused_streams_total{reason="over-limit"} 1.0' in metrics.text
