@@ -7,27 +7,23 @@ nothing else in the application touches it.
 
 import asyncio
 import random
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from copy import copy
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 from upstash_redis.asyncio import Redis
 from upstash_redis.http import AsyncHttpClient
 
+from api.rest import LostError, NotSentError, RestPool
 from api.telemetry.meter import CommandMeter
 
 CONNECT_TIMEOUT_S = 2.0
-POOL_TIMEOUT_S = 1.0
-KEEP_ALIVE_EXPIRY_S = 120.0  # above every polling interval, or each poll pays a TLS handshake
-# For each request httpcore looks at every connection and every waiting request, so both are
-# kept few: the others wait before it.
-MAX_CONNECTIONS = 16
+MAX_CONNECTIONS = 32
 SUBSCRIPTION_MAX_S = 300.0
 ATTEMPTS = 3
 BACKOFF_S = 0.05
@@ -114,39 +110,25 @@ def classify(text: str, status: int) -> Refused:
     return (error or Refused)(text, status)
 
 
-@cache
-def _certificates() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
 class _Transport(AsyncHttpClient):
-    """The SDK's transport with one tuned HTTP client for each event loop."""
+    """The SDK's transport on a pool of our own, one for each event loop."""
 
-    # Not the SDK's own initialisation: that makes a client, and each loads all certificates.
-    def __init__(self, timeout_s: float, sync_token: Callable[[str], None]) -> None:
+    # Not the SDK's own initialisation: that makes an HTTP client, which loads certificates.
+    def __init__(self, url: str, timeout_s: float, sync_token: Callable[[str], None]) -> None:
+        self._url = url
         self._timeout_s = timeout_s
         self._sync_token_cb = sync_token
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._turn = asyncio.Semaphore(MAX_CONNECTIONS)
 
-    def client(self) -> httpx.AsyncClient:
-        """The HTTP client of the running loop: a pool must not outlive its loop."""
+    def _pool(self) -> RestPool:
+        """The pool of the running loop: connections must not outlive their loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
-            self._turn = asyncio.Semaphore(MAX_CONNECTIONS)
-            self._client = httpx.AsyncClient(
-                verify=_certificates(),
-                timeout=httpx.Timeout(
-                    self._timeout_s, connect=CONNECT_TIMEOUT_S, pool=POOL_TIMEOUT_S
-                ),
-                limits=httpx.Limits(
-                    max_connections=MAX_CONNECTIONS + 1,  # and the doorbell's subscription
-                    max_keepalive_connections=MAX_CONNECTIONS,
-                    keepalive_expiry=KEEP_ALIVE_EXPIRY_S,
-                ),
+            self._of_loop = RestPool(
+                self._url, size=MAX_CONNECTIONS, connect_timeout_s=CONNECT_TIMEOUT_S
             )
-        return self._client
+        return self._of_loop
 
     async def execute(
         self,
@@ -168,27 +150,27 @@ class _Transport(AsyncHttpClient):
     async def _post(
         self, url: str, headers: Mapping[str, str], command: Sequence[Any]
     ) -> tuple[int, object, str | None]:
+        path = urlsplit(url).path or "/"
         try:
-            client = self.client()
-            async with self._turn, asyncio.timeout(self._timeout_s):
-                response = await client.post(
-                    url,
-                    headers={**headers, "Content-Type": "application/json"},
-                    content=msgspec.json.encode(command),
+            async with asyncio.timeout(self._timeout_s):
+                answer = await self._pool().post(
+                    path,
+                    {**headers, "Content-Type": "application/json"},
+                    msgspec.json.encode(command),
                 )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Unreachable(type(error).__name__) from error
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise NoReply(type(error).__name__) from error
+        except NotSentError as error:
+            raise Unreachable(str(error)) from error
+        except (LostError, TimeoutError) as error:
+            raise NoReply(str(error) or "out of time") from error
         try:
-            reply = msgspec.json.decode(response.content)
-        except msgspec.DecodeError as error:
-            raise BadGateway(f"status {response.status_code} without JSON") from error
-        return response.status_code, reply, response.headers.get("Upstash-Sync-Token")
+            reply = msgspec.json.decode(answer.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadGateway(f"status {answer.status} without JSON") from error
+        return answer.status, reply, answer.headers.get("upstash-sync-token")
 
     async def close(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            await self._client.aclose()
+        if self._loop is asyncio.get_running_loop():
+            await self._of_loop.close()
 
 
 def _item(reply: Mapping[str, Any], status: int, *, fail: bool) -> Any:
@@ -247,7 +229,7 @@ class UpstashClient:
 
     def _attach(self) -> None:
         """Put our transport in the place of the SDK's, which has no public hook for it."""
-        self._transport = _Transport(self._timeout_s / 2, self._redis._update_sync_token)
+        self._transport = _Transport(self._url, self._timeout_s / 2, self._redis._update_sync_token)
         self._redis._http = self._transport
 
     async def read(self, *command: str | float) -> Any:
@@ -283,8 +265,9 @@ class UpstashClient:
         """Run a script; all keys it touches are in `keys`, the time is in `args`."""
 
         async def run() -> Any:
+            self._meter.add(["EVAL"])
             result = await self._redis.execute(["EVAL", script.source, len(keys), *keys, *args])
-            self._meter.add(["EVAL", *script.calls(result)])
+            self._meter.add(script.calls(result))
             return result
 
         return await self._patiently(run, repeatable=repeatable)
@@ -294,15 +277,14 @@ class UpstashClient:
 
         Ends when the server ends the stream, at the latest after `SUBSCRIPTION_MAX_S`.
         """
-        timeout = httpx.Timeout(SUBSCRIPTION_MAX_S, connect=CONNECT_TIMEOUT_S)
         headers = {**self._redis._headers, "Accept": "text/event-stream"}
         self._meter.add(["SUBSCRIBE"])
+        timeout = httpx.Timeout(SUBSCRIPTION_MAX_S, connect=CONNECT_TIMEOUT_S)
         async with AsyncExitStack() as stack:
             try:
+                client = await stack.enter_async_context(httpx.AsyncClient(timeout=timeout))
                 response = await stack.enter_async_context(
-                    self._transport.client().stream(
-                        "POST", f"{self._url}/subscribe/{channel}", headers=headers, timeout=timeout
-                    )
+                    client.stream("POST", f"{self._url}/subscribe/{channel}", headers=headers)
                 )
                 if response.status_code != httpx.codes.OK:
                     raise BadGateway(f"status {response.status_code} to SUBSCRIBE")

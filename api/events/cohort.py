@@ -77,6 +77,8 @@ class Cohort:
         connection.feed = self
         connection.seq = self.backlog.next
         self.members.add(connection)
+        if not connection.is_idle:  # a keep-alive from before is still under way
+            self.fell_behind(connection)
 
     def leave(self, connection: Connection) -> None:
         self.members.discard(connection)
