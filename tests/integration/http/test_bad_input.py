@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.http.conftest import Api
-from tests.integration.http.rows import EVENT, JSON, ROWS, Row, assert_problem
+from api.events.deadline import Deadline
+from tests.integration.http.conftest import Api, client_of, production
+from tests.integration.http.rows import EVENT, JSON, ROWS, SSE, Row, assert_problem
+from tests.support.instances import running
+from tests.support.upstash_server import UpstashServer
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
@@ -96,12 +99,14 @@ async def test_a_key_is_for_one_body(api: Api) -> None:
     assert_problem(answer, 422, "idempotency-key-reused")
 
 
-async def test_a_failure_of_ours_tells_nothing_but_its_ref(api: Api) -> None:
-    await api.client.get("/api/health")
-    await api.instance.services.redis.close()  # what httpx says of it is not for the caller
+async def test_a_failure_of_ours_tells_nothing_but_its_ref(upstash: UpstashServer) -> None:
+    def broken(_: object) -> Deadline:
+        raise RuntimeError("secret detail")
 
-    answer = await api.client.get("/api/events/shop:a/history", headers=api.bearer())
+    async with running(production(upstash), broken) as instance, client_of(instance) as client:
+        headers = Api(client, instance).bearer() | SSE
+        answer = await client.get("/api/events?topic=shop:a", headers=headers)
 
     problem = assert_problem(answer, 500, "internal-error")
-    assert "closed" not in answer.text
+    assert "secret detail" not in answer.text
     assert problem["ref"] == answer.headers["x-request-id"]

@@ -82,7 +82,7 @@ async def test_a_valid_id_is_taken_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [b"", b"short", b"a" * 65, b"a\nb_long_enough", b"caf\xe9 long en"]
+    "given", [b"", b"short", b"a" * 65, b"a\nb_long_enough", b"long enough \xe9"]
 )
 async def test_any_other_id_is_replaced(given: bytes) -> None:
     exchange = Exchange((b"x-request-id", given))
