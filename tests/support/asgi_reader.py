@@ -23,12 +23,14 @@ class AsgiConnection:
         headers: Mapping[str, str],
         *,
         stalls: bool = False,
+        on_bytes: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.pending = bytearray()
         self.is_done = False
         self._stalls = stalls
+        self._on_bytes = on_bytes
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -70,6 +72,7 @@ class AsgiConnection:
             self.headers = {k.decode(): v.decode() for k, v in message["headers"]}
             return
         self.pending += message["body"]
+        self._on_bytes(message["body"])
         if self._stalls and len(self.pending) > STALL_BYTES:
             self._room.clear()
         self._changed.set()

@@ -9,18 +9,29 @@ from tests.support.sse_parser import Frame
 
 
 class Ledger:
-    """What one reader saw, against what was `published`; complains about any difference."""
+    """What one reader saw, against what was published; complains about any difference.
 
-    def __init__(self, published: dict[str, list[str]] | None = None) -> None:
+    `begun` counts the events of each topic that somebody has begun to publish.
+    """
+
+    def __init__(
+        self,
+        published: dict[str, list[str]] | None = None,
+        begun: dict[str, int] | None = None,
+    ) -> None:
         self.published = defaultdict(list) if published is None else published
+        self.begun = defaultdict(int) if begun is None else begun
         self.seen: dict[str, list[str]] = defaultdict(list)
         self.resets: list[tuple[str, str]] = []
         self.byes: list[str] = []
         self._next: dict[str, int] = {}
+        self._start: dict[str, int] = {}
         self._fresh: set[str] = set()
         self._forgiven: set[str] = set()
 
     def publish(self, topic: str, event_id: str) -> None:
+        """An event was stored that nobody can have begun to miss."""
+        self.begun[topic] += 1
         self.published[topic].append(event_id)
 
     def subscribe(self, topics: set[str]) -> None:
@@ -30,11 +41,15 @@ class Ledger:
             self.seen[topic].clear()
             self._forgiven.discard(topic)
 
+    def connecting(self) -> None:
+        """The first frame was sent: what is begun from now on may not be missing."""
+        self._start = dict(self.begun)
+
     def connected(self, topics: list[str]) -> None:
-        """The first frame: from here on nothing may be missing."""
+        """The first frame was read."""
         for topic in topics:
             if topic not in self._next:
-                self._next[topic] = len(self.published[topic])
+                self._next[topic] = self._start.get(topic, 0)
                 self._fresh.add(topic)
 
     def reset(self, topics: list[str], reason: str) -> None:
@@ -72,6 +87,7 @@ class Ledger:
         """A JSON answer."""
         for reset in answer["reset"] or ():  # type: ignore[attr-defined]
             self.reset(reset["topics"], reset["reason"])
+        self.connecting()
         self.connected(topics)
         for event in answer["events"]:  # type: ignore[attr-defined]
             self.event(event["topic"], event["id"])

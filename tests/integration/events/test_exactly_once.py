@@ -69,8 +69,10 @@ class World:
         self.buffered = await Instance(options, window(0.05)).start()
 
     async def _instance(self, number: int) -> Instance:
-        # The smallest backlog, so that stalled readers really overflow; one has a doorbell.
-        options = settings_for(self.server, lag_max_bytes=65_536, doorbell=number == 0)
+        # The smallest backlog, so that stalled readers really overflow; one has a doorbell,
+        # and one is slow, so that a client may have seen more than it.
+        pace = {"poll_min_ms": 120, "poll_idle_ms": 120} if number == 1 else {}
+        options = settings_for(self.server, lag_max_bytes=65_536, doorbell=number == 0, **pace)
         return await Instance(options).start()
 
     @property
@@ -98,6 +100,7 @@ class Example:
         self.world = world
         self.names = [TopicName(f"public:{number}:{letter}") for letter in "abc"]
         self.published: dict[str, list[str]] = defaultdict(list)
+        self.begun: dict[str, int] = defaultdict(int)
         self.readers = [Reader(self) for _ in range(READERS)]
 
     async def perform(self, plan: Plan) -> None:
@@ -116,6 +119,7 @@ class Example:
         entry = json.dumps({"type": "tick", "data": "squeezed"})
         commands: list[list[str | int]] = [["XADD", log_key(name), "*", "e", entry]] * count
         commands.append(["XTRIM", log_key(name), "MAXLEN", keep])
+        self.begun[name] += count
         results = await self.world.redis.transaction(commands)
         self.published[name] += results[:count]
 
@@ -145,6 +149,7 @@ class Example:
         """As another process would: into the log, and ring."""
         entry = json.dumps({"type": "tick", "data": text})
         log = self.world.buffered.services.desk.log
+        self.begun[name] += 1
         (event_id,) = await log.append([(name, entry)], rings=doorbell.rings([name]))
         assert not isinstance(event_id, Exception)
         self.published[name].append(str(event_id))
@@ -156,7 +161,7 @@ class Reader:
 
     def __init__(self, example: Example) -> None:
         self.example = example
-        self.ledger = Ledger(example.published)
+        self.ledger = Ledger(example.published, example.begun)
         self.cursor = ""
         self.topics: list[TopicName] = []
         self.connection: AsgiConnection | None = None
@@ -174,7 +179,12 @@ class Reader:
             headers["Last-Event-ID"] = self.cursor
         query = [("topic", name) for name in self.topics]
         connection = AsgiConnection(
-            target.app, "/api/events", query, headers, stalls=mode == "stream"
+            target.app,
+            "/api/events",
+            query,
+            headers,
+            stalls=mode == "stream",
+            on_bytes=self._watch_for_start,
         )
         if mode == "poll":
             answer = await connection.json()
@@ -183,6 +193,10 @@ class Reader:
             return
         self._parser = SseParser(self.cursor)
         self.connection = connection
+
+    def _watch_for_start(self, chunk: bytes) -> None:
+        if b"event: connected" in chunk:
+            self.ledger.connecting()
 
     async def read(self, count: int | None, *, timeout_s: float = 0.02) -> bool:
         if self.connection is None:
