@@ -59,7 +59,7 @@ class Settings(BaseSettings):
 
     # Topics and their logs
     topic_max_events: int = Field(
-        default=1000, ge=100, le=1_000_000, description="Newest events a topic keeps, at least."
+        default=10_000, ge=100, le=1_000_000, description="Newest events a topic keeps, at least."
     )
     topic_ttl_s: int = Field(
         default=86_400, ge=60, description="Seconds a topic lives after its last event."

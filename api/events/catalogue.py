@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from api.events.event import EVENT_TYPE, RESERVED_TYPES
-from api.problems import ReservedEventType, ValidationFailed
+from api.problems import ReservedEventType, ValidationFailed, field_errors
 from api.security.patterns import TopicPattern
 
 
@@ -62,11 +62,3 @@ class Catalogue:
             return declared.model.model_validate(data).model_dump(mode="json", by_alias=True)
         except ValidationError as error:
             raise ValidationFailed(errors=field_errors(error, within="data")) from error
-
-
-def field_errors(error: ValidationError, *, within: str) -> list[dict[str, str]]:
-    """The offences as `{"field", "message"}`, without the values that offended."""
-    return [
-        {"field": ".".join([within, *map(str, one["loc"])]), "message": one["msg"]}
-        for one in error.errors(include_input=False, include_url=False, include_context=False)
-    ]

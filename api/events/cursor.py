@@ -6,6 +6,7 @@ the topic, so a cursor stays right when the client asks for other topics than be
 stays short: about 22 characters a topic.
 """
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ VERSION: Final = 1
 MAX_TOPICS: Final = 50
 MAX_CHARS: Final = 4096
 _HASH_BYTES: Final = 8
+_ALPHABET = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)  # the decoder would skip anything else
 _VARINT_BITS: Final = 63
 
 
@@ -72,7 +74,7 @@ class Cursor:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a cursor that a client sent back. Raises `InvalidCursor`."""
-        if not text or len(text) > MAX_CHARS:
+        if len(text) > MAX_CHARS or not _ALPHABET.fullmatch(text):
             raise InvalidCursor
         try:
             raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))

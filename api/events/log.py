@@ -299,7 +299,7 @@ def _events(topic: TopicName, rows: Iterable[Row]) -> list[Event]:
             continue
         try:
             events.append(Event.of(event_id, topic, fields[EVENT_FIELD]))
-        except msgspec.DecodeError:  # somebody else's entry: skipped, but said
+        except (msgspec.DecodeError, RecursionError):  # somebody else's entry
             log.warning("log.foreign_entry", topic=topic, event_id=str(event_id))
     return events
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 from itertools import islice
 
@@ -82,7 +83,9 @@ class Poller:
         self._pace.quicken()
         self._awake.set()
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            # In a context of its own, or its logs would name the request that happened to wake it.
+            loop = asyncio.get_running_loop()
+            self._task = loop.create_task(self._run(), context=Context())
 
     async def close(self) -> None:
         """Stop, and return when nothing of it runs any more."""

@@ -281,10 +281,8 @@ async def _stream(
         if lease is not None:
             await limiter.release(lease)
 
-    session = StreamSession(
-        desk, reading, deadline=deadline, expires_at=principal.expires_at, on_end=on_end
-    )
-    return EventStream(session.run)
+    session = StreamSession(desk, reading, deadline=deadline, expires_at=principal.expires_at)
+    return EventStream(session.run, on_end=on_end)
 
 
 def _json_answer(

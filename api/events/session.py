@@ -73,13 +73,11 @@ class StreamSession:
         *,
         deadline: Deadline,
         expires_at: float | None,
-        on_end: Callable[[], Awaitable[None]],
     ) -> None:
         self._desk = desk
         self._reading = reading
         self._deadline = deadline
         self._expires_at = expires_at
-        self._on_end = on_end
         self._is_aborted = False
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + deadline.lifetime_s
@@ -94,8 +92,6 @@ class StreamSession:
         except asyncio.CancelledError:
             if not self._is_aborted:
                 raise
-        finally:
-            await asyncio.shield(self._on_end())
 
     @asynccontextmanager
     async def _open(self, send: Send) -> AsyncIterator[Connection]:
@@ -215,11 +211,13 @@ class StreamSession:
     async def _patiently(self, connection: Connection, call: Callable[[], Awaitable[T]]) -> T:
         """The result of `call`, however long Redis is away: the stream stays up meanwhile."""
         pause, longest = RETRY_S
+        say = log.warning
         while not connection.ended:
             try:
                 return await call()
             except RedisError as error:
-                log.info("stream.waits_for_store", error=type(error).__name__)
+                say("stream.waits_for_store", error=type(error).__name__)
+                say = log.debug  # once is enough
             await asyncio.sleep(pause * self._desk.rng.uniform(0.5, 1.5))
             pause = min(longest, pause * 2)
         raise _EndedError

@@ -5,7 +5,8 @@ generator open when a stalled client goes. This one keeps the framework's guards
 and headers, and hands the connection to whoever writes to it.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from litestar import Response
@@ -22,6 +23,11 @@ HEADERS = {
 }
 
 Serve = Callable[[Any, Any], Awaitable[None]]
+OnEnd = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def _nothing() -> None:
+    pass
 
 
 class _TakenOver(ASGIResponse):
@@ -29,9 +35,10 @@ class _TakenOver(ASGIResponse):
 
     _should_set_content_length = False
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: Serve, on_end: OnEnd) -> None:
         super().__init__(media_type=sse.MEDIA_TYPE, headers=HEADERS)
         self._serve = serve
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head: HTTPResponseStartEvent = {
@@ -39,20 +46,27 @@ class _TakenOver(ASGIResponse):
             "status": self.status_code,
             "headers": self.encode_headers(),
         }
-        await send(head)
-        # Each event would pass every middleware's wrapper, and all they look at is the head.
-        await self._serve(receive, scope["state"].get("raw_send", send))
+        try:
+            await send(head)
+            # Each event would pass every middleware's wrapper, which look at the head only.
+            await self._serve(receive, scope["state"].get("raw_send", send))
+        finally:
+            await asyncio.shield(self._on_end())
 
 
 class EventStream(Response[None]):
-    """A `text/event-stream` whose bytes `serve(receive, send)` writes, to the last one."""
+    """A `text/event-stream` whose bytes `serve(receive, send)` writes, to the last one.
 
-    def __init__(self, serve: Serve) -> None:
+    `on_end` is awaited however it ends, also when it never really began.
+    """
+
+    def __init__(self, serve: Serve, *, on_end: OnEnd = _nothing) -> None:
         super().__init__(None, media_type=sse.MEDIA_TYPE)
         self._serve = serve
+        self._on_end = on_end
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
-        return _TakenOver(self._serve)
+        return _TakenOver(self._serve, self._on_end)
 
 
 def brief(text: bytes) -> EventStream:

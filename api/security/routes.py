@@ -50,7 +50,7 @@ def dev_session_controller(security: Security, settings: Settings) -> type[Contr
         path = "/api/dev/session"
         tags = ("development",)
 
-        @post()
+        @post(opt={"problems": (ForeignOrigin, Unauthorized)})
         async def sign_in(
             self, data: JSONBody[DevSession], request: AnyRequest
         ) -> Response[SessionView]:
@@ -60,7 +60,7 @@ def dev_session_controller(security: Security, settings: Settings) -> type[Contr
             cookie = SessionCookie(token, max_age_s=max(1, int(data.ttl_s)), secure=False)
             return Response(SessionView(token=token), cookies=[_litestar(cookie)])
 
-        @delete()
+        @delete(opt={"problems": (ForeignOrigin,)})
         async def sign_out(self, request: AnyRequest) -> Response[None]:
             """Remove the session cookie; the token itself lives until it expires."""
             _require_own_page(security, request)
