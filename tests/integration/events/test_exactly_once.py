@@ -46,6 +46,7 @@ step = st.one_of(
     st.tuples(st.just("expire"), topic),
     st.tuples(st.just("pause"), st.integers(1, 3)),
     st.tuples(st.just("restart"), instance),
+    st.tuples(st.just("overtake"), reader, topic, st.integers(1, 3)),
 )
 schedules = st.lists(step, min_size=3, max_size=30)
 Plan = list[tuple[Any, ...]]
@@ -125,6 +126,16 @@ class Example:
 
     async def do_connect(self, at: int, number: int, wanted: set[int], mode: str) -> None:
         await self.readers[at].connect(number, wanted, mode)
+
+    async def do_overtake(self, at: int, index: int, count: int) -> None:
+        """A reader comes to the slow instance with news that this has not polled yet."""
+        await self.readers[1 - at].connect(1, {index}, "stream")
+        await self.readers[at].connect(0, {index}, "stream")
+        for reader in self.readers:
+            await reader.read(None)
+        await self.do_publish(index, count, 10)
+        await self.readers[at].read(None)
+        await self.readers[at].connect(1, {index}, "stream")
 
     async def do_read(self, at: int, count: int | None) -> None:
         await self.readers[at].read(count)
