@@ -17,7 +17,7 @@ _segments = st.text(_ALLOWED, min_size=1, max_size=12)
 
 topic_names = st.lists(_segments, min_size=1, max_size=8).map(":".join).map(TopicName)
 event_ids = st.builds(EventId, st.integers(0, MAX_PART), st.integers(0, MAX_PART))
-positions = st.dictionaries(topic_names, event_ids, max_size=50)
+positions = st.dictionaries(topic_names, event_ids, max_size=12)
 
 _texts = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(

@@ -24,7 +24,7 @@ TOPICS = [TopicName("public:a"), TopicName("public:b")]
 
 @pytest.fixture(scope="module")
 def function(upstash_server: UpstashServer) -> Iterator[Function]:
-    with Function(settings_for(upstash_server), window_s=1) as one:
+    with Function(settings_for(upstash_server), window_s=0.4) as one:
         yield one
 
 

@@ -214,3 +214,38 @@ async def until_rung(instance: Instance) -> None:
     async with asyncio.timeout(5):
         while not bell.is_connected:
             await asyncio.sleep(0.005)
+
+
+async def test_a_ring_that_is_lost_does_not_fail_the_publish(start: Start, upstash: UpstashServer):
+    """The event is stored; others find it by polling."""
+    client = Client(await start(doorbell=True, redis_timeout_s=0.4))
+    upstash.faults(quota=-1, only=["PUBLISH"])
+
+    assert (await client.publish(A, 1, key="k")).status_code == 201
+
+
+@pytest.mark.parametrize("fault", ["silent", "quota"])
+async def test_a_publish_with_a_key_that_stays_without_an_answer_is_a_problem(
+    fault: str, start: Start, redis: UpstashClient, upstash: UpstashServer
+):
+    """A repeat is safe, and the problem says so."""
+    client = Client(await start(redis_timeout_s=1))
+    upstash.faults(**{fault: -1}, only=["EVAL"])
+    response = await client.publish(A, 1, key="k")
+    upstash.clear_faults()
+
+    code = "publish-uncertain" if fault == "silent" else "store-unavailable"
+    assert (response.status_code, response.json()["code"]) == (503, code)
+    assert (await client.publish(A, 1, key="k")).status_code == 201
+    assert len(await stored(redis)) == 1
+
+
+async def test_what_the_store_finds_too_large_is_said(start: Start, redis: UpstashClient):
+    """Many events within our limits may be above Upstash's together."""
+    client = Client(await start(max_event_bytes=1_000_000, max_body_bytes=10_000_000))
+    quotes = '"' * 490_000  # each takes two bytes in an event, and four in the request to Redis
+    events = [{"topic": A, "type": "tick", "data": quotes}] * 8
+    response = await client.http.post("/api/events", json={"events": events})
+
+    assert {one["status"] for one in response.json()["results"]} == {413}
+    assert await stored(redis) == []

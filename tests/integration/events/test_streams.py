@@ -386,14 +386,14 @@ async def test_a_reader_that_never_reads_is_given_up(start: Start, monkeypatch: 
     monkeypatch.setattr("api.events.session.GRACE_S", 0.1)
     instance = await start(after(0.4))
     client = Client(instance)
-    stream = client.stream([A], stalls=True)
-    await stream.connection.wait(5)
+    stream = await client.stream([A], stalls=True).until_connected()
     await put(instance.services.desk.log, A, *["x" * 20_000] * 10)
     async with asyncio.timeout(5):
         while len(instance.services.desk.streams):
             await asyncio.sleep(0.01)
 
     assert stream.connection.is_done
+    assert b"event: bye" not in stream.connection.pending
 
 
 # Windows

@@ -20,7 +20,7 @@ from tests.support.instances import settings_for
 from tests.support.sse_parser import Frame, SseParser
 from tests.support.upstash_server import UpstashServer
 
-WINDOW_S = 1
+WINDOW_S = 0.4
 FORMS = [rest_api, http_api, function_url]
 A, B = "public:a", "public:b"
 
