@@ -11,6 +11,8 @@ from tests.support.publisher import Publisher
 from tests.support.raw_reader import Reader, assert_each_once, reading
 
 EVENTS = 10_000
+# Small requests: the burst goes on while the readers come back.
+AT_ONCE = 20
 READERS = 50
 TOPICS = ("public:kill:a", "public:kill:b", "public:kill:c")
 SETS = [chosen for size in (1, 2, 3) for chosen in combinations(TOPICS, size)]
@@ -23,13 +25,17 @@ async def test_fifty_readers_lose_nothing_when_their_server_is_killed_in_mid_bur
     server, token = start(retry_ms=1000), elsewhere.token()
     readers = [Reader(server.url, token, SETS[n % len(SETS)]) for n in range(READERS)]
     async with reading(readers):
-        burst = asyncio.create_task(publisher.burst(TOPICS, EVENTS, {"text": "x" * 100}))
+        burst = asyncio.create_task(
+            publisher.burst(TOPICS, EVENTS, {"text": "x" * 100}, at_once=AT_ONCE)
+        )
         await readers[-1].has(EVENTS // 20)
 
         server.kill()
         assert not burst.done(), "the burst was over before the kill"
         for reader in readers:
             reader.url = elsewhere.url
+        await readers[-1].until(lambda: readers[-1].connected == 2)
+        assert not burst.done(), "the burst was over before anybody was back"
         await burst
         total = {topic: len(ids) for topic, ids in publisher.published.items()}
         for reader in readers:

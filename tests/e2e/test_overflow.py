@@ -42,6 +42,27 @@ async def test_a_reader_that_stops_reading_is_ended_and_harms_nobody(
     assert grown < BURST_BYTES / 2
 
 
+async def test_a_reader_that_pauses_goes_on_from_the_backlog_of_the_same_stream(
+    start: Start, publisher: Publisher
+) -> None:
+    """Within MILLRACE_LAG_MAX_BYTES nothing is ended, lost or repeated."""
+    server = start(lag_max_bytes=BURST_BYTES)
+    token, topic = server.token(), "public:overflow:paused"
+    slow = Reader(server.url, token, [topic], small_buffer=True)
+    fast = Reader(server.url, token, [topic])
+    async with reading([slow, fast]):
+        slow.stop_reading()
+        await publisher.burst([topic], 60, {"text": "x" * EVENT_BYTES}, at_once=10)
+        await fast.has(60)
+        slow.read_on()
+        await slow.has(60)
+        await publisher.burst([topic], 10)
+        await slow.has(70)
+
+    assert_each_once([slow, fast], publisher.published)
+    assert (slow.byes, slow.tries) == ([], 1)
+
+
 async def burst_p95_ms(publisher: Publisher, others: list[Reader], topic: str) -> float:
     """Publish the burst; the 95th percentile of the time to each of the readers."""
     sent: dict[str, float] = {}
