@@ -116,8 +116,8 @@ class Cohort:
         first, messages = self._unsent, [body(chunk) for chunk in self.backlog.since(self._unsent)]
         last = first + len(messages)
         for number, connection in enumerate(tuple(self.members), start=1):
-            while connection.is_idle and first <= connection.seq < last:
-                connection.offer(messages[connection.seq - first])
+            while connection.is_idle and first <= (seq := connection.seq) < last:
+                connection.offer(messages[seq - first])
             if number % SENDS_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._unsent = None

@@ -67,6 +67,7 @@ async def _awaited(awaitable: Awaitable[None]) -> None:
 class Connection:
     """A reader's response. `seq` is the number of the chunk that it takes next.
 
+    `is_idle` holds while nothing is being sent and more may be.
     `one_batch` ends the stream behind its first events (a buffered answer). `abort` is called
     for a reader that does not even take its goodbye within `grace_s`.
     """
@@ -81,6 +82,7 @@ class Connection:
         "ended",
         "feed",
         "grace_s",
+        "is_idle",
         "named",
         "one_batch",
         "seq",
@@ -108,11 +110,7 @@ class Connection:
         self.feed: Feed | None = None
         self.seq = 0
         self.ended: CloseReason | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """True while nothing is being sent and more may be."""
-        return self._task is None and self.ended is None
+        self.is_idle = True
 
     def offer(self, message: Message) -> None:
         """Send the chunk number `seq`; a reader that makes us wait lags from here."""
@@ -150,6 +148,7 @@ class Connection:
     def drop(self) -> None:
         """The client is gone: stop what is still being sent."""
         self.ended = self.ended or self._ending or CloseReason.GONE
+        self.is_idle = False
         if self._task is not None:
             self._task.cancel()
 
@@ -164,6 +163,7 @@ class Connection:
         except Exception:  # noqa: BLE001  # a server may raise anything for a client that left
             self.drop()
             return
+        self.is_idle = False
         self._task = self._loop.create_task(self._catch_up(_finish(sending, waiting)))
         if self.feed:
             self.feed.fell_behind(self)
@@ -178,6 +178,7 @@ class Connection:
             self.drop()
         finally:
             self._task = None
+            self.is_idle = self.ended is None
         if self.ended:
             return
         if self._ending:
@@ -192,6 +193,7 @@ class Connection:
 
     def _say_bye(self) -> None:
         self.ended = reason = self._ending or CloseReason.ROTATE
+        self.is_idle = False
         # A reader that is not level keeps the id of the last event it was sent.
         is_level = self.feed is not None and self.seq == self.feed.backlog.next
         cursor = self.feed.cursor() if self.feed and is_level else None
