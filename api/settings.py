@@ -4,16 +4,33 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_CHARS = 32
 MIN_SECRET_VARIETY = 10
+OWN_NAMES = {"UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "ABLY_API_KEY"}
 
 
 class Environment(StrEnum):
     LOCAL = "local"
     PRODUCTION = "production"
+
+
+class SettingsError(Exception):
+    """The environment does not make a deployment; `complaints` has a line for each reason."""
+
+    def __init__(self, complaints: list[str]) -> None:
+        super().__init__("; ".join(complaints))
+        self.complaints = complaints
+
+
+def _complaint(error: ErrorDetails) -> str:
+    name = "_".join(str(part) for part in error["loc"]).upper()
+    if name and name not in OWN_NAMES:
+        name = f"MILLRACE_{name}"
+    return f"{name or 'settings'}: {error['msg'].removeprefix('Value error, ')}"
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -62,7 +79,9 @@ class Settings(BaseSettings):
         default=10_000, ge=100, le=1_000_000, description="Newest events a topic keeps, at least."
     )
     topic_ttl_s: int = Field(
-        default=86_400, ge=60, description="Seconds a topic lives after its last event."
+        default=86_400,
+        ge=60,
+        description="Seconds a topic outlives its last event; at least 3/4 of it.",
     )
     max_event_bytes: int = Field(
         default=65_536, ge=256, le=1_000_000, description="Bytes of one stored event."
@@ -89,7 +108,7 @@ class Settings(BaseSettings):
 
     # Streams
     stream_max_s: int = Field(
-        default=900, ge=5, le=86_400, description="Longest life of a held stream, before jitter."
+        default=3600, ge=5, le=86_400, description="Longest life of a held stream, before jitter."
     )
     max_streams: int = Field(
         default=10_000, ge=1, description="Held streams of one process; more come back later."
@@ -152,6 +171,14 @@ class Settings(BaseSettings):
                 "or tokens made for others would be accepted"
             )
         return self
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment. Raises `SettingsError`, which names what is wrong and no value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError([_complaint(one) for one in error.errors()]) from None
 
     @property
     def is_local(self) -> bool:

@@ -275,7 +275,7 @@ class UpstashClient:
     async def listen(self, channel: str) -> AsyncGenerator[str, None]:
         """The messages of a pub/sub channel, first an empty text once it is subscribed.
 
-        Ends when the server ends the stream, at the latest after `SUBSCRIPTION_MAX_S`.
+        Ends when the server ends the stream, or `SUBSCRIPTION_MAX_S` after its last line.
         """
         headers = {**self._redis._headers, "Accept": "text/event-stream"}
         self._meter.add(["SUBSCRIBE"])

@@ -5,17 +5,17 @@ lets short requests finish.
 """
 
 import json
+import signal
 import socket
 import sys
 from collections.abc import Sequence
 
 import uvicorn
 from litestar import Litestar
-from pydantic import ValidationError
 
 from api.app import create_app
 from api.services import Services
-from api.settings import Settings
+from api.settings import Settings, SettingsError
 from api.telemetry import logs
 
 # A reader that stopped reading may hold this much in the kernel, and this long.
@@ -80,11 +80,9 @@ def server(app: Litestar, settings: Settings, listener: socket.socket) -> Draini
 
 def main(_: Sequence[str] = ()) -> int:
     try:
-        settings = Settings()
-    except ValidationError as error:
-        for one in error.errors(include_input=False):
-            name = "_".join(["MILLRACE", *map(str, one["loc"])]).upper()
-            print(f"{name}: {one['msg']}", file=sys.stderr)
+        settings = Settings.read()
+    except SettingsError as error:
+        print("\n".join(error.complaints), file=sys.stderr)
         return 2
     try:
         listener = listening_socket(settings.host, settings.port)
@@ -93,6 +91,9 @@ def main(_: Sequence[str] = ()) -> int:
         return 1
     logs.configure(settings)
     app = create_app(settings)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn raises its signal again when all is done, and that is no failure.
+        signal.signal(signal_number, lambda *_: None)
     server(app, settings, listener).run(sockets=[listener])
     return 0
 

@@ -48,7 +48,7 @@ def start_once(app: Litestar) -> asyncio.Task[None]:
     return task
 
 
-settings = Settings()
+settings = Settings.read()
 logs.configure(settings)
 app = create_app(settings, deadlines=window(settings.window_s))
 lifespan = start_once(app)

@@ -58,7 +58,8 @@ class Hub:
             ring.readers -= 1
             if not ring.readers:
                 del self._rings[topic]
-        self.on_demand()
+        if not self.follows_anything:
+            self.on_demand()
 
     @property
     def follows_anything(self) -> bool:
@@ -151,9 +152,13 @@ class Hub:
             if not self._watchers[topic]:
                 del self._watchers[topic]
 
-    async def moved(self) -> None:
-        """Return when the poller has brought something or found a gap."""
-        await self._moved.wait()
+    @property
+    def movement(self) -> asyncio.Event:
+        """Set when the poller next brings something or finds a gap.
+
+        Taken before looking at what there is, or what comes meanwhile is waited for in vain.
+        """
+        return self._moved
 
     # What arrives
 

@@ -200,18 +200,43 @@ class TopicLog:
         `end` is the newest entry, `more` says that there are older events. A topic without
         any entry has no page.
         """
+        if before == EventId(0, 0):
+            return {}
+        count = limit + 2  # one for the genesis entry, one to see whether there are older ones
         top = "+" if before is None else f"({before}"
-        # One more for the genesis entry, one to see whether there are older events.
-        replies = await self._all_or_error(
-            [["XREVRANGE", log_key(topic), top, "-", "COUNT", limit + 2] for topic in topics]
-        )
-        pages = {}
-        for topic, rows in zip(topics, map(_rows, replies), strict=True):
-            if rows:
-                events = _events(topic, rows)
-                end, more = rows[0][0], len(events) > limit
-                pages[topic] = Page(end, end, events[:limit][::-1], more=more)
-        return pages
+        try:
+            replies = await self._all_or_error([_xrevrange(topic, top, count) for topic in topics])
+            found = {topic: _rows(reply) for topic, reply in zip(topics, replies, strict=True)}
+        except TooLarge:
+            found, count = {t: await self._older(t, top, count) for t in topics}, 0
+        pages = {
+            topic: await self._past(topic, rows, limit, is_all=len(rows) < count)
+            for topic, rows in found.items()
+        }
+        return {topic: page for topic, page in pages.items() if page is not None}
+
+    async def _past(
+        self, topic: TopicName, rows: list[Row], limit: int, *, is_all: bool
+    ) -> Page | None:
+        """The newest events of `rows` and, where these hold too few, of those below them."""
+        if not rows:
+            return None
+        end = rows[0][0]
+        while not is_all and len(_events(topic, rows)) <= limit:
+            below = await self._older(topic, f"({rows[-1][0]}", limit + 2)
+            is_all = not below
+            rows = rows + below
+        events = _events(topic, rows)
+        return Page(end, end, events[:limit][::-1], more=len(events) > limit)
+
+    async def _older(self, topic: TopicName, top: str, count: int) -> list[Row]:
+        """Some of the rows below `top`, newest first; none only when there are none."""
+        try:
+            return _rows(await self.client.read(*_xrevrange(topic, top, count)))
+        except TooLarge:
+            if count == 1:
+                raise
+        return await self._older(topic, top, count // 2)
 
     def _xadd(self, topic: TopicName, text: str) -> list[str | int]:
         keep = self.retention.max_events
@@ -251,9 +276,7 @@ class TopicLog:
                 if error.kind != "ERR":
                     raise
                 self._knows_plus = False  # `XREAD +` came with Redis 7.4
-        replies = await self._all_or_error(
-            [["XREVRANGE", log_key(topic), "+", "-", "COUNT", 1] for topic in topics]
-        )
+        replies = await self._all_or_error([_xrevrange(topic, "+", 1) for topic in topics])
         rows = {topic: _rows(reply) for topic, reply in zip(topics, replies, strict=True)}
         return {topic: some for topic, some in rows.items() if some}
 
@@ -279,6 +302,10 @@ class TopicLog:
         return {topic_of_key(key): _rows(entries) for key, entries in reply or ()}
 
 
+def _xrevrange(topic: TopicName, top: str, count: int) -> list[str | int]:
+    return ["XREVRANGE", log_key(topic), top, "-", "COUNT", count]
+
+
 def _batches(items: Sequence[TopicName], size: int) -> Iterable[Sequence[TopicName]]:
     rest = iter(items)
     while some := list(islice(rest, size)):
@@ -300,7 +327,7 @@ def _events(topic: TopicName, rows: Iterable[Row]) -> list[Event]:
         try:
             events.append(Event.of(event_id, topic, fields[EVENT_FIELD]))
         except (msgspec.DecodeError, RecursionError):  # somebody else's entry
-            log.warning("log.foreign_entry", topic=topic, event_id=str(event_id))
+            log.warning("log.foreign_entry", event_id=str(event_id))
     return events
 
 

@@ -55,6 +55,7 @@ async def _read(desk: StreamDesk, reading: Reading, *, wait_s: float) -> Answer:
     events = [event for event in history if reading.view.shows(event)]
     restarts: Restarts = {}
     while True:
+        movement = desk.hub.movement
         batch = await catchup.step()
         if batch is not None:
             events += [event for event in batch.events if reading.view.shows(event)]
@@ -66,7 +67,8 @@ async def _read(desk: StreamDesk, reading: Reading, *, wait_s: float) -> Answer:
             break
         with suppress(TimeoutError):
             async with asyncio.timeout(left_s):
-                await desk.hub.moved()
+                await movement.wait()
     cursor = CursorWriter(catchup.positions).text().decode()
     desk.metrics.delivered.inc(len(events))
+    desk.metrics.resets.inc(len(restarts))
     return Answer(events, restarts, cursor, more=batch is not None)

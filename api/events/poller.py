@@ -23,6 +23,7 @@ EVENTS_PER_POLL = 2000  # over all topics, so that a reply stays far below Upsta
 EVENTS_PER_TOPIC = 100
 MIN_GAP_S = 0.02  # between polls when every publish of this process wakes the poller
 HOT_S = 2.0
+PATIENCE = 2
 JITTER = 0.1
 
 log = structlog.get_logger()
@@ -30,22 +31,33 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Pace:
-    """The pause between polls: short after activity, then growing up to a cap. Seconds."""
+    """The pause between polls: short after activity, then growing up to a cap. Seconds.
+
+    The first silent polls keep the short pause: at a few events a second, growing at once
+    would make the median wait longer than the shortest pause.
+    """
 
     shortest_s: float
     longest_s: float
     longest_rung_s: float
     pause_s: float = 0.0
+    silent: int = 0
 
     def after(self, *, news: bool, is_rung: bool) -> float:
         """The pause to make now. With a doorbell few polls are needed, and none is urgent."""
+        if news:
+            self.quicken()
+            return self.pause_s
+        self.silent += 1
         cap, growth = (self.longest_rung_s, 4.0) if is_rung else (self.longest_s, 1.5)
-        self.pause_s = self.shortest_s if news else min(cap, self.pause_s * growth)
+        if not is_rung and self.silent <= PATIENCE:
+            growth = 1.0
+        self.pause_s = min(cap, self.pause_s * growth)
         return self.pause_s
 
     def quicken(self) -> None:
         """Start over: something is about to come."""
-        self.pause_s = self.shortest_s
+        self.pause_s, self.silent = self.shortest_s, 0
 
 
 class Poller:
@@ -109,8 +121,9 @@ class Poller:
             gaps = {topic: page for topic, page in pages.items() if page.gap}
             came = await self._hub.deliver({t: p for t, p in pages.items() if not p.gap})
             if gaps:
-                await self._hub.reset(await self._log.restart(gaps))
-                self._metrics.resets.inc(len(gaps))
+                restarts = await self._log.restart(gaps)
+                await self._hub.reset(restarts)
+                self._metrics.resets.inc(len(restarts))
             newest = max((p.events[-1].id.ms for p in pages.values() if p.events), default=None)
             self._metrics.polled(newest_ms=newest, now=self._clock())
             events += came

@@ -121,10 +121,10 @@ class Publisher:
             return _problem(error)
         if known != fingerprint:
             return IdempotencyKeyReused()
-        if not replayed:
-            self.metrics.published.inc()
-            self.wake(draft.topic)
-            await self._ring(draft.topic)
+        self.metrics.published.inc(0 if replayed else 1)
+        # Also for a repeat: the try that stored it may have lost its answer before it rang.
+        self.wake(draft.topic)
+        await self._ring(draft.topic)
         return Published(event_id, replayed)
 
     async def _ring(self, topic: TopicName) -> None:

@@ -15,7 +15,7 @@ from api.events.cohort import View, encode_events, join
 from api.events.connection import Connection, Send
 from api.events.cursor import Cursor, CursorWriter
 from api.events.deadline import Deadline
-from api.events.event import EventId
+from api.events.event import Event, EventId
 from api.events.hub import Hub
 from api.events.log import TopicLog
 from api.events.sse import CloseReason
@@ -164,8 +164,9 @@ class StreamSession:
         start, history = await self._patiently(connection, catchup.begin)
         writer = CursorWriter(start)
         await self._send(connection, [self._connected(writer)])
-        has_sent = await self._send(connection, encode_events(view, history, writer))
+        has_sent = await self._send(connection, self._encoded(history, writer))
         while True:
+            movement = desk.hub.movement
             batch = await self._patiently(connection, catchup.step)
             if batch is not None:
                 has_sent |= await self._send(connection, self._frames(batch, writer))
@@ -178,7 +179,7 @@ class StreamSession:
             else:  # the log was read further than the poller has come
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_UP_S):
-                        await desk.hub.moved()
+                        await movement.wait()
 
     def _connected(self, writer: CursorWriter) -> bytes:
         return sse.connected(
@@ -197,13 +198,17 @@ class StreamSession:
             data = sse.reset_data([topic], reason)
             frames.append(sse.control_frame("reset", data, cursor=writer.text(), named=view.named))
             self._desk.metrics.resets.inc()
-        return frames + encode_events(view, batch.events, writer)
+        return frames + self._encoded(batch.events, writer)
 
-    async def _send(self, connection: Connection, frames: list[bytes]) -> bool:
+    def _encoded(self, events: Sequence[Event], writer: CursorWriter) -> list[bytes]:
+        frames = encode_events(self._reading.view, events, writer)
+        self._desk.metrics.delivered.inc(len(frames))
+        return frames
+
+    async def _send(self, connection: Connection, frames: Sequence[bytes]) -> bool:
         """Push frames as they fit; whether there were any."""
         for chunk in join(frames):
             await connection.push(chunk)
-        self._desk.metrics.delivered.inc(len(frames))
         if connection.ended:
             raise _EndedError
         return bool(frames)

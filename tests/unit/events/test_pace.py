@@ -17,11 +17,11 @@ def test_news_makes_it_quick():
 
 
 def test_silence_makes_it_slower_by_half_up_to_the_cap():
-    """Nothing jumps, and nothing grows beyond."""
+    """After two polls that may just have missed an event, and never beyond."""
     one = pace()
-    pauses = [one.after(news=False, is_rung=False) for _ in range(10)]
+    pauses = [one.after(news=False, is_rung=False) for _ in range(12)]
 
-    assert pauses[:3] == pytest.approx([0.15, 0.225, 0.3375])
+    assert pauses[:5] == pytest.approx([0.1, 0.1, 0.15, 0.225, 0.3375])
     assert pauses[-2:] == [2, 2]
 
 
@@ -40,7 +40,17 @@ def test_a_lost_doorbell_brings_the_pause_back_under_its_own_cap():
 
 def test_quickening_starts_over():
     """Whoever knows that something comes need not wait for the pace."""
-    one = pace(2)
+    one = pace()
+    for _ in range(10):
+        one.after(news=False, is_rung=False)
     one.quicken()
 
-    assert one.after(news=False, is_rung=False) == pytest.approx(0.15)
+    assert one.after(news=False, is_rung=False) == pytest.approx(0.1)
+
+
+def test_a_year_of_silence_changes_nothing():
+    """No number grows without end."""
+    one = pace()
+    pauses = {one.after(news=False, is_rung=rung) for rung in (True, False) for _ in range(5000)}
+
+    assert max(pauses) == 30
