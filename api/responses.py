@@ -9,6 +9,8 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 from pydantic import ValidationError
 
+from api.events import sse
+from api.events.stream import brief
 from api.problems import (
     PROBLEM_MEDIA_TYPE,
     ApiError,
@@ -51,12 +53,21 @@ def problem(request: AnyRequest, error: ApiError) -> Response[Any]:
 
 
 def _ours(request: AnyRequest, error: ApiError) -> Response[Any]:
+    if error.status == StoreUnavailable.status and _is_event_source(request):
+        # What passes must not be a status: an EventSource closes for good on any but 200.
+        pause_ms = request.app.state.services.desk.pause_ms()
+        return brief(sse.come_back(pause_ms, error.code))
     return problem(request, error)
+
+
+def _is_event_source(request: AnyRequest) -> bool:
+    is_read = request.method == "GET" and request.scope["path"] == "/api/events"
+    return is_read and sse.MEDIA_TYPE in request.headers.get("accept", "")
 
 
 def _store(request: AnyRequest, error: RedisError) -> Response[Any]:
     log.warning("store.failed", error=type(error).__name__)
-    return problem(request, StoreUnavailable())
+    return _ours(request, StoreUnavailable())
 
 
 def _framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
