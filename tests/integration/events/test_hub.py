@@ -54,6 +54,43 @@ async def test_a_reader_from_a_faster_process_waits_for_this_one(
         await resumed.close()
 
 
+async def test_a_reader_that_is_ahead_on_one_of_its_topics_waits_too(
+    still: Instance, instance: Instance
+):
+    """Being level on the others is not enough."""
+    async with Client(still).stream([A, B]):
+        await put(still.services.desk.log, A, 1)
+        ahead = (await Client(instance).poll([A, B], history=1)).json()["cursor"]
+        resumed = await Client(still).stream([A, B], ahead).until_connected()
+        await turns()
+        await still.services.poller.run_once()
+        await put(still.services.desk.log, B, 2)
+        await still.services.poller.run_once()
+        assert data(await resumed.until_events(1)) == [2]
+        await resumed.close()
+
+
+async def test_a_catch_up_that_memory_has_overtaken_reads_the_log_again(still: Instance):
+    """It stood at the end of the log; since then more came than memory holds."""
+    desk, poller = still.services.desk, still.services.poller
+    desk.hub.watch([A])
+    catchup = Catchup(desk.hub, desk.log, [A], cursor=None, history=0)
+    await catchup.begin()
+    assert await catchup.step() is None
+    for _ in range(3):
+        await put(desk.log, A, *["x"] * 100)
+        while (await poller.run_once())[1]:
+            pass
+    read = 0
+    while (batch := await catchup.step()) is not None:
+        assert not batch.restarts
+        read += len(batch.events)
+
+    assert read == 300
+    assert desk.hub.is_level(catchup.positions)
+    desk.hub.unwatch([A])
+
+
 async def test_a_poll_from_a_faster_process_waits_for_what_is_new(
     still: Instance, instance: Instance
 ):

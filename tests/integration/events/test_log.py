@@ -304,6 +304,24 @@ async def test_after_a_gap_reading_goes_on_at_the_head(log: TopicLog, redis: Ups
     assert not any(page.gap or page.events for page in pages.values())
 
 
+async def test_a_replica_that_lags_is_no_gap(
+    log: TopicLog, upstash: UpstashServer, redis: UpstashClient
+):
+    """It does not hold yet what another process has read; a moment later it does."""
+    await put_at(redis, A, 1, 2, 3)
+    gaps = await log.read_after({A: at(5)}, limit=10)
+    assert gaps[A].gap is ResetReason.EXPIRED
+    upstash.reset_meter()
+    restarting = asyncio.create_task(log.restart(gaps))
+    async with asyncio.timeout(5):
+        while not upstash.meter().billed:
+            await asyncio.sleep(0)
+    await put_at(redis, A, 5)
+
+    assert await restarting == {}
+    assert (await log.read_after({A: at(5)}, limit=10))[A].gap is None
+
+
 # History
 
 

@@ -164,7 +164,7 @@ async def test_own_readers_get_an_event_without_waiting_for_the_next_poll(start:
     async with client.stream([A]) as held:
         for number in range(5):
             began = time.perf_counter()
-            await client.publish(A, number, key="k" * number)
+            await client.publish(A, number, key="k" if number == 2 else "")
             await held.until_events(number + 1)
             assert time.perf_counter() - began < 0.5
 
@@ -176,7 +176,7 @@ async def test_a_doorbell_wakes_other_processes(start: Start, redis: UpstashClie
     async with Client(reading).stream([A]) as held:
         await until_rung(reading)
         for number in range(4):
-            await publishing.publish(A, number, key="k" * number)
+            await publishing.publish(A, number, key="k" if number == 2 else "")
             await held.until_events(number + 1, timeout_s=2)
 
 

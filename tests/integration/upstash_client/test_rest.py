@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
@@ -194,6 +197,26 @@ async def test_a_connection_that_the_server_gave_up_is_not_used_again():
             await asyncio.sleep(0.02)  # the end of the connection is on its way
 
     assert server.connections == 3
+
+
+async def test_an_end_that_came_while_the_process_was_frozen_is_seen():
+    """The loop has not run since; writing there would lose the request."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve_two() -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(OK)
+
+    with listener, ThreadPoolExecutor(1) as thread:
+        served = thread.submit(serve_two)
+        async with pool_of(f"http://127.0.0.1:{listener.getsockname()[1]}") as pool:
+            assert await post(pool) == (200, b"ok")
+            time.sleep(0.05)  # as a function between two invocations
+            assert await post(pool) == (200, b"ok")
+        served.result(5)
 
 
 async def test_an_answer_that_says_close_is_the_last_on_its_connection():

@@ -199,6 +199,24 @@ async def test_who_lags_too_far_is_told_so_and_the_others_go_on():
 
 
 @leaping
+async def test_who_lags_too_far_and_never_reads_again_is_given_up():
+    """After the grace, not only at the deadline of the stream."""
+    cohort = cohort_of(lag_max_bytes=1000)
+    aborted: list[bool] = []
+    wire = Wire()
+    connection = connect(wire, grace_s=30, abort=lambda: aborted.append(True))
+    cohort.join(connection)
+    wire.stall()
+    for ms in range(1, 30):
+        await publish(cohort, event(ms))
+    await asyncio.sleep(29)
+    assert aborted == []
+    await asyncio.sleep(2)
+
+    assert aborted == [True]
+
+
+@leaping
 async def test_a_large_batch_is_sent_in_several_chunks():
     """Each of a size that a socket takes at once, none left out."""
     cohort = cohort_of()
