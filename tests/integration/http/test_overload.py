@@ -26,6 +26,8 @@ async def test_a_program_gets_the_problem(api: Api, upstash: UpstashServer):
     """It can read a status, and knows what to do with it."""
     ticket = await api.ticket("public:news")
     upstash.faults(refuse=True)
-    answer = await api.client.get(f"{EVENTS}&ticket={ticket}", headers={"Accept": "application/json"})
+    answer = await api.client.get(
+        f"{EVENTS}&ticket={ticket}", headers={"Accept": "application/json"}
+    )
 
     assert (answer.status_code, answer.json()["code"]) == (503, "store-unavailable")
