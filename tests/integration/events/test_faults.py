@@ -84,9 +84,10 @@ def reading(instance: Instance, log: TopicLog) -> Reading:
 
 
 async def until_failing(instance: Instance) -> None:
-    """Return when the poller has met the fault."""
+    """Return when the poller has met the fault more than once."""
+    errors = instance.services.metrics.poll_errors._value
     async with asyncio.timeout(5):
-        while not instance.services.poller._is_failing:
+        while errors.get() < 2:
             await asyncio.sleep(0.005)
 
 

@@ -13,7 +13,7 @@ from api.events.log import REFRESHED_TOPICS, Page, Retention, TopicLog
 from api.events.sse import ResetReason
 from api.events.topic import TopicName, log_key
 from api.telemetry.meter import CommandMeter
-from api.upstash import RedisError, TooLarge, UpstashClient, WrongType, classify
+from api.upstash import RedisError, Script, TooLarge, UpstashClient, WrongType, classify
 from tests.integration.events.conftest import KEEP, put, put_at
 from tests.support.upstash_server import UpstashServer
 from tests.unit.security.support import FakeClock
@@ -386,6 +386,30 @@ async def test_a_history_that_is_too_large_is_read_in_smaller_replies(
     pages = await log.newest([A, B], limit=100)
 
     assert {len(page.events) for page in pages.values()} == {90}
+
+
+async def test_a_topic_whose_history_is_too_large_is_read_in_smaller_replies(
+    log: TopicLog, redis: UpstashClient
+):
+    """Fewer events at once, until it fits; each exactly once."""
+    await put_at(redis, A, *range(1, 15), size=MB)
+
+    newest = (await log.newest([A], limit=12))[A]
+    everything = (await log.newest([A], limit=100))[A]
+
+    assert (ids(newest), newest.more) == (list(range(3, 15)), True)
+    assert (ids(everything), everything.more) == (list(range(1, 15)), False)
+
+
+async def test_a_history_of_an_event_that_never_fits_is_an_error(
+    log: TopicLog, redis: UpstashClient
+):
+    """It was not stored by us, as no request could carry it; splitting ends."""
+    source = "return redis.call('XADD', KEYS[1], '*', 'e', string.rep('x', tonumber(ARGV[1])))"
+    await redis.script(Script(source, lambda _: ("XADD",)), keys=[log_key(A)], args=[11 * MB])
+
+    with pytest.raises(TooLarge):
+        await log.newest([A], limit=10)
 
 
 # Writing

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from api.rest import LostError, NotSentError, RestPool
+from api.telemetry.meter import CommandMeter
+from api.upstash import BadGateway, UpstashClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -202,6 +204,7 @@ async def test_a_connection_that_the_server_gave_up_is_not_used_again():
 async def test_an_end_that_came_while_the_process_was_frozen_is_seen():
     """The loop has not run since; writing there would lose the request."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(2)
 
     def serve_two() -> None:
         for _ in range(2):
@@ -292,6 +295,19 @@ async def test_a_server_without_tls_means_nothing_was_sent():
             await post(pool)
 
     assert server.requests == []
+
+
+@pytest.mark.parametrize("body", [b'"text"', b"[]", b"1", b"\xff", b"<html>"])
+async def test_an_answer_that_is_not_of_the_rest_api_is_a_bad_gateway(body: bytes):
+    """JSON or not: what is no result and no error proves nothing."""
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    async with serving(always(raw)) as server:
+        client = UpstashClient(server.url, "t", timeout_s=2, meter=CommandMeter())
+        with pytest.raises(BadGateway):
+            await client.write("INCR", "n")
+        await client.close()
+
+    assert len(server.requests) == 1
 
 
 async def test_a_large_request_and_a_large_answer_pass():
