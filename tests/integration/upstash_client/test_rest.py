@@ -137,6 +137,24 @@ async def test_an_answer_is_read_in_any_form_and_any_pieces(raw: bytes, step: in
     assert server.connections == 1
 
 
+async def test_an_interim_answer_does_not_hand_the_final_one_to_the_next_request():
+    """A caller that took another's result would never know."""
+
+    async def hinting(
+        one: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            body = await one.request(reader)
+            writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            await asyncio.sleep(0.02)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    async with serving(hinting) as server, pool_of(server.url, size=1) as pool:
+        answers = [await post(pool, b"%d" % number) for number in range(4)]
+
+    assert answers == [(200, b"%d" % number) for number in range(4)]
+
+
 async def test_header_names_are_in_lower_case():
     """As HTTP does not care, we need not."""
     raw = b"HTTP/1.1 429 Slow\r\nUPSTASH-Sync-Token: t\r\nContent-Length: 0\r\n\r\n"
