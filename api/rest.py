@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+FINAL = 200  # below are interim responses, such as 103
+
 
 class NotSentError(Exception):
     """No connection was made, so the request did not leave."""
@@ -67,10 +69,15 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         answer, waiting = self._answer, self._waiting
         answer.status = self._parser.get_status_code()
+        if answer.status < FINAL:
+            self._answer, self._parts = Answer(), []
+            return
         answer.body = b"".join(self._parts)
         self.is_open = self.is_open and self._parser.should_keep_alive()
         self._answer, self._parts, self._waiting = Answer(), [], None
-        if waiting is not None and not waiting.done():
+        if waiting is None:  # nobody asked: it would be the answer to the next request
+            self.abort()
+        elif not waiting.done():
             waiting.set_result(answer)
 
     async def exchange(self, request: bytes) -> Answer:

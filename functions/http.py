@@ -9,9 +9,11 @@ from typing import Any
 
 from litestar import Litestar
 from mangum import Mangum
+from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from api.app import create_app
 from api.events.deadline import window
+from api.problems import PROBLEM_MEDIA_TYPE
 from api.settings import Settings
 from api.telemetry import logs
 
@@ -52,4 +54,6 @@ settings = Settings.read()
 logs.configure(settings)
 app = create_app(settings, deadlines=window(settings.window_s))
 lifespan = start_once(app)
-handler = Mangum(app, lifespan="off")  # type: ignore[arg-type]  # its types are narrower
+# Problem documents are text; as base64 some gateways would hand them on undecoded.
+TEXT = [*DEFAULT_TEXT_MIME_TYPES, PROBLEM_MEDIA_TYPE]
+handler = Mangum(app, lifespan="off", text_mime_types=TEXT)  # type: ignore[arg-type]  # narrower

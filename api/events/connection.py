@@ -151,6 +151,7 @@ class Connection:
         self.is_idle = False
         if self._task is not None:
             self._task.cancel()
+            self._task = None  # one that never began would not say that it is through
 
     def _write(self, message: Message) -> None:
         sending = self._send(message)

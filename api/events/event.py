@@ -76,6 +76,8 @@ class Event:
     def of(cls, event_id: EventId, topic: TopicName, stored: str) -> Self:
         """Read a log entry. Raises `msgspec.DecodeError` for text that we never write."""
         entry = msgspec.json.decode(stored, type=Entry)
+        if not EVENT_TYPE.fullmatch(entry.type):  # a line break in it would end an SSE line
+            raise msgspec.ValidationError("type")
         # A line break between JSON tokens is legal and would end an SSE line.
         data = bytes(entry.data).replace(b"\n", b" ").replace(b"\r", b" ")
         body = b'{"id":"%s","topic":"%s","type":%s,"time":"%s","data":%s}' % (

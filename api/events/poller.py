@@ -122,6 +122,9 @@ class Poller:
             came = await self._hub.deliver({t: p for t, p in pages.items() if not p.gap})
             if gaps:
                 restarts = await self._log.restart(gaps)
+                # A topic may have been left meanwhile, and located anew.
+                is_same = {t for t, page in gaps.items() if self._hub.position(t) == page.start}
+                restarts = {t: restart for t, restart in restarts.items() if t in is_same}
                 await self._hub.reset(restarts)
                 self._metrics.resets.inc(len(restarts))
             newest = max((p.events[-1].id.ms for p in pages.values() if p.events), default=None)
