@@ -58,6 +58,7 @@ async def test_a_reader_that_pauses_goes_on_from_the_backlog_of_the_same_stream(
         await slow.has(60)
         await publisher.burst([topic], 10)
         await slow.has(70)
+        await fast.has(70)
 
     assert_each_once([slow, fast], publisher.published)
     assert (slow.byes, slow.tries) == ([], 1)
