@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -84,43 +84,46 @@ class StreamSession:
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Serve the stream behind the response's head; returns when the client is gone."""
+        connection = self._opened(send)
+        timers = self._timers(connection)
+        catching_up = self._loop.create_task(self._catch_up(connection))
         try:
-            async with self._open(send) as connection, asyncio.TaskGroup() as tasks:
-                catching_up = tasks.create_task(self._catch_up(connection))
-                await _until_gone(receive)
-                catching_up.cancel()
+            await _until_gone(receive)
         except asyncio.CancelledError:
             if not self._is_aborted:
                 raise
+        finally:
+            for timer in timers:
+                timer.cancel()
+            catching_up.cancel()
+            self._closed(connection)
+            await asyncio.wait([catching_up])
 
-    @asynccontextmanager
-    async def _open(self, send: Send) -> AsyncIterator[Connection]:
-        """A connection that is kept alive and ended in time, and leaves nothing behind."""
-        desk, topics = self._desk, self._reading.view.topics
+    def _opened(self, send: Send) -> Connection:
+        """A connection that is kept alive; all that holds it is let go by `_closed`."""
+        desk, view = self._desk, self._reading.view
         connection = Connection(
             send,
-            named=self._reading.view.named,
+            named=view.named,
             one_batch=self._deadline.one_batch,
             retry_ms=desk.pause_ms,
             abort=self._aborter(),
             grace_s=GRACE_S,
         )
-        timers = self._timers(connection)
         desk.streams.add(connection)
-        desk.hub.watch(topics)
+        desk.hub.watch(view.topics)
         desk.metrics.connects.inc()
         if self._reading.cursor is not None:
             desk.metrics.resumes.inc()
-        try:
-            yield connection
-        finally:
-            for timer in timers:
-                timer.cancel()
-            desk.hub.leave(connection)
-            desk.hub.unwatch(topics)
-            desk.streams.remove(connection)
-            desk.metrics.ends.labels(connection.ended or CloseReason.GONE).inc()
-            log.debug("stream.closed", topic_count=len(topics), reason=connection.ended)
+        return connection
+
+    def _closed(self, connection: Connection) -> None:
+        desk, topics = self._desk, self._reading.view.topics
+        desk.hub.leave(connection)
+        desk.hub.unwatch(topics)
+        desk.streams.remove(connection)
+        desk.metrics.ends.labels(connection.ended or CloseReason.GONE).inc()
+        log.debug("stream.closed", topic_count=len(topics), reason=connection.ended)
 
     def _timers(self, connection: Connection) -> Sequence[asyncio.TimerHandle]:
         loop, deadline = self._loop, self._deadline
@@ -145,11 +148,17 @@ class StreamSession:
 
     async def _catch_up(self, connection: Connection) -> None:
         """Send what was missed, then join the hub without a hole or a repeat."""
-        with suppress(_EndedError):
+        try:
             await self._replay(connection)
-            if self._deadline.one_batch:
-                # Being late is no reason to withhold a backlog; holding on for more is.
-                self._loop.call_at(self._ends_at, connection.end, self._deadline.reason)
+        except _EndedError:
+            return
+        except Exception:
+            log.exception("stream.broken")
+            connection.end(CloseReason.ROTATE)  # the client resumes from what it has
+            return
+        if self._deadline.one_batch:
+            # Being late is no reason to withhold a backlog; holding on for more is.
+            self._loop.call_at(self._ends_at, connection.end, self._deadline.reason)
 
     async def _replay(self, connection: Connection) -> None:
         desk, view = self._desk, self._reading.view
