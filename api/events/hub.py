@@ -45,8 +45,6 @@ class Hub:
         self._fed: dict[Connection, Cohort] = {}
         self.on_demand: Callable[[], None] = lambda: None
 
-    # What is watched
-
     def watch(self, topics: Iterable[TopicName]) -> None:
         """Keep these topics in memory until `unwatch`, as often as this was called."""
         for topic in topics:
@@ -119,8 +117,6 @@ class Hub:
     def _knows(self, topic: TopicName) -> bool:
         return self.position(topic) is not None
 
-    # Who reads
-
     def is_level(self, positions: Mapping[TopicName, EventId]) -> bool:
         """Whether a reader at `positions` can be fed without a hole or a repeat."""
         return all(self.position(topic) == at for topic, at in positions.items())
@@ -159,8 +155,6 @@ class Hub:
         Taken before looking at what there is, or what comes meanwhile is waited for in vain.
         """
         return self._moved
-
-    # What arrives
 
     async def deliver(self, pages: Mapping[TopicName, Page]) -> int:
         """Hand out what the poller read; the number of events that were new.

@@ -12,7 +12,6 @@ from api.events.hub import Restarts
 from api.events.session import Reading, StreamDesk
 
 MAX_EVENTS = 500
-BUSY_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
