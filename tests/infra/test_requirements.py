@@ -24,6 +24,7 @@ DECLARED = {
     "requirements-dev.txt": [
         *PROJECT["dependencies"],
         *EXTRAS["container"],
+        *EXTRAS["aws"],
         *EXTRAS["local"],
         *EXTRAS["dev"],
     ],
