@@ -14,7 +14,8 @@ from api.bodies import ApiRequest
 from api.docs.generator import openapi
 from api.docs.routes import docs_routes, document_routes, page_routes
 from api.events.deadline import Deadlines, rotation
-from api.events.routes import EventServices, event_routes
+from api.events.opening import EventServices
+from api.events.routes import event_routes
 from api.responses import EXCEPTION_HANDLERS, answer_options
 from api.security.authenticator import Credentials
 from api.security.cookies import SESSION_COOKIE

@@ -61,8 +61,8 @@ def _ours(request: AnyRequest, error: ApiError) -> Response[Any]:
 
 
 def _is_event_source(request: AnyRequest) -> bool:
-    is_read = request.method == "GET" and request.scope["path"] == "/api/events"
-    return is_read and sse.MEDIA_TYPE in request.headers.get("accept", "")
+    # By what it asks for, not by path: features hold streams of their own.
+    return request.method == "GET" and sse.MEDIA_TYPE in request.headers.get("accept", "")
 
 
 def _store(request: AnyRequest, error: RedisError) -> Response[Any]:

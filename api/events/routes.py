@@ -1,12 +1,10 @@
 """`/api/events` and `/api/stream-tickets`."""
 
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
-from uuid import uuid4
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.datastructures.headers import Accept
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
@@ -14,7 +12,6 @@ from litestar.params import FromPath, JSONBody
 from api.events import sse
 from api.events.cohort import View
 from api.events.cursor import Cursor
-from api.events.deadline import Deadlines
 from api.events.event import Event, EventId
 from api.events.models import (
     BatchBody,
@@ -27,6 +24,7 @@ from api.events.models import (
     TicketBody,
     TicketView,
 )
+from api.events.opening import AnyRequest, EventServices, open_stream
 from api.events.parameters import (
     Before,
     Conn,
@@ -41,9 +39,8 @@ from api.events.parameters import (
     Wait,
 )
 from api.events.poll import Answer, poll
-from api.events.publisher import Draft, Outcome, Published, Publisher
-from api.events.session import Reading, StreamDesk, StreamSession
-from api.events.stream import EventStream, brief
+from api.events.publisher import Draft, Outcome, Published
+from api.events.session import Reading
 from api.events.topic import parse_topic
 from api.problems import (
     ApiError,
@@ -61,10 +58,7 @@ from api.problems import (
     TicketUsed,
     render,
 )
-from api.security.addresses import client_ip
 from api.security.principal import Principal
-from api.security.wiring import Security
-from api.settings import Settings
 
 BUSY_MS = 500
 JSON = "application/json"
@@ -91,19 +85,6 @@ PUBLISHING = {
         PublishUncertain,
     )
 }
-
-AnyRequest = Request[Any, Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class EventServices:
-    """What the handlers of this package call."""
-
-    desk: StreamDesk
-    publisher: Publisher
-    security: Security
-    deadlines: Deadlines
-    settings: Settings
 
 
 class EventsController(Controller):
@@ -132,7 +113,7 @@ class EventsController(Controller):
         if _wants_json(request):
             answer = await poll(self.services.desk, reading, wait_s=wait)
             return _json_answer(request, self.services, answer, is_held=wait > 0)
-        return await _stream(request, self.services, reading, principal=principal, conn=conn)
+        return await open_stream(request, self.services, reading, principal=principal, conn=conn)
 
     @post("/{topic:str}", name="publish_event", opt=PUBLISHING)
     async def publish(
@@ -250,39 +231,6 @@ def _wants_json(request: AnyRequest) -> bool:
         case "application/json":
             return True
     raise NotAcceptable
-
-
-async def _stream(
-    request: AnyRequest,
-    events: EventServices,
-    reading: Reading,
-    *,
-    principal: Principal,
-    conn: str | None,
-) -> EventStream:
-    desk = events.desk
-    if reason := desk.streams.refusal:
-        desk.metrics.refused.labels(reason).inc()
-        return brief(sse.come_back(desk.pause_ms(), reason))
-    deadline = events.deadlines(request.scope)
-    limiter = events.security.connections
-    lease = None
-    if not deadline.one_batch:  # a buffered answer holds nothing for long
-        peer = request.client.host if request.client else None
-        forwarded = request.headers.get("x-forwarded-for")
-        address = client_ip(peer, forwarded, events.settings.trusted_proxies)
-        try:
-            lease = await limiter.acquire(principal.id, address, conn or uuid4().hex)
-        except OverConnectionLimit:
-            desk.metrics.refused.labels("over-limit").inc()
-            raise
-
-    async def on_end() -> None:
-        if lease is not None:
-            await limiter.release(lease)
-
-    session = StreamSession(desk, reading, deadline=deadline, expires_at=principal.expires_at)
-    return EventStream(session.run, on_end=on_end)
 
 
 def _json_answer(
