@@ -29,6 +29,7 @@ def configure(settings: Settings) -> None:
     level: int = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[Processor] = [
         _with_request_id,
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]

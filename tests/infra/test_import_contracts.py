@@ -37,6 +37,9 @@ FORBIDDEN = [
     ("local-servers", "infra/local/upstash/app.py", "functions.container"),
     ("local-servers", "infra/local/upstash/app.py", "upstash_redis"),
     ("functions", "functions/container.py", "infra.local.state"),
+    ("runtime", "functions/runtime/loop.py", "api.settings"),
+    ("runtime", "functions/runtime/exchange.py", "litestar"),
+    ("runtime", "functions/runtime/snapshot.py", "functions.stream"),
 ]
 ALLOWED = [
     ("layers", "api/jobs/service.py", "api.events.publisher"),

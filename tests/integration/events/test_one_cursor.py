@@ -13,8 +13,9 @@ import pytest
 from api.events.log import TopicLog
 from api.events.topic import TopicName
 from tests.integration.events.conftest import put
-from tests.integration.functions.lambda_ import Function, function_url, http_api, rest_api
+from tests.integration.functions.lambda_ import Function
 from tests.support.client import Client
+from tests.support.gateway_events import function_url, http_api, rest_api
 from tests.support.instances import Instance, settings_for
 from tests.support.sse_parser import SseParser
 from tests.support.upstash_server import UpstashServer

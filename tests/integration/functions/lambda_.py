@@ -5,82 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlencode
 
 from api.settings import Settings
 from tests.support.upstash_server import ROOT
 
 T = TypeVar("T")
-Query = Sequence[tuple[str, str]]
-ADDRESS = "203.0.113.7"
-
-
-def rest_api(
-    path: str, query: Query, headers: Mapping[str, str], *, method: str = "GET", body: str = ""
-) -> dict[str, Any]:
-    """An event of API Gateway's REST API (payload 1.0)."""
-    names = {name for name, _ in query}
-    return {
-        "version": "1.0",
-        "resource": "/{proxy+}",
-        "path": path,
-        "httpMethod": method,
-        "headers": {"host": "api.example.test", **headers},
-        "multiValueHeaders": {k: [v] for k, v in {"host": "api.example.test", **headers}.items()},
-        "queryStringParameters": dict(query),
-        "multiValueQueryStringParameters": {
-            name: [value for key, value in query if key == name] for name in names
-        },
-        "pathParameters": {"proxy": path.strip("/")},
-        "requestContext": {
-            "httpMethod": method,
-            "path": path,
-            "stage": "$default",
-            "identity": {"sourceIp": ADDRESS},
-        },
-        "body": body or None,
-        "isBase64Encoded": False,
-    }
-
-
-def http_api(
-    path: str, query: Query, headers: Mapping[str, str], *, method: str = "GET", body: str = ""
-) -> dict[str, Any]:
-    """An event of API Gateway's HTTP API (payload 2.0)."""
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": urlencode(query),
-        "headers": {"host": "api.example.test", **headers},
-        "requestContext": {
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": ADDRESS,
-                "userAgent": "test",
-            },
-            "stage": "$default",
-            "domainName": "api.example.test",
-        },
-        "body": body or None,
-        "isBase64Encoded": False,
-    }
-
-
-def function_url(
-    path: str, query: Query, headers: Mapping[str, str], *, method: str = "GET", body: str = ""
-) -> dict[str, Any]:
-    """An event of a Function URL: payload 2.0 from another host."""
-    event = http_api(path, query, headers, method=method, body=body)
-    event["headers"]["host"] = "abc.lambda-url.eu-central-1.on.aws"
-    event["requestContext"]["domainName"] = "abc.lambda-url.eu-central-1.on.aws"
-    return event
 
 
 class Function:

@@ -15,7 +15,8 @@ import pytest
 
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
-from tests.integration.functions.lambda_ import Function, function_url, http_api, rest_api
+from tests.integration.functions.lambda_ import Function
+from tests.support.gateway_events import function_url, http_api, rest_api
 from tests.support.instances import settings_for
 from tests.support.sse_parser import Frame, SseParser
 from tests.support.upstash_server import UpstashServer

@@ -1,0 +1,54 @@
+"""An application's start-up, once for the life of the process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class LifespanError(RuntimeError):
+    """The application refused to start."""
+
+
+def start_once(
+    app: Callable[[Any, Any, Any], Awaitable[None]],
+    loop: asyncio.AbstractEventLoop,
+    state: dict[str, Any] | None = None,
+) -> asyncio.Task[None]:
+    """Run the app's start-up on the loop that will serve it; what it keeps goes into `state`.
+
+    The task holds the application started for as long as the process lives; keep a reference
+    to it. One that knows no lifespan is served all the same. Raises LifespanError.
+    """
+    started: asyncio.Future[None] = loop.create_future()
+    messages = iter([{"type": "lifespan.startup"}])
+
+    async def receive() -> Any:
+        for message in messages:
+            return message
+        return await loop.create_future()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            started.set_result(None)
+        elif message["type"] == "lifespan.startup.failed":
+            started.set_exception(LifespanError(message.get("message", "")))
+
+    async def hold() -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception:
+            if started.done():
+                log.exception("lifespan.ended")
+        finally:
+            if not started.done():
+                started.set_result(None)
+
+    scope: Any = {"type": "lifespan", "asgi": {"version": "3.0"}}
+    scope["state"] = {} if state is None else state
+    task = loop.create_task(hold())
+    loop.run_until_complete(started)
+    return task
