@@ -13,9 +13,10 @@ from api.events import doorbell
 from api.events.catalogue import Catalogue
 from api.events.doorbell import Doorbell
 from api.events.hub import Hub
-from api.events.log import Retention, TopicLog
+from api.events.log import TopicLog
 from api.events.poller import Pace, Poller
 from api.events.publisher import Publisher
+from api.events.retention import Retention, Retentions
 from api.events.session import StreamDesk
 from api.events.streams import OpenStreams
 from api.security.wiring import Security, build_security
@@ -74,15 +75,11 @@ def build_services(
         rng=rng,
     )
     reading = commands.sibling()  # no storm of commands may hold up the poller
-    retention = Retention(
-        max_events=settings.topic_max_events,
-        ttl_s=settings.topic_ttl_s,
-        idempotency_ttl_s=settings.idempotency_ttl_s,
-    )
-    log = TopicLog(commands, retention, monotonic)
+    retentions = _retentions(settings)
+    log = TopicLog(commands, retentions, monotonic)
     hub = Hub(log, lag_max_bytes=settings.lag_max_bytes, metrics=metrics, clock=clock)
     poller = Poller(
-        TopicLog(reading, retention, monotonic),
+        TopicLog(reading, retentions, monotonic),
         hub,
         pace=Pace(
             shortest_s=settings.poll_min_ms / 1000,
@@ -126,3 +123,13 @@ def build_services(
         poller=poller,
         clients=(commands, reading),
     )
+
+
+def _retentions(settings: Settings) -> Retentions:
+    """What topics keep; features have their own."""
+    usual = Retention(
+        max_events=settings.topic_max_events,
+        ttl_s=settings.topic_ttl_s,
+        idempotency_ttl_s=settings.idempotency_ttl_s,
+    )
+    return Retentions(usual)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Protocol
 
 from api.events.cursor import Cursor
 from api.events.event import Event, EventId
@@ -22,6 +23,18 @@ class Batch:
     restarts: Restarts = field(default_factory=dict)
 
 
+class Newest(Protocol):
+    """Chooses the history of a reader's new topics, as `TopicLog.newest` does.
+
+    `Page.end` is where the reader goes on; `Page.events` are of what stands up to there, oldest
+    first. A topic without a page starts now.
+    """
+
+    async def __call__(
+        self, topics: Sequence[TopicName], /, *, limit: int
+    ) -> dict[TopicName, Page]: ...
+
+
 class Catchup:
     """One reader's way to the present. `positions` is where it stands; each call moves it.
 
@@ -36,11 +49,13 @@ class Catchup:
         *,
         cursor: Cursor | None,
         history: int,
+        newest: Newest | None = None,
     ) -> None:
         self._hub = hub
         self._log = log
         self._topics = topics
         self._history = history
+        self._newest: Newest = newest or log.newest
         self._settled: set[TopicName] = set()
         self.positions: dict[TopicName, EventId] = {}
         if cursor is not None:
@@ -56,7 +71,7 @@ class Catchup:
         """
         fresh = [topic for topic in self._topics if topic not in self.positions]
         wants_past = fresh and self._history
-        pages = await self._log.newest(fresh, limit=self._history) if wants_past else {}
+        pages = await self._newest(fresh, limit=self._history) if wants_past else {}
         found = {topic: page.end for topic, page in pages.items()}
         found |= await self._hub.locate([topic for topic in fresh if topic not in found])
         events = _in_order([event for page in pages.values() for event in page.events])

@@ -12,35 +12,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-import msgspec
-import structlog
-
 from api.events.event import Event, EventId
+from api.events.once import APPEND_ONCE, Stored
+from api.events.retention import Retention, Retentions
+from api.events.rows import EVENT_FIELD, Row, Span, events_of, rows_of, xrevrange
 from api.events.sse import ResetReason
 from api.events.topic import TopicName, log_key, topic_of_key
-from api.upstash import RedisError, Refused, Script, TooLarge, UpstashClient
+from api.upstash import RedisError, Refused, TooLarge, UpstashClient
 
-EVENT_FIELD = "e"
 GENESIS_FIELD = "genesis"
 WRITES_AT_ONCE = 200
 REFRESHED_TOPICS = 10_000
 REPLICA_LAG_S = 0.25
-
-APPEND_ONCE = Script(
-    """
-local known = redis.call('GET', KEYS[2])
-if known then return {known, 1} end
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'e', ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-local record = id .. ' ' .. ARGV[5]
-redis.call('SET', KEYS[2], record, 'EX', ARGV[4])
-return {record, 0}
-""",
-    calls=lambda result: ("GET",) if result[1] else ("GET", "XADD", "EXPIRE", "SET"),
-)
-
-log = structlog.get_logger()
-Row = tuple[EventId, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,39 +45,41 @@ class Page:
         return self.gap or ResetReason.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How much a topic keeps: at least `max_events` of its newest, for `ttl_s` seconds."""
-
-    max_events: int
-    ttl_s: int
-    idempotency_ttl_s: int
-
-
 @dataclass(slots=True)
 class TopicLog:
     """All topics' logs. Every method raises `RedisError` when Redis does not do its part."""
 
     client: UpstashClient
-    retention: Retention
+    retentions: Retentions
     clock: Callable[[], float]
     _refreshed: dict[TopicName, float] = field(default_factory=dict)
     _knows_plus: bool = True
 
+    def retention(self, topic: TopicName) -> Retention:
+        """What the topic keeps: for whoever appends by a script of its own."""
+        return self.retentions.of(topic)
+
     async def append(
-        self, entries: Sequence[tuple[TopicName, str]], *, rings: Sequence[Sequence[str]] = ()
+        self,
+        entries: Sequence[tuple[TopicName, str]],
+        *,
+        rings: Sequence[Sequence[str]] = (),
+        as_one: bool = False,
     ) -> list[EventId | RedisError]:
         """Store events in one round trip; for each its id, or why it was not stored.
 
         One billed command an event, one more where the topic's TTL is due for a refresh.
         `rings` are further commands of the same round trip, whose results nobody needs.
+        `as_one` lets nobody see some of the events without the others.
         """
         due = [topic for topic in dict.fromkeys(topic for topic, _ in entries) if self._due(topic)]
         commands: list[Sequence[str | int]] = [self._xadd(topic, text) for topic, text in entries]
-        commands += [["EXPIRE", log_key(topic), self.retention.ttl_s] for topic in due]
+        commands += [self._expire(topic) for topic in due]
         commands += rings
         if len(commands) == 1:
             results = [await self.client.write(*commands[0])]
+        elif as_one:
+            results = await self.client.transaction(commands)
         else:
             results = await self.client.pipeline(commands)
         self._note_refreshed(due)
@@ -102,22 +87,21 @@ class TopicLog:
         return [one if isinstance(one, RedisError) else EventId.parse(one) for one in stored]
 
     async def append_once(
-        self, topic: TopicName, text: str, *, key: str, fingerprint: str
-    ) -> tuple[EventId, str, bool]:
-        """Store an event unless `key` stored one before, however often this is repeated.
+        self, entries: Sequence[tuple[TopicName, str]], *, key: str, fingerprint: str
+    ) -> Stored:
+        """Store events, all or none, unless `key` has stored some before.
 
-        Returns the id, the fingerprint it was stored with, and whether it was there already.
+        However often this is repeated. The fingerprint returned is that of the first time.
         """
-        keep = self.retention
-        record, replayed = await self.client.script(
-            APPEND_ONCE,
-            keys=[log_key(topic), f"millrace:once:{key}"],
-            args=[keep.max_events, text, keep.ttl_s, keep.idempotency_ttl_s, fingerprint],
-            repeatable=True,
-        )
-        self._note_refreshed([topic])
-        event_id, _, known = record.partition(" ")
-        return EventId.parse(event_id), known, bool(replayed)
+        topics = [topic for topic, _ in entries]
+        args: list[str | int] = [self.retentions.usual.idempotency_ttl_s, fingerprint]
+        for topic, text in entries:
+            keep = self.retention(topic)
+            args += [text, keep.max_events, keep.ttl_s]
+        keys = [f"millrace:once:{key}", *map(log_key, topics)]
+        result = await self.client.script(APPEND_ONCE, keys=keys, args=args, repeatable=True)
+        self._note_refreshed(topics)
+        return Stored.of(result)
 
     async def heads(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
         """Where "now" is on each topic. One command, and two for each topic never used."""
@@ -193,59 +177,71 @@ class TopicLog:
         }
 
     async def newest(
-        self, topics: Sequence[TopicName], *, limit: int, before: EventId | None = None
+        self,
+        topics: Sequence[TopicName],
+        *,
+        limit: int,
+        before: Mapping[TopicName, EventId] | None = None,
+        after: Mapping[TopicName, EventId] | None = None,
     ) -> dict[TopicName, Page]:
-        """The newest events of each, oldest first, below `before` if given; one command each.
+        """The newest events of each, oldest first; one command each.
 
-        `end` is the newest entry, `more` says that there are older events. A topic without
-        any entry has no page.
+        Below `before` and above `after` on the topics that these name. `end` is the newest
+        entry there, `more` says that there are older events. A topic without any entry there
+        has no page.
         """
-        if before == EventId(0, 0):
-            return {}
+        spans = {topic: Span.between(topic, before or {}, after or {}) for topic in topics}
+        wanted = {topic: span for topic, span in spans.items() if not span.is_empty}
         count = limit + 2  # one for the genesis entry, one to see whether there are older ones
-        top = "+" if before is None else f"({before}"
+        commands = [xrevrange(topic, span, count) for topic, span in wanted.items()]
         try:
-            replies = await self._all_or_error([_xrevrange(topic, top, count) for topic in topics])
-            found = {topic: _rows(reply) for topic, reply in zip(topics, replies, strict=True)}
+            replies = await self._all_or_error(commands) if commands else []
+            found = {topic: rows_of(reply) for topic, reply in zip(wanted, replies, strict=True)}
         except TooLarge:
-            found, count = {t: await self._older(t, top, count) for t in topics}, 0
+            found = {t: await self._older(t, span, count) for t, span in wanted.items()}
+            count = 0
         pages = {
-            topic: await self._past(topic, rows, limit, is_all=len(rows) < count)
+            topic: await self._past(topic, rows, wanted[topic], limit, is_all=len(rows) < count)
             for topic, rows in found.items()
         }
         return {topic: page for topic, page in pages.items() if page is not None}
 
     async def _past(
-        self, topic: TopicName, rows: list[Row], limit: int, *, is_all: bool
+        self, topic: TopicName, rows: list[Row], span: Span, limit: int, *, is_all: bool
     ) -> Page | None:
         """The newest events of `rows` and, where these hold too few, of those below them."""
         if not rows:
             return None
         end = rows[0][0]
-        while not is_all and len(_events(topic, rows)) <= limit:
-            below = await self._older(topic, f"({rows[-1][0]}", limit + 2)
+        while not is_all and len(events_of(topic, rows)) <= limit:
+            below = await self._older(topic, span.below(rows[-1][0]), limit + 2)
             is_all = not below
             rows = rows + below
-        events = _events(topic, rows)
+        events = events_of(topic, rows)
         return Page(end, end, events[:limit][::-1], more=len(events) > limit)
 
-    async def _older(self, topic: TopicName, top: str, count: int) -> list[Row]:
-        """Some of the rows below `top`, newest first; none only when there are none."""
+    async def _older(self, topic: TopicName, span: Span, count: int) -> list[Row]:
+        """Some of the rows in `span`, newest first; none only when there are none."""
+        if span.is_empty:
+            return []
         try:
-            return _rows(await self.client.read(*_xrevrange(topic, top, count)))
+            return rows_of(await self.client.read(*xrevrange(topic, span, count)))
         except TooLarge:
             if count == 1:
                 raise
-        return await self._older(topic, top, count // 2)
+        return await self._older(topic, span, count // 2)
 
     def _xadd(self, topic: TopicName, text: str) -> list[str | int]:
-        keep = self.retention.max_events
+        keep = self.retention(topic).max_events
         return ["XADD", log_key(topic), "MAXLEN", "~", keep, "*", EVENT_FIELD, text]
+
+    def _expire(self, topic: TopicName) -> list[str | int]:
+        return ["EXPIRE", log_key(topic), self.retention(topic).ttl_s]
 
     def _due(self, topic: TopicName) -> bool:
         """A TTL is refreshed when a quarter of it has passed, as this process remembers."""
         last = self._refreshed.get(topic)
-        return last is None or self.clock() - last > self.retention.ttl_s / 4
+        return last is None or self.clock() - last > self.retention(topic).ttl_s / 4
 
     def _note_refreshed(self, topics: Iterable[TopicName]) -> None:
         now = self.clock()
@@ -260,7 +256,7 @@ class TopicLog:
         commands: list[Sequence[str | int]] = []
         for topic in topics:
             commands.append(["XADD", log_key(topic), "*", GENESIS_FIELD, "1"])
-            commands.append(["EXPIRE", log_key(topic), self.retention.ttl_s])
+            commands.append(self._expire(topic))
         results = await self.client.transaction(commands, repeatable=True)
         ids = dict(zip(topics, results[::2], strict=True))
         for failed in (one for one in ids.values() if isinstance(one, RedisError)):
@@ -276,8 +272,8 @@ class TopicLog:
                 if error.kind != "ERR":
                     raise
                 self._knows_plus = False  # `XREAD +` came with Redis 7.4
-        replies = await self._all_or_error([_xrevrange(topic, "+", 1) for topic in topics])
-        rows = {topic: _rows(reply) for topic, reply in zip(topics, replies, strict=True)}
+        replies = await self._all_or_error([xrevrange(topic, Span(), 1) for topic in topics])
+        rows = {topic: rows_of(reply) for topic, reply in zip(topics, replies, strict=True)}
         return {topic: some for topic, some in rows.items() if some}
 
     async def _all_or_error(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
@@ -299,36 +295,13 @@ class TopicLog:
     ) -> dict[TopicName, list[Row]]:
         keys = [log_key(topic) for topic in topics]
         reply = await self.client.read("XREAD", "COUNT", count, "STREAMS", *keys, *after)
-        return {topic_of_key(key): _rows(entries) for key, entries in reply or ()}
-
-
-def _xrevrange(topic: TopicName, top: str, count: int) -> list[str | int]:
-    return ["XREVRANGE", log_key(topic), top, "-", "COUNT", count]
+        return {topic_of_key(key): rows_of(entries) for key, entries in reply or ()}
 
 
 def _batches(items: Sequence[TopicName], size: int) -> Iterable[Sequence[TopicName]]:
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some
-
-
-def _rows(entries: Iterable[tuple[str, Sequence[str]]] | None) -> list[Row]:
-    return [
-        (EventId.parse(entry_id), dict(zip(flat[::2], flat[1::2], strict=True)))
-        for entry_id, flat in entries or ()
-    ]
-
-
-def _events(topic: TopicName, rows: Iterable[Row]) -> list[Event]:
-    events = []
-    for event_id, fields in rows:
-        if EVENT_FIELD not in fields:
-            continue
-        try:
-            events.append(Event.of(event_id, topic, fields[EVENT_FIELD]))
-        except (msgspec.DecodeError, RecursionError):  # somebody else's entry
-            log.warning("log.foreign_entry", event_id=str(event_id))
-    return events
 
 
 def _page(
@@ -338,4 +311,4 @@ def _page(
         reason = ResetReason.TRIMMED if anchor else ResetReason.EXPIRED
         return Page(start, start, gap=reason)
     end = news[-1][0] if news else start
-    return Page(start, end, _events(topic, news), more=more)
+    return Page(start, end, events_of(topic, news), more=more)

@@ -48,7 +48,12 @@ async def poll(desk: StreamDesk, reading: Reading, *, wait_s: float) -> Answer:
 async def _read(desk: StreamDesk, reading: Reading, *, wait_s: float) -> Answer:
     ends_at = asyncio.get_running_loop().time() + wait_s
     catchup = Catchup(
-        desk.hub, desk.log, reading.view.topics, cursor=reading.cursor, history=reading.history
+        desk.hub,
+        desk.log,
+        reading.view.topics,
+        cursor=reading.cursor,
+        history=reading.history,
+        newest=reading.newest,
     )
     _, history = await catchup.begin()
     events = [event for event in history if reading.view.shows(event)]

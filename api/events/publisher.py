@@ -1,8 +1,10 @@
 """From a draft to an entry in the log."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -86,6 +88,30 @@ class Publisher:
                 outcomes.append(entry)
         return outcomes + await self._append(pending)
 
+    async def publish_together(
+        self, drafts: Sequence[Draft], *, owner: str, scope: str, key: str | None
+    ) -> list[Published]:
+        """Store one event on each of several topics, all or none. Raises `ApiError`.
+
+        With a `key`, once however often it is sent by `owner` within `scope`, which is not a
+        topic: those have keys of their own.
+        """
+        entries = []
+        for draft in drafts:
+            text = self._entry(draft)
+            if isinstance(text, ApiError):
+                raise text
+            entries.append((draft.topic, text))
+        if key is not None:
+            ids, replayed = await self._stored_once(entries, _digest(owner, scope, key))
+            return [Published(event_id, replayed) for event_id in ids]
+        published = []
+        for outcome in await self._append(entries, as_one=True):
+            if isinstance(outcome, ApiError):
+                raise outcome
+            published.append(outcome)
+        return published
+
     def _entry(self, draft: Draft) -> str | ApiError:
         """The text to store, or why the draft is refused."""
         try:
@@ -97,12 +123,14 @@ class Publisher:
             return PayloadTooLarge(f"An event may have {self.max_event_bytes} bytes as JSON.")
         return text.decode()
 
-    async def _append(self, entries: Sequence[tuple[TopicName, str]]) -> list[Outcome]:
+    async def _append(
+        self, entries: Sequence[tuple[TopicName, str]], *, as_one: bool = False
+    ) -> list[Outcome]:
         if not entries:
             return []
         topics = list(dict.fromkeys(topic for topic, _ in entries))
         try:
-            stored = await self.log.append(entries, rings=self.rings(topics))
+            stored = await self.log.append(entries, rings=self.rings(topics), as_one=as_one)
         except RedisError as error:
             return [_problem(error)] * len(entries)
         for topic in topics:
@@ -112,28 +140,37 @@ class Publisher:
 
     async def _append_once(self, draft: Draft, text: str, owner: str) -> Outcome:
         key = _digest(owner, draft.topic, draft.idempotency_key or "")
-        fingerprint = _digest(text)
         try:
-            event_id, known, replayed = await self.log.append_once(
-                draft.topic, text, key=key, fingerprint=fingerprint
-            )
-        except RedisError as error:
-            return _problem(error)
-        if known != fingerprint:
-            return IdempotencyKeyReused()
-        self.metrics.published.inc(0 if replayed else 1)
-        # Also for a repeat: the try that stored it may have lost its answer before it rang.
-        self.wake(draft.topic)
-        await self._ring(draft.topic)
+            ((event_id,), replayed) = await self._stored_once([(draft.topic, text)], key)
+        except ApiError as error:
+            return error
         return Published(event_id, replayed)
 
-    async def _ring(self, topic: TopicName) -> None:
+    async def _stored_once(
+        self, entries: Sequence[tuple[TopicName, str]], key: str
+    ) -> tuple[tuple[EventId, ...], bool]:
+        """The ids, and whether they were there before. Raises `ApiError`."""
+        fingerprint = _digest(*chain.from_iterable(entries))
+        try:
+            stored = await self.log.append_once(entries, key=key, fingerprint=fingerprint)
+        except RedisError as error:
+            raise _problem(error) from error
+        if stored.fingerprint != fingerprint:
+            raise IdempotencyKeyReused
+        self.metrics.published.inc(0 if stored.replayed else len(entries))
+        # Also for a repeat: the try that stored it may have lost its answer before it rang.
+        topics = [topic for topic, _ in entries]
+        for topic in topics:
+            self.wake(topic)
+        await self._ring(topics)
+        return stored.ids, stored.replayed
+
+    async def _ring(self, topics: Sequence[TopicName]) -> None:
         """Ring other processes' bells; a lost ring only delays, as they poll as well."""
-        for ring in self.rings([topic]):
-            try:
-                await self.log.client.write(*ring)
-            except RedisError:
-                return
+        rings = self.rings(topics)
+        if rings:
+            with suppress(RedisError):
+                await self.log.client.pipeline(rings)
 
 
 def _digest(*parts: str) -> str:

@@ -163,8 +163,8 @@ class EventsController(Controller):
         """A page of a topic's past, newest first."""
         name = parse_topic(topic)
         await self.services.security.access.require_read(principal, [name])
-        bound = EventId.parse(before) if before else None
-        pages = await self.services.desk.log.newest([name], limit=limit, before=bound)
+        bounds = {name: EventId.parse(before)} if before else None
+        pages = await self.services.desk.log.newest([name], limit=limit, before=bounds)
         page = pages.get(name)
         past = list(reversed(page.events)) if page else []
         more = bool(page and page.more)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from api.events import sse
-from api.events.catchup import Batch, Catchup
+from api.events.catchup import Batch, Catchup, Newest
 from api.events.cohort import View, encode_events, join
 from api.events.connection import Connection, Send
 from api.events.cursor import Cursor, CursorWriter
@@ -39,11 +39,15 @@ class _EndedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a client asked for. `cursor` None starts now, with `history` newest events."""
+    """What a client asked for. `cursor` None starts now, with `history` newest events.
+
+    Which events these are is up to `newest`; None means the newest of the log.
+    """
 
     view: View
     cursor: Cursor | None
     history: int
+    newest: Newest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,7 @@ class StreamSession:
             view.topics,
             cursor=self._reading.cursor,
             history=self._reading.history,
+            newest=self._reading.newest,
         )
         start, history = await self._patiently(connection, catchup.begin)
         writer = CursorWriter(start)

@@ -11,7 +11,8 @@ import pytest
 
 from api.events.deadline import Deadlines
 from api.events.event import EventId
-from api.events.log import Retention, TopicLog
+from api.events.log import TopicLog
+from api.events.retention import Retention, Retentions
 from api.events.topic import TopicName, log_key
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
@@ -44,7 +45,7 @@ async def redis(upstash: UpstashServer, meter: CommandMeter) -> AsyncIterator[Up
 
 @pytest.fixture
 def log(redis: UpstashClient, clock: FakeClock) -> TopicLog:
-    return TopicLog(redis, KEEP, clock)
+    return TopicLog(redis, Retentions(KEEP), clock)
 
 
 @pytest.fixture

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from api.events.event import MAX_PART, EventId
-from api.events.log import REFRESHED_TOPICS, Page, Retention, TopicLog
+from api.events.log import REFRESHED_TOPICS, Page, TopicLog
+from api.events.once import Stored
+from api.events.retention import Retention, Retentions
 from api.events.sse import ResetReason
 from api.events.topic import TopicName, log_key
+from api.security.patterns import TopicPattern
 from api.telemetry.meter import CommandMeter
 from api.upstash import RedisError, Script, TooLarge, UpstashClient, WrongType, classify
 from tests.integration.events.conftest import KEEP, put, put_at
@@ -95,7 +98,7 @@ async def test_a_server_that_does_not_know_plus_is_asked_another_way(
 ):
     """It is found out once, and the heads are the same."""
     old = BeforePlus(upstash.url, upstash.token, timeout_s=5, meter=meter)
-    log = TopicLog(old, KEEP, clock)
+    log = TopicLog(old, Retentions(KEEP), clock)
     topics = [A, B, C][:count]
     for topic in topics[1:]:
         await put_at(old, topic, 5, 6)
@@ -130,7 +133,7 @@ async def test_processes_that_found_a_topic_together_all_stand_well(
     redis: UpstashClient, log: TopicLog, clock: FakeClock
 ):
     """Each has its own entry to stand on; whoever stands lower just reads over the other's."""
-    logs = [TopicLog(redis, KEEP, clock) for _ in range(8)]
+    logs = [TopicLog(redis, Retentions(KEEP), clock) for _ in range(8)]
     heads = [found[A] for found in await asyncio.gather(*(one.heads([A]) for one in logs))]
     (event_id,) = await put(log, A, 1)
 
@@ -328,7 +331,7 @@ async def test_a_replica_that_lags_is_no_gap(
 async def test_history_pages_stay_right_while_events_are_added(log: TopicLog):
     """Paging goes by ids, so what is new does not shift what is old."""
     old = await put(log, A, *range(25))
-    before: EventId | None = None
+    before: dict[TopicName, EventId] = {}
     seen: list[EventId] = []
     while True:
         page = (await log.newest([A], limit=10, before=before))[A]
@@ -336,7 +339,7 @@ async def test_history_pages_stay_right_while_events_are_added(log: TopicLog):
         await put(log, A, "more")
         if not page.more:
             break
-        before = page.events[0].id
+        before = {A: page.events[0].id}
 
     assert seen == old
 
@@ -429,7 +432,7 @@ async def test_an_item_that_fails_leaves_the_others_stored(log: TopicLog, redis:
 async def test_a_topic_keeps_about_as_much_as_it_should(redis: UpstashClient, clock: FakeClock):
     """At least the newest N, less than a node more."""
     keep = Retention(max_events=100, ttl_s=60, idempotency_ttl_s=60)
-    log = TopicLog(redis, keep, clock)
+    log = TopicLog(redis, Retentions(keep), clock)
     await log.append([(A, '{"type":"t"}')] * 350)
 
     assert 100 <= await redis.read("XLEN", log_key(A)) < 200
@@ -476,20 +479,48 @@ async def test_what_is_remembered_of_refreshes_is_bounded(log: TopicLog, upstash
 async def test_storing_once_stores_once(log: TopicLog, redis: UpstashClient):
     """However many try at the same time, all get the same id."""
     results = await asyncio.gather(
-        *(log.append_once(A, '{"type":"t"}', key="k", fingerprint="f") for _ in range(50))
+        *(log.append_once([(A, '{"type":"t"}')], key="k", fingerprint="f") for _ in range(50))
     )
 
     assert await redis.read("XLEN", log_key(A)) == 1
-    assert len({event_id for event_id, _, _ in results}) == 1
-    assert sorted(replayed for _, _, replayed in results) == [False] + [True] * 49
+    assert len({one.ids for one in results}) == 1
+    assert sorted(one.replayed for one in results) == [False] + [True] * 49
 
 
 async def test_storing_once_again_tells_what_was_stored(log: TopicLog):
     """The caller compares fingerprints."""
-    first, *_ = await log.append_once(A, '{"type":"t"}', key="k", fingerprint="one")
+    first = await log.append_once([(A, '{"type":"t"}')], key="k", fingerprint="one")
+    second = await log.append_once([(A, '{"type":"u"}')], key="k", fingerprint="two")
 
-    assert await log.append_once(A, '{"type":"u"}', key="k", fingerprint="two") == (
-        first,
-        "one",
-        True,
-    )
+    assert second == Stored(first.ids, "one", replayed=True)
+
+
+async def test_storing_several_once_stores_all_of_them_or_none(
+    log: TopicLog, redis: UpstashClient, upstash: UpstashServer
+):
+    """One on each topic; a repeat has the same ids and costs two commands."""
+    entries = [(topic, '{"type":"t"}') for topic in (A, B, C)]
+    first = await log.append_once(entries, key="k", fingerprint="f")
+    bill = upstash.meter().commands
+    upstash.reset_meter()
+    second = await log.append_once(entries, key="k", fingerprint="f")
+
+    assert bill == {"EVAL": 1, "GET": 1, "XADD": 3, "EXPIRE": 3, "SET": 1}
+    assert upstash.meter().commands == {"EVAL": 1, "GET": 1}
+    assert (second.ids, second.replayed) == (first.ids, True)
+    assert [await redis.read("XLEN", log_key(topic)) for topic in (A, B, C)] == [1, 1, 1]
+
+
+async def test_a_topic_may_keep_more_or_less_than_the_usual(redis: UpstashClient, clock: FakeClock):
+    """The first pattern that matches decides, for every way of writing to the topic."""
+    own = Retention(max_events=5, ttl_s=90_000, idempotency_ttl_s=60)
+    retentions = Retentions(KEEP, {TopicPattern.parse("feed:*"): own})
+    log, feed, other = TopicLog(redis, retentions, clock), TopicName("feed:a"), TopicName("feed")
+    await log.append([(topic, '{"type":"t"}') for topic in (feed, other) for _ in range(250)])
+    await log.append_once([(TopicName("feed:b"), "{}")], key="k", fingerprint="f")
+    await log.heads([TopicName("feed:c")])
+
+    assert await redis.read("XLEN", log_key(feed)) < 110
+    assert await redis.read("XLEN", log_key(other)) == 250
+    for name in ("feed:a", "feed:b", "feed:c"):
+        assert await redis.read("TTL", log_key(TopicName(name))) > KEEP.ttl_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.events.log import APPEND_ONCE
+from api.events.once import APPEND_ONCE
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
 from tests.support.upstash_server import UpstashServer
@@ -18,7 +18,7 @@ async def test_the_meter_agrees_with_the_server_on_a_mixed_workload(
     await redis.transaction([["XADD", "s", "*", "e", "1"], ["EXPIRE", "s", 60]])
     await redis.read("XREAD", "COUNT", 10, "STREAMS", "s", "t", "0", "0")
     for _ in range(2):
-        await redis.script(APPEND_ONCE, keys=["log", "once"], args=[10, "{}", 60, 60, "f"])
+        await redis.script(APPEND_ONCE, keys=["once", "log"], args=[60, "f", "{}", 10, 60])
 
     billed = upstash.meter()
     assert dict(meter.commands) == billed.commands
@@ -43,7 +43,7 @@ async def test_a_script_whose_reply_was_lost_is_counted(
     """As any other command: at least its EVAL is billed."""
     upstash.faults(lose_replies=1)
     await redis.script(
-        APPEND_ONCE, keys=["log", "once"], args=[10, "{}", 60, 60, "f"], repeatable=True
+        APPEND_ONCE, keys=["once", "log"], args=[60, "f", "{}", 10, 60], repeatable=True
     )
 
     assert meter.commands["EVAL"] == upstash.meter().commands["EVAL"] == 2

@@ -1,0 +1,30 @@
+"""How much of each topic is kept, and for how long."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from api.events.topic import TopicName
+from api.security.patterns import TopicPattern
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How much a topic keeps: at least `max_events` of its newest, for `ttl_s` seconds."""
+
+    max_events: int
+    ttl_s: int
+    idempotency_ttl_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retentions:
+    """What each topic keeps: as the first pattern that matches says, else `usual`."""
+
+    usual: Retention
+    special: Mapping[TopicPattern, Retention] = field(default_factory=dict)
+
+    def of(self, topic: TopicName) -> Retention:
+        for pattern, retention in self.special.items():
+            if pattern.matches(topic):
+                return retention
+        return self.usual
