@@ -9,6 +9,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 NODE := tests/e2e/node
 INSTALLED := .venv/installed
+COMMAND := .venv/bin/millrace
 # Node is used where it is there; the tests say what they skipped without it.
 NODE_INSTALLED := $(if $(shell command -v npm),$(NODE)/node_modules/.package-lock.json)
 
@@ -17,7 +18,7 @@ NODE_INSTALLED := $(if $(shell command -v npm),$(NODE)/node_modules/.package-loc
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-run: $(INSTALLED) ## Start everything on this machine: page and API on :8000, store on :8079
+run: $(INSTALLED) $(COMMAND) ## Start everything on this machine: page and API on :8000, store on :8079
 	@exec $(PY) -m infra.local.stack --until-parent-ends
 
 env: ## Print the settings that join a process to the running stack: eval "$(make -s env)"
@@ -48,7 +49,7 @@ clean: ## Remove what was built and installed; .local with its secrets stays
 	rm -rf $(NODE)/node_modules
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
-install: $(INSTALLED) $(NODE_INSTALLED)
+install: $(INSTALLED) $(COMMAND) $(NODE_INSTALLED)
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or newer is needed' >&2; exit 1; }
@@ -65,6 +66,9 @@ $(INSTALLED): requirements-dev.txt | .venv/bin/python
 	  $(PY) -m pip install --quiet --require-hashes -r $<; \
 	fi
 	@touch $@
+
+$(COMMAND): api/cli/millrace.sh $(INSTALLED)
+	@install -m 755 $< $@
 
 $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 	npm ci --prefix $(NODE) --no-audit --no-fund --silent

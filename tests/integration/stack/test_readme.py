@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +42,27 @@ def test_the_first_steps_work_as_written(stack: RunningStack) -> None:
     assert "event: connected" in shell.stdout
     assert re.search(r'^{"id":"\d+-\d+"}', shell.stdout, re.MULTILINE)
     assert '"data":{"order":42}}],"cursor":' in shell.stdout
+
+
+def test_the_command_works_as_written(stack: RunningStack) -> None:
+    """Each line is pasted; the last one shows what comes until it is ended."""
+    [block] = (block for block in blocks("sh") if "millrace tail" in block)
+    script = block.replace(".venv/bin/millrace", '"$0" -m api.cli')
+    shell = subprocess.Popen(
+        ["/bin/sh", "-c", script, sys.executable],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env=stack.environment | {"MILLRACE_URL": stack.settings()["MILLRACE_URL"]},
+        start_new_session=True,
+        text=True,
+    )
+
+    with shell:
+        assert shell.stdout is not None
+        last = next((line for line in shell.stdout if '{"order": 43}' in line), None)
+        os.killpg(shell.pid, signal.SIGKILL)
+
+    assert last is not None
 
 
 def test_the_module_of_the_example_validates_and_grants(

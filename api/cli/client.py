@@ -1,0 +1,116 @@
+"""Speaks to the HTTP API of a running Millrace, and says in words why it was refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+TIMEOUT_S = 10.0
+HINT = "Is the server running? `make run` starts one; MILLRACE_URL or --url names another."
+UNSIGNED = "Set MILLRACE_TOKEN or --token: only a server in local mode signs anybody in."
+# What a server says that will be well again: overload, restarts, gateways without it.
+PASSING = frozenset({429, 502, 503, 504})
+
+
+class Failed(Exception):
+    """Why a command ends without success; the text is for the terminal."""
+
+
+class Away(Failed):
+    """The server does not answer now. Worth another try after `retry_after_s`."""
+
+    def __init__(self, text: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class ApiClient:
+    """Calls of one caller. Without a token it signs in as `user`, where anybody may."""
+
+    def __init__(self, url: str, token: str | None, *, user: str) -> None:
+        # Loading the authorities takes longer than a whole call on loopback.
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, verify=url.startswith("https:"))
+        self._token = token
+        self._user = user
+        self._signs_in = token is None
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        wait_s: float = 0.0,
+    ) -> httpx.Response:
+        """The answer, which is no failure. `wait_s` is how long the server may take its time.
+
+        Raises Away when it is worth another try, else Failed.
+        """
+        request: dict[str, Any] = {
+            "params": {key: value for key, value in (params or {}).items() if value is not None},
+            "timeout": httpx.Timeout(TIMEOUT_S, read=TIMEOUT_S + wait_s),
+        }
+        if body is not None:
+            request["json"] = body
+        answer = self._send(method, path, headers or {}, request)
+        if answer.status_code == httpx.codes.UNAUTHORIZED and self._signs_in:
+            self._token = None  # the session has ended, or the server has another secret now
+            answer = self._send(method, path, headers or {}, request)
+        return _checked(answer)
+
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], request: Mapping[str, Any]
+    ) -> httpx.Response:
+        token = self._token or self._sign_in()
+        credentials = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        return self._try(method, path, headers={**credentials, **headers}, **request)
+
+    def _sign_in(self) -> str:
+        wanted = {"user": self._user, "roles": ["admin"]}
+        answer = self._try("POST", "/api/dev/session", json=wanted)
+        if answer.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED}:
+            raise Failed(UNSIGNED)
+        token: str = _checked(answer).json()["token"]
+        self._http.cookies.clear()  # the token speaks for us, and needs no Origin
+        self._token = token
+        return token
+
+    def _try(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            where = str(self._http.base_url).rstrip("/")
+            raise Away(f"{where} does not answer ({type(error).__name__}).\n{HINT}") from None
+        except (httpx.InvalidURL, httpx.HTTPError) as error:
+            raise Failed(f"not a request that can be sent: {error}") from None
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    if not answer.is_error:
+        return answer
+    text = in_words(answer)
+    if answer.status_code in PASSING:
+        raise Away(text, retry_after_s=_seconds(answer.headers.get("retry-after")))
+    raise Failed(text)
+
+
+def in_words(answer: httpx.Response) -> str:
+    """The problem that `answer` tells of; its status, when it tells of none."""
+    try:
+        problem = answer.json()
+        return told(problem)
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {answer.status_code} {answer.reason_phrase}.\n{HINT}"
+
+
+def told(problem: Mapping[str, Any]) -> str:
+    """A problem document as lines: what, which fields, and the first thing to do."""
+    first = ": ".join(filter(None, [problem["title"], problem.get("detail")]))
+    fields = [f"  {one['field']}: {one['message']}" for one in problem.get("errors", ())]
+    return "\n".join(filter(None, [first, *fields, problem.get("remediation")]))
+
+
+def _seconds(header: str | None) -> float:
+    return float(header) if header and header.isdigit() else 0.0

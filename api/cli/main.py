@@ -1,0 +1,49 @@
+"""The command `millrace`: Litestar's own commands on this application, and clients of its API."""
+
+from typing import Any
+
+import rich_click as click
+from litestar.cli import litestar_group
+from litestar.cli._utils import LitestarEnv, LitestarGroup
+
+from api.cli.client import Failed
+from api.cli.events import publish, tail
+from api.cli.jobs import jobs
+from api.cli.text import printable
+
+FACTORY = "api.cli.serving:application"
+# Those of Litestar's that mean something here: we have no server-side sessions, and documents
+# of our own.
+LITESTARS = ("info", "routes", "run", "version")
+
+
+@click.pass_context
+def _with_application(context: click.Context) -> None:
+    """Serve the application, look into it, or use a running one.
+
+    The clients (jobs, publish, tail) need MILLRACE_URL and MILLRACE_TOKEN; the others need the
+    application's settings, such as from `eval "$(make -s env)"`.
+    """
+    # Called by the commands that take the application: a client must not need its settings.
+    context.obj = lambda: LitestarEnv.from_env(FACTORY)
+
+
+COMMANDS: list[Any] = [*(litestar_group.commands[name] for name in LITESTARS), jobs, publish, tail]
+
+millrace = LitestarGroup(
+    "millrace",
+    commands={command.name: command for command in COMMANDS},
+    callback=_with_application,
+    help=_with_application.__doc__,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> int:
+    """The exit status: 1 when it could not be done, 2 when the command was not understood."""
+    try:
+        millrace(prog_name="millrace")
+    except Failed as failure:
+        click.echo(f"millrace: {printable(str(failure))}", err=True)
+        return 1
+    return 0

@@ -1,0 +1,74 @@
+"""Options that the clients share, and how they end."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import rich_click as click
+
+from api.cli.client import ApiClient
+from api.cli.patience import Patience
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_PATIENCE_S = 300.0
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+patient = click.option(
+    "--patience",
+    "patience_s",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_PATIENCE_S,
+    show_default=True,
+    help="Seconds to wait for a server that went away.",
+)
+
+
+def calls_the_api(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` an ApiClient as its first argument, made from the options that it adds."""
+
+    @click.option("--url", envvar="MILLRACE_URL", default=DEFAULT_URL, show_default=True)
+    @click.option("--token", envvar="MILLRACE_TOKEN", help="Without: signs in, in local mode.")
+    @click.option(
+        "--user",
+        envvar="MILLRACE_USER",
+        default="cli",
+        show_default=True,
+        help="Whom to sign in as, in local mode.",
+    )
+    @wraps(command)
+    def with_client(*, url: str, token: str | None, user: str, **options: Any) -> None:
+        with interruptible():
+            command(ApiClient(url, token or None, user=user), **options)
+
+    return with_client
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is how one leaves: no words, and the status that shells expect."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
+
+
+def patience(limit_s: float) -> Patience:
+    """Says on stderr what it waits for."""
+    return Patience(limit_s, say=lambda text: click.echo(text, err=True))
+
+
+class JsonText(click.ParamType[Any]):
+    """A JSON text as its value; `-` reads it from stdin."""
+
+    name = "JSON"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        text = sys.stdin.read() if value == "-" else value
+        try:
+            return json.loads(text)
+        except ValueError:
+            self.fail(f"this is not JSON: {text[:80]}", param, ctx)

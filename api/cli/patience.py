@@ -1,0 +1,53 @@
+"""Asking again while a server is away."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from api.cli.client import Away
+
+SHORTEST_S = 0.5
+LONGEST_S = 10.0
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Patience:
+    """Repeats a question until it is answered, up to `limit_s` after the last answer.
+
+    The very first one is not repeated: an address with a typing error is told at once.
+    """
+
+    limit_s: float
+    say: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    rng: random.Random = field(default_factory=random.Random)
+    _answered_at: float | None = None
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """The answer. Raises Away when there is none in time; other failures pass."""
+        pause_s = SHORTEST_S
+        is_told = False
+        while True:
+            try:
+                answer = question()
+            except Away as away:
+                if self._is_spent():
+                    raise
+                if not is_told:
+                    self.say("The server does not answer; trying again.")
+                    is_told = True
+                self.sleep(max(away.retry_after_s, pause_s * self.rng.uniform(0.5, 1.0)))
+                pause_s = min(2 * pause_s, LONGEST_S)
+            else:
+                if is_told:
+                    self.say("The server is back.")
+                self._answered_at = self.clock()
+                return answer
+
+    def _is_spent(self) -> bool:
+        return self._answered_at is None or self.clock() - self._answered_at > self.limit_s

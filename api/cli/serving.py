@@ -1,0 +1,18 @@
+"""The application as Litestar's commands load it."""
+
+from litestar import Litestar
+
+from api.app import create_app
+from api.cli.client import Failed
+from api.settings import Settings, SettingsError
+from api.telemetry import logs
+
+
+def application() -> Litestar:
+    """Made from the environment. Raises Failed, which names the settings that are wrong."""
+    try:
+        settings = Settings.read()
+    except SettingsError as error:
+        raise Failed("\n".join(["the settings are not right", *error.complaints])) from None
+    logs.configure(settings)
+    return create_app(settings)

@@ -1,0 +1,23 @@
+"""What is printed: JSON for programs, and for people only what a terminal does not obey."""
+
+import json
+from typing import Any
+
+import rich_click as click
+
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+
+
+def line(value: Any) -> None:
+    """Print `value` as one line of ASCII JSON, at once."""
+    click.echo(json.dumps(value, separators=(",", ":")))
+
+
+def readable(value: Any) -> str:
+    """`value` as JSON in its own script."""
+    return printable(json.dumps(value, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """`text` without control characters but new lines: terminals take orders from others' text."""
+    return "".join(one if one.isprintable() or one == "\n" else REPLACED for one in text)
