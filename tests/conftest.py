@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.ably_server import AblyServer
 from tests.support.upstash_server import UpstashServer
 
 # `norecursedirs` replaces pytest's defaults, so a `.hypothesis` beside `tests` would fail the
@@ -28,3 +29,20 @@ def upstash(upstash_server: UpstashServer) -> UpstashServer:
     """An empty database without faults and without anything billed."""
     upstash_server.reset()
     return upstash_server
+
+
+@pytest.fixture(scope="session")
+def ably_server() -> Iterator[AblyServer]:
+    """The session's local Ably server. Tests take `ably` instead."""
+    server = AblyServer("--webhook-interval=0.02", "--webhook-retry=0.05").start()
+    yield server
+    assert server.stop() == 0, server.complaints
+    assert not server.complaints
+
+
+@pytest.fixture
+def ably(ably_server: AblyServer) -> AblyServer:
+    """Nobody connected, nothing published, no webhooks, no faults."""
+    ably_server.reset()
+    ably_server.webhook("")
+    return ably_server

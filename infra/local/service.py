@@ -32,7 +32,7 @@ class Service:
     health_path: str | None = None  # answers 200 when ready; None if the announcement says it
 
     def port(self, values: Values) -> int:
-        """Where to listen. Raises CannotStart when that is no port, or is taken."""
+        """Where to listen, a free port for 0. Raises CannotStart when it is none, or taken."""
         text = values.get(self.port_variable) or str(self.default_port)
         if not (text.isascii() and text.isdecimal()) or int(text) > MAX_PORT:
             raise CannotStart(f"{self.port_variable}={text} is not a port")
@@ -45,7 +45,8 @@ class Service:
                     f"port {text} cannot be used for {self.name} ({error.strerror}): "
                     f"set {self.port_variable} to another, or to 0 for any free one"
                 ) from None
-        return int(text)
+            free: int = probe.getsockname()[1]
+        return free
 
 
 UPSTASH = Service(
@@ -64,6 +65,23 @@ UPSTASH = Service(
     replaced_by="UPSTASH_REDIS_REST_URL",
 )
 
+ABLY = Service(
+    name="ably",
+    port_variable="MILLRACE_ABLY_PORT",
+    default_port=8080,
+    program=lambda values, port: [
+        *(sys.executable, "-m", "infra.local.ably", f"--port={port}"),
+        f"--key={values['ABLY_LOCAL_KEY']}",
+        f"--webhook-url=http://127.0.0.1:{values['MILLRACE_PORT']}/api/chat/webhook",
+    ],
+    offers=lambda announced: {
+        "ABLY_API_KEY": announced["key"],
+        "MILLRACE_ABLY_URL": announced["url"],
+    },
+    stop_within_s=5,
+    replaced_by="ABLY_API_KEY",
+)
+
 API = Service(
     name="api",
     port_variable="MILLRACE_PORT",
@@ -75,14 +93,18 @@ API = Service(
 )
 
 # In the order of their start; they are stopped in the reverse order.
-SERVICES = (UPSTASH, API)
+SERVICES = (UPSTASH, ABLY, API)
+
+# What names a server. If it is left from a stack that has ended, it names none.
+ADDRESSES = ("UPSTASH_REDIS_REST_URL", "ABLY_API_KEY", "MILLRACE_ABLY_URL")
 
 DEFAULTS = {"MILLRACE_ENV": "local", "MILLRACE_WEB_ROOT": str(ROOT / "web" / "demo")}
 
-# They say where one process listens and what it serves, so nobody else can use them.
+# They say where one process listens and what it serves: of no use to others.
 OF_ONE_PROCESS = {
     "MILLRACE_HOST",
     "MILLRACE_LOCAL_DIR",
     "MILLRACE_WEB_ROOT",
+    "ABLY_LOCAL_KEY",
     *(service.port_variable for service in SERVICES),
 }

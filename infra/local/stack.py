@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from infra.local.child import Child, NotAnnounced
 from infra.local.health import NotHealthy, healthy
-from infra.local.service import DEFAULTS, OF_ONE_PROCESS, SERVICES, CannotStart, Service
+from infra.local.service import ADDRESSES, DEFAULTS, OF_ONE_PROCESS, SERVICES, CannotStart, Service
 from infra.local.state import AlreadyRunning, State, StateFolder, made_secrets
 from infra.local.welcome import welcome
 
@@ -51,6 +51,8 @@ class Stack:
         wanted = [one for one in SERVICES if not self.values.get(one.replaced_by or "")]
         # All ports first: nothing has been started when one of them is taken.
         ports = {service.name: service.port(self.values) for service in wanted}
+        # The servers are told of each other's ports, also of those that start later.
+        self.values |= {one.port_variable: str(ports[one.name]) for one in wanted}
         for service in wanted:
             program = service.program(self.values, ports[service.name])
             child = await Child.start(service.name, program, self.values)
@@ -103,7 +105,7 @@ def main() -> int:
 async def _run(folder: StateFolder, parent: int | None) -> int:
     began = time.monotonic()
     before = folder.read()
-    secrets = made_secrets() | dict(before.secrets)
+    secrets = {name: before.secrets.get(name, made) for name, made in made_secrets().items()}
     folder.write(State(secrets, before.settings))
     stack = Stack(_values(os.environ, before, secrets))
     loop = asyncio.get_running_loop()
@@ -132,11 +134,10 @@ def _values(
 ) -> dict[str, str]:
     """The environment of the servers: what the caller has set wins."""
     given = dict(environ)
-    for service in SERVICES:
+    for name in ADDRESSES:
         # What a shell got from `make env` of our last run is not a server of the caller's.
-        url = given.get(service.replaced_by or "")
-        if url and url == before.settings.get(service.replaced_by or ""):
-            del given[service.replaced_by or ""]
+        if name in given and given[name] == before.settings.get(name):
+            del given[name]
     return {**DEFAULTS, **secrets, **given, **_without_proxy(given)}
 
 

@@ -37,7 +37,8 @@ def made_secrets() -> dict[str, str]:
         # Production refuses every secret with this word in it.
         "MILLRACE_SECRET": f"local-{secrets.token_urlsafe(32)}",
         "UPSTASH_REDIS_REST_TOKEN": f"local-{secrets.token_urlsafe(24)}",
-        "ABLY_API_KEY": f"local.{secrets.token_hex(3)}:{secrets.token_urlsafe(24)}",
+        # Not ABLY_API_KEY: a key of that name is the caller's, and means the real service.
+        "ABLY_LOCAL_KEY": f"local.{secrets.token_hex(3)}:{secrets.token_urlsafe(24)}",
     }
 
 

@@ -10,8 +10,9 @@ import secrets
 import sys
 from collections.abc import Callable
 
+from infra.local.listening import StartError
 from infra.local.upstash.auth import Tokens
-from infra.local.upstash.server import Options, StartError, serve
+from infra.local.upstash.server import Options, serve
 
 
 def main() -> int:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import json
-import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import cast
 
+from infra.local.listening import StartError, bind, end_of_stdin, on_signal, url_of
 from infra.local.upstash.app import App
 from infra.local.upstash.auth import Tokens
 from infra.local.upstash.commands import readonly_names
@@ -26,10 +24,6 @@ from infra.local.upstash.process import EngineStartError, ValkeyProcess
 from infra.local.upstash.pubsub import Streams
 
 _READY_TIMEOUT_S = 5.0
-
-
-class StartError(Exception):
-    """The server cannot serve; the text is for the person who started it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +41,9 @@ class Options:
 
 async def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises StartError when it cannot begin."""
-    listener = _bind(options)
+    listener = bind(options.host, options.port, allow_remote=options.allow_remote)
     # A signal during the start unwinds it, so that the engine is stopped as well.
-    _on_signal(cast("asyncio.Task[None]", asyncio.current_task()).cancel)
+    on_signal(cast("asyncio.Task[None]", asyncio.current_task()).cancel)
     with contextlib.closing(listener):
         async with _engine(options) as engine:
             await _run(options, listener, engine)
@@ -77,7 +71,7 @@ async def _run(options: Options, listener: socket.socket, engine: Engine) -> Non
         streams.cut_all()
         faults.clear()
 
-    _on_signal(stop)
+    on_signal(stop)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     orphaned = asyncio.create_task(_stop_at_end_of_stdin(options, stop))
     try:
@@ -92,19 +86,9 @@ async def _run(options: Options, listener: socket.socket, engine: Engine) -> Non
 
 
 async def _stop_at_end_of_stdin(options: Options, stop: Callable[[], None]) -> None:
-    # A starter that is killed cannot send a signal, but its end of our pipe closes.
     if options.until_stdin_closes:
-        reader = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        await reader.read()
+        await end_of_stdin()
         stop()
-
-
-def _on_signal(act: Callable[[], object]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, act)
 
 
 @contextlib.asynccontextmanager
@@ -129,31 +113,6 @@ async def _engine(options: Options) -> AsyncIterator[Engine]:
             process.stop()
 
 
-def _bind(options: Options) -> socket.socket:
-    if not (options.allow_remote or _is_loopback(options.host)):
-        raise StartError(f"{options.host} is not loopback; --allow-remote lifts this")
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((options.host, options.port))
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        where = f"{options.host}:{options.port}"
-        raise StartError(f"cannot listen on {where}: {error.strerror or error}") from error
-    return listener
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 async def _answers(listener: socket.socket, tokens: Tokens) -> None:
     """Return once a real command has succeeded over HTTP. Raises StartError."""
     request = f"GET /ping HTTP/1.0\r\nAuthorization: Bearer {tokens.full}\r\n\r\n"
@@ -171,10 +130,8 @@ async def _answers(listener: socket.socket, tokens: Tokens) -> None:
 
 
 def _announce(options: Options, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
     line = {
-        "url": f"http://{shown}:{port}",
+        "url": url_of(listener),
         "token": options.tokens.full,
         "readonly_token": options.tokens.readonly,
     }

@@ -27,8 +27,8 @@ def stack_environment(folder: Path, **settings: str) -> dict[str, str]:
     inherited = {
         name: text for name, text in os.environ.items() if not name.startswith(_NOT_INHERITED)
     }
-    own = {"MILLRACE_LOCAL_DIR": str(folder), "MILLRACE_PORT": "0", "MILLRACE_UPSTASH_PORT": "0"}
-    return inherited | own | settings
+    ports = dict.fromkeys(("MILLRACE_PORT", "MILLRACE_UPSTASH_PORT", "MILLRACE_ABLY_PORT"), "0")
+    return inherited | ports | {"MILLRACE_LOCAL_DIR": str(folder)} | settings
 
 
 class RunningStack:

@@ -64,7 +64,9 @@ def test_a_killed_stack_leaves_no_process_and_no_settings(
     assert make_env(tmp_path).returncode != 0
 
 
-@pytest.mark.parametrize("module", ["functions.container", "infra.local.upstash"])
+@pytest.mark.parametrize(
+    "module", ["functions.container", "infra.local.upstash", "infra.local.ably"]
+)
 def test_when_one_server_dies_all_end_and_the_dead_one_is_named(
     module: str, start: Callable[..., RunningStack]
 ) -> None:

@@ -113,8 +113,32 @@ def test_a_store_named_by_the_environment_is_used_instead_of_our_own(
 
     running = start(**theirs).ready()
 
-    assert len(running.processes()) == 1
+    assert not any("infra.local.upstash" in one.cmdline() for one in running.processes())
     assert theirs.items() <= running.settings().items()
+
+
+def test_a_key_of_ably_in_the_environment_means_the_service_itself(
+    start: Callable[..., RunningStack],
+) -> None:
+    """Then no local server is started, and no address of one is named."""
+    theirs = {"ABLY_API_KEY": "theirs.key:not-a-secret-at-all"}  # pragma: allowlist secret
+
+    running = start(**theirs).ready()
+
+    assert not any("infra.local.ably" in one.cmdline() for one in running.processes())
+    assert theirs.items() <= running.settings().items()
+    assert "MILLRACE_ABLY_URL" not in running.settings()
+
+
+def test_the_local_ably_server_answers_to_the_exported_key(stack: RunningStack) -> None:
+    """What the API and other processes are given opens the server that was started."""
+    settings = stack.settings()
+    name, _, secret = settings["ABLY_API_KEY"].partition(":")
+    url = settings["MILLRACE_ABLY_URL"]
+
+    answer = httpx.post(f"{url}/channels/room/messages", auth=(name, secret), json={"name": "x"})
+
+    assert answer.status_code == httpx.codes.CREATED
 
 
 def test_a_restart_from_a_shell_that_had_joined_keeps_the_secrets_and_starts_a_store(
@@ -122,12 +146,12 @@ def test_a_restart_from_a_shell_that_had_joined_keeps_the_secrets_and_starts_a_s
 ) -> None:
     """Nobody is signed out; and the exported address is not taken for a store of the caller's."""
     first = start().ready()
-    exported = first.settings()
+    exported, count = first.settings(), len(first.processes())
     first.stop()
 
-    again = start(**exported | {"MILLRACE_PORT": "0", "MILLRACE_UPSTASH_PORT": "0"}).ready()
+    again = start(**exported).ready()
 
     settings = again.settings()
-    assert len(again.processes()) > 1
+    assert len(again.processes()) == count
     for name in ("MILLRACE_SECRET", "UPSTASH_REDIS_REST_TOKEN", "ABLY_API_KEY"):
         assert settings[name] == exported[name]

@@ -22,7 +22,9 @@ def make_env(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("variable", ["MILLRACE_PORT", "MILLRACE_UPSTASH_PORT"])
+@pytest.mark.parametrize(
+    "variable", ["MILLRACE_PORT", "MILLRACE_UPSTASH_PORT", "MILLRACE_ABLY_PORT"]
+)
 def test_a_taken_port_is_one_line_that_names_the_variable(
     variable: str, start: Callable[..., RunningStack]
 ) -> None:

@@ -1,0 +1,1 @@
+"""An account-free server that speaks Ably's protocols, for development."""

@@ -1,0 +1,65 @@
+"""`python -m infra.local.ably`: serve one app and say where, on one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import secrets
+import sys
+
+from infra.local.ably.keys import Key
+from infra.local.ably.server import Options, serve
+from infra.local.listening import StartError
+
+
+def main() -> int:
+    """The exit status: 0 after a signal, 1 when the server could not start."""
+    options = _options(sys.argv[1:])
+    try:
+        asyncio.run(serve(options))
+    except StartError as error:
+        print(f"ably: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _options(arguments: list[str]) -> Options:
+    parser = argparse.ArgumentParser(prog="python -m infra.local.ably", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind")
+    parser.add_argument("--port", type=int, default=8080, help="0 is any free port")
+    parser.add_argument(
+        "--key", type=_key, default=None, help="appId.keyId:secret; random when not given"
+    )
+    parser.add_argument("--webhook-url", default="", help="where webhooks go; none when not given")
+    parser.add_argument(
+        "--webhook-interval", type=float, default=0.1, help="seconds between two batches"
+    )
+    parser.add_argument(
+        "--webhook-retry", type=float, default=1.0, help="seconds before a batch is tried again"
+    )
+    parser.add_argument("--allow-remote", action="store_true", help="bind beyond loopback")
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="stop when the starting process is gone"
+    )
+    given = parser.parse_args(arguments)
+    return Options(
+        host=given.host,
+        port=given.port,
+        key=given.key or _key(f"local.{secrets.token_hex(3)}:{secrets.token_urlsafe(24)}"),
+        webhook_url=given.webhook_url,
+        webhook_interval_s=given.webhook_interval,
+        webhook_retry_s=given.webhook_retry,
+        allow_remote=given.allow_remote,
+        until_stdin_closes=given.until_stdin_closes,
+    )
+
+
+def _key(text: str) -> Key:
+    try:
+        return Key.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

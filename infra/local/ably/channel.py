@@ -1,0 +1,151 @@
+"""One channel: its log, who is attached, and who is present."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from infra.local.ably.clock import Clock
+from infra.local.ably.frames import Action, Frame, Mode
+from infra.local.ably.message import Message, is_ephemeral
+from infra.local.ably.presence import Members
+
+MAX_ENTRIES = 1_000
+_MAX_IDS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One publication; `frame` is what attached clients get."""
+
+    serial: str
+    timestamp_ms: int
+    frame: Frame
+
+    @property
+    def is_presence(self) -> bool:
+        return bool(self.frame["action"] == Action.PRESENCE)
+
+    @property
+    def messages(self) -> list[Message]:
+        found: list[Message] = self.frame["presence" if self.is_presence else "messages"]
+        return found
+
+
+class Listener(Protocol):
+    """Somebody attached to a channel."""
+
+    @property
+    def modes(self) -> Mode: ...
+
+    def hear(self, frame: Frame) -> None:
+        """Take one frame of the channel, unless it is an echo that is not wanted."""
+
+
+Watcher = Callable[["Channel", Entry], None]
+
+
+class Channel:
+    """Everything published passes `publish` or `announce`, gets a serial, and is heard by all."""
+
+    def __init__(self, name: str, clock: Clock, watcher: Watcher) -> None:
+        self.name = name
+        self.members = Members()
+        self.listeners: list[Listener] = []
+        self._clock = clock
+        self._watcher = watcher
+        self._log: deque[Entry] = deque()
+        # What came at this serial or before can no longer be replayed.
+        self._floor = clock.stamp()
+        self._last = self._floor
+        self._serials: OrderedDict[str, str] = OrderedDict()
+
+    @property
+    def serial(self) -> str:
+        """The position of the newest publication."""
+        return self._last
+
+    def publish(
+        self, messages: list[Message], *, prefix: str, connection_id: str | None = None
+    ) -> list[str]:
+        """Send to all; returns their serials. What has the id of an earlier one is not sent again.
+
+        Messages without an id get `prefix:index`.
+        """
+        serial, now_ms = self._clock.stamp(), self._clock.now_ms()
+        fresh: list[Message] = []
+        for index, message in enumerate(messages):
+            stamped = {"id": f"{prefix}:{index}", "action": 0} | message
+            if stamped["id"] in self._serials:
+                continue
+            stamped |= _origin(connection_id) | {
+                "serial": f"{serial}:{index:03d}",
+                "timestamp": now_ms,
+                "version": {"serial": f"{serial}:{index:03d}", "timestamp": now_ms},
+            }
+            self._remember(stamped)
+            fresh.append(stamped)
+        if fresh:
+            content = {"action": int(Action.MESSAGE), "messages": fresh}
+            self._send(serial, prefix, connection_id, content)
+        ids = [message.get("id", f"{prefix}:{index}") for index, message in enumerate(messages)]
+        return [self._serials[one] for one in ids]
+
+    def announce(
+        self, events: list[Message], *, prefix: str, connection_id: str | None = None
+    ) -> None:
+        """Send presence events to all, and let the set of members follow."""
+        for event in events:
+            self.members.apply(event)
+        content = {"action": int(Action.PRESENCE), "presence": events}
+        self._send(self._clock.stamp(), prefix, connection_id, content)
+
+    def after(self, serial: str) -> list[Entry] | None:
+        """What came since, oldest first; None when some of it may be gone."""
+        if serial < self._floor:
+            return None
+        return [entry for entry in self._log if entry.serial > serial]
+
+    def newest(self, count: int, *, since_ms: int) -> list[Entry]:
+        """The last publications of messages, oldest first."""
+        found = [one for one in self._messages() if one.timestamp_ms >= since_ms]
+        return found[-count:] if count else []
+
+    def history(self, *, is_presence: bool) -> list[Message]:
+        """All that is kept, oldest first."""
+        return [
+            message
+            for entry in self._log
+            if entry.is_presence == is_presence
+            for message in entry.messages
+        ]
+
+    def _messages(self) -> Iterator[Entry]:
+        return (entry for entry in self._log if not entry.is_presence)
+
+    def _remember(self, message: Message) -> None:
+        self._serials[message["id"]] = message["serial"]
+        if len(self._serials) > _MAX_IDS:
+            self._serials.popitem(last=False)
+
+    def _send(self, serial: str, prefix: str, connection_id: str | None, content: Frame) -> None:
+        now_ms = self._clock.now_ms()
+        place = {"channel": self.name, "channelSerial": serial, "id": prefix, "timestamp": now_ms}
+        entry = Entry(serial, now_ms, content | place | _origin(connection_id))
+        if not all(map(is_ephemeral, entry.messages)):
+            self._keep(entry)
+        for listener in list(self.listeners):
+            listener.hear(entry.frame)
+        self._watcher(self, entry)
+
+    def _keep(self, entry: Entry) -> None:
+        self._log.append(entry)
+        self._last = entry.serial
+        if len(self._log) > MAX_ENTRIES:
+            self._floor = self._log.popleft().serial
+
+
+def _origin(connection_id: str | None) -> Message:
+    return {} if connection_id is None else {"connectionId": connection_id}

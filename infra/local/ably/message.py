@@ -1,0 +1,72 @@
+"""Messages as clients send them, made into messages as clients get them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from infra.local.ably.errors import AblyError, bad_request
+
+Message: TypeAlias = dict[str, Any]
+
+MAX_BYTES = 65_536
+# ably-js adds `size`, and a client decides neither serial nor connection.
+_KEPT = ("id", "name", "data", "encoding", "clientId", "extras")
+
+
+def accepted(raw: object) -> list[Message]:
+    """The one or many messages of a body, without nulls. Raises AblyError 40000 or 40009."""
+    several: list[Any] = raw if isinstance(raw, list) else [raw]
+    if not several or not all(isinstance(one, dict) for one in several):
+        raise bad_request("a message is an object")
+    messages = [_accepted(one) for one in several]
+    if sum(map(size, messages)) > MAX_BYTES:
+        raise AblyError(40009, 400, f"the messages are longer than {MAX_BYTES} bytes")
+    return messages
+
+
+def size(message: Message) -> int:
+    """Bytes by Ably's rule: name, clientId, data and extras."""
+    parts = [message.get("name"), message.get("clientId"), message.get("data")]
+    extras = message.get("extras")
+    parts.append(json.dumps(extras) if extras else None)
+    return sum(len(one if isinstance(one, bytes) else str(one).encode()) for one in parts if one)
+
+
+def is_ephemeral(message: Message) -> bool:
+    """Chat's typing and reactions: delivered, not kept."""
+    extras = message.get("extras")
+    return isinstance(extras, dict) and bool(extras.get("ephemeral"))
+
+
+def of_client(messages: Iterable[Message], client_id: str | None) -> list[Message]:
+    """What a member asks for in a list of presence or history."""
+    return [one for one in messages if client_id in {None, one.get("clientId")}]
+
+
+def _accepted(raw: Message) -> Message:
+    message = {name: raw[name] for name in _KEPT if raw.get(name) is not None}
+    data = message.get("data")
+    if isinstance(data, dict | list | bool | int | float):
+        message["data"] = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        _encoding(message, [*_encodings(message), "json"])
+    elif isinstance(data, str) and _encodings(message)[-1:] == ["base64"]:
+        try:
+            message["data"] = base64.b64decode(data, validate=True)
+        except binascii.Error:
+            raise bad_request("data is not base64") from None
+        _encoding(message, _encodings(message)[:-1])
+    return message
+
+
+def _encodings(message: Message) -> list[str]:
+    return [one for one in str(message.get("encoding", "")).split("/") if one]
+
+
+def _encoding(message: Message, encodings: list[str]) -> None:
+    message.pop("encoding", None)
+    if encodings:
+        message["encoding"] = "/".join(encodings)

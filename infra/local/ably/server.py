@@ -1,0 +1,116 @@
+"""The server's life: socket, ticks, one line when it works, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import uvicorn
+
+from infra.local.ably.apps import Apps
+from infra.local.ably.asgi import Gateway
+from infra.local.ably.clock import Clock
+from infra.local.ably.control import Control
+from infra.local.ably.delivery import Delivery
+from infra.local.ably.keys import Key
+from infra.local.ably.rest import Rest
+from infra.local.listening import bind, end_of_stdin, on_signal, url_of
+
+_TICK_S = 0.1
+_DRAIN_S = 1
+_BANNER = "ably: a development server, in no way the Ably service; nothing is kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to serve. Port 0 is any free one."""
+
+    host: str
+    port: int
+    key: Key
+    webhook_url: str  # empty: none are sent
+    webhook_interval_s: float
+    webhook_retry_s: float
+    allow_remote: bool
+    until_stdin_closes: bool
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn would raise the signal again, and an orderly end must exit with 0.
+        yield
+
+
+async def serve(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT. Raises StartError when it cannot begin."""
+    with contextlib.closing(
+        bind(options.host, options.port, allow_remote=options.allow_remote)
+    ) as listener:
+        await _run(options, listener)
+
+
+async def _run(options: Options, listener: socket.socket) -> None:
+    apps = Apps(options.key, Clock())
+    delivery = Delivery(
+        options.key,
+        apps.clock,
+        url=options.webhook_url,
+        interval_s=options.webhook_interval_s,
+        retry_s=options.webhook_retry_s,
+    )
+    apps.watchers.published.append(delivery.backlog.published)
+    apps.watchers.lifecycle.append(delivery.backlog.lifecycle)
+    server = _server(Gateway(apps, Rest(apps), Control(apps, delivery)))
+
+    def stop() -> None:
+        server.should_exit = True
+
+    on_signal(stop)
+    print(_BANNER, file=sys.stderr, flush=True)
+    async with asyncio.TaskGroup() as tasks:
+        helpers = [tasks.create_task(_tick(apps)), tasks.create_task(delivery.run())]
+        if options.until_stdin_closes:
+            helpers.append(tasks.create_task(_stop_at_end_of_stdin(server)))
+        serving = tasks.create_task(server.serve(sockets=[listener]))
+        _announce(options, listener)
+        await asyncio.wait({serving})
+        for helper in helpers:
+            helper.cancel()
+
+
+async def _tick(apps: Apps) -> None:
+    while True:
+        apps.tick()
+        await asyncio.sleep(_TICK_S)
+
+
+async def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
+    await end_of_stdin()
+    server.should_exit = True
+
+
+def _server(app: Gateway) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=_DRAIN_S,
+    )
+    return _Server(config)
+
+
+def _announce(options: Options, listener: socket.socket) -> None:
+    # The socket listens already: whoever connects now is served in a moment.
+    print(json.dumps({"url": url_of(listener), "key": options.key.text}), flush=True)
