@@ -10,6 +10,8 @@ from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
+from api.activity.routes import ActivityServices, activity_routes
+from api.activity.service import ActivityFeeds
 from api.bodies import ApiRequest
 from api.docs.generator import openapi
 from api.docs.routes import docs_routes, document_routes, page_routes
@@ -77,6 +79,7 @@ def create_app(
     dependencies = {"principal": Provide(principal)}
     routes = [
         *event_routes(events),
+        *activity_routes(ActivityServices(ActivityFeeds(parts.publisher, parts.desk.log), events)),
         *telemetry_routes(watch),
         *document_routes(document, parts.catalogue),
         *docs_routes(),

@@ -53,7 +53,7 @@ class InvalidTopic(BadRequest):
 class InvalidCursor(BadRequest):
     code = "invalid-cursor"
     title = "This is not a cursor of ours"
-    remediation = "Send the last `id:` you received unchanged, or none to start now."
+    remediation = "Send the last `id:` or `next_cursor` you received unchanged, or none."
 
 
 class InvalidEventId(BadRequest):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from api import extensions
+from api.activity import feeds
 from api.events import doorbell
 from api.events.catalogue import Catalogue
 from api.events.doorbell import Doorbell
@@ -93,6 +94,7 @@ def build_services(
     )
     hub.on_demand = poller.wake
     catalogue = Catalogue()
+    feeds.declare_events(catalogue)
     security = build_security(settings, commands, clock=clock, monotonic=monotonic, new_id=new_id)
     extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
     streams = OpenStreams(keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams)
@@ -132,4 +134,4 @@ def _retentions(settings: Settings) -> Retentions:
         ttl_s=settings.topic_ttl_s,
         idempotency_ttl_s=settings.idempotency_ttl_s,
     )
-    return Retentions(usual)
+    return Retentions(usual, feeds.retentions(settings))

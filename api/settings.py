@@ -93,6 +93,14 @@ class Settings(BaseSettings):
         default=86_400, ge=60, description="Seconds an Idempotency-Key is remembered."
     )
 
+    # Feeds and notifications
+    activity_max_events: int = Field(
+        default=1000, ge=10, le=100_000, description="Newest entries a feed keeps, at least."
+    )
+    activity_ttl_s: int = Field(
+        default=2_592_000, ge=60, description="Seconds a feed outlives its last entry, as a topic."
+    )
+
     # Reading Redis
     poll_min_ms: int = Field(default=100, ge=10, le=5000, description="Pause after activity.")
     poll_idle_ms: int = Field(

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from api.docs.openapi import VERSION, Facts, complete
 from api.events.catalogue import Catalogue
-from api.events.openapi import describe_events
+from api.events.openapi import describe_events, describe_stream
 
 SUMMARY = "Real-time events over SSE that survive every disconnect, and the same by JSON polls."
 
@@ -46,7 +46,13 @@ def openapi(
     )
     document = described.openapi_schema.to_schema()
     describe_events(document, catalogue)
-    return msgspec.json.encode(complete(document, _facts(described)), enc_hook=_default_value)
+    handlers = {_operation_id(handler): handler for handler in _handlers(described)}
+    for path in document["paths"].values():
+        for operation in path.values():
+            if handlers[operation["operationId"]].opt.get("is_stream"):
+                describe_stream(operation)
+    facts = {name: _facts(handler) for name, handler in handlers.items()}
+    return msgspec.json.encode(complete(document, facts), enc_hook=_default_value)
 
 
 def _default_value(value: object) -> object:
@@ -56,21 +62,21 @@ def _default_value(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no place in a document")
 
 
-def _facts(app: Litestar) -> dict[str, Facts]:
-    """What the handlers say: they declare their problems by `opt["problems"]`."""
-    handlers = {
+def _handlers(app: Litestar) -> set[HTTPRouteHandler]:
+    return {
         handler
         for route in app.routes
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
     }
-    return {
-        _operation_id(handler): Facts(
-            problems=handler.opt.get("problems", ()),
-            needs_caller="principal" in handler.parsed_fn_signature.parameters,
-        )
-        for handler in handlers
-    }
+
+
+def _facts(handler: HTTPRouteHandler) -> Facts:
+    """What a handler says: it declares its problems by `opt["problems"]`."""
+    return Facts(
+        problems=handler.opt.get("problems", ()),
+        needs_caller="principal" in handler.parsed_fn_signature.parameters,
+    )
 
 
 def _operation_id(handler: HTTPRouteHandler) -> str:

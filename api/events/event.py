@@ -45,6 +45,10 @@ class EventId:
             return EventId(self.ms - 1, MAX_PART)
         return self
 
+    def next(self) -> "EventId":
+        """The smallest id above this one."""
+        return EventId(self.ms, self.seq + 1) if self.seq < MAX_PART else EventId(self.ms + 1, 0)
+
     @property
     def time(self) -> str:
         """When Redis stored it, as RFC 3339 with milliseconds."""

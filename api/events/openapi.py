@@ -74,21 +74,35 @@ def describe_events(document: Document, catalogue: Catalogue) -> None:
         for operation in path.values()
     }
     _describe_reading(operations["read_events"])
-    operations["publish_event"]["responses"]["201"]["headers"] = dict(REPLAYED)
+    for operation in operations.values():
+        if any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", ())):
+            operation["responses"]["201"]["headers"] = dict(REPLAYED)
     _describe_types(schemas, catalogue)
+
+
+def describe_stream(operation: Document) -> None:
+    """Complete an operation that answers with a stream and with nothing else."""
+    operation["responses"]["200"] = {
+        "description": "A stream that is held open.",
+        "content": {sse.MEDIA_TYPE: _stream()},
+    }
+
+
+def _stream() -> Document:
+    schema = {"type": "string", "description": STREAM_TEXT}
+    return {"schema": schema, "example": STREAM_EXAMPLE}
 
 
 def _describe_reading(read: Document) -> None:
     read["security"] = [{"bearer": []}, {"cookie": []}, {"ticket": []}]
     read["parameters"].append(IF_NONE_MATCH)
-    stream = {"schema": {"type": "string", "description": STREAM_TEXT}, "example": STREAM_EXAMPLE}
     read["responses"]["200"] = {
         "description": "A stream that is held open, or one JSON answer: as `Accept` says.",
         "headers": dict(POLL_HEADERS),
         "content": {
             # First, so that trying it out asks for the answer that ends.
             "application/json": {"schema": ref("PollView")},
-            sse.MEDIA_TYPE: stream,
+            sse.MEDIA_TYPE: _stream(),
         },
     }
     read["responses"]["304"] = {

@@ -77,6 +77,10 @@ Before = Annotated[
     str | None,
     QueryParameter(name="before", description="Only events before this id: the next page."),
 ]
+PageCursor = Annotated[
+    str | None,
+    QueryParameter(name="cursor", description="The `next_cursor` of the page before."),
+]
 IdempotencyHeader = Annotated[
     str | None,
     HeaderParameter(

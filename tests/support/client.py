@@ -105,12 +105,16 @@ class Client:
         self, topics: Sequence[str], cursor: str = "", *, stalls: bool = False, **query: Any
     ) -> Stream:
         """Connect; the stream is open once its first frame came."""
+        return self.stream_at("/api/events", cursor, pairs(topics, query), stalls=stalls)
+
+    def stream_at(
+        self, path: str, cursor: str = "", query: Any = (), *, stalls: bool = False
+    ) -> Stream:
+        """Connect to a feature's own stream; `query` has pairs of texts."""
         headers = {**self._headers, "Accept": "text/event-stream"}
         if cursor:
             headers["Last-Event-ID"] = cursor
-        connection = AsgiConnection(
-            self._app, "/api/events", pairs(topics, query), headers, stalls=stalls
-        )
+        connection = AsgiConnection(self._app, path, list(query), headers, stalls=stalls)
         return Stream(connection, cursor)
 
     async def poll(

@@ -1,0 +1,38 @@
+"""Which feeds there are: a topic for each workspace, one for each user, one for all."""
+
+from typing import Final
+
+from api.activity.models import Activity
+from api.events.catalogue import Catalogue
+from api.events.retention import Retention
+from api.events.topic import TopicName, parse_topic
+from api.problems import InvalidTopic
+from api.security.patterns import TopicPattern
+from api.settings import Settings
+
+ACTIVITY: Final = "activity"
+PATTERNS: Final = ("workspace:*:activity", "user:*:activity", "public:activity")
+_FEEDS = tuple(TopicPattern.parse(pattern) for pattern in PATTERNS)
+
+
+def feed_topic(feed: str) -> TopicName:
+    """The topic of the feed `workspace:<id>`, `user:<id>` or `public`. Raises `InvalidTopic`."""
+    topic = parse_topic(f"{feed}:{ACTIVITY}")
+    if not any(pattern.matches(topic) for pattern in _FEEDS):
+        raise InvalidTopic("A feed is workspace:<id>, user:<id> or public.")
+    return topic
+
+
+def declare_events(catalogue: Catalogue) -> None:
+    """Add our type."""
+    catalogue.declare(ACTIVITY, Activity, topics=PATTERNS)
+
+
+def retentions(settings: Settings) -> dict[TopicPattern, Retention]:
+    """Feeds are kept by number, and much longer than other topics."""
+    keep = Retention(
+        max_events=settings.activity_max_events,
+        ttl_s=settings.activity_ttl_s,
+        idempotency_ttl_s=settings.idempotency_ttl_s,
+    )
+    return dict.fromkeys(_FEEDS, keep)

@@ -1,0 +1,63 @@
+"""What an activity is, and the JSON that comes in and goes out."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.events.link import Link
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ActivityObject(_Body):
+    """What something was done to."""
+
+    type: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$", examples=["document"])
+    id: Name = Field(examples=["42"])
+    title: str | None = Field(default=None, max_length=300, description="For people.")
+    link: Link | None = None
+
+
+class _Action(_Body):
+    verb: str = Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", examples=["commented"])
+    object: ActivityObject
+    details: dict[str, Any] = Field(default={}, description="Any JSON that belongs to the verb.")
+
+
+class Activity(_Action):
+    """Somebody has done something."""
+
+    actor: Name = Field(description="Who did it: a user id, or the name of a program.")
+
+
+class ActivityBody(_Action):
+    """An action to publish. Without an `actor` it is the caller's own."""
+
+    actor: Name | None = None
+
+
+class ActivityView(BaseModel):
+    """An entry of a feed: the same event that its stream brings."""
+
+    id: str = Field(examples=["1763650000000-0"])
+    topic: str = Field(examples=["workspace:42:activity"])
+    type: str = Field(examples=["activity"], description="A team may publish types of its own.")
+    time: str = Field(examples=["2026-11-20T12:00:00.000Z"])
+    data: Activity | Any
+
+
+class ActivityPosted(BaseModel):
+    id: str = Field(examples=["1763650000000-0"])
+    topic: str = Field(examples=["workspace:42:activity"])
+
+
+class FeedView(BaseModel):
+    """A page of a feed, newest first; `next_cursor` is null at the end."""
+
+    data: list[ActivityView]
+    next_cursor: str | None
+    has_more: bool

@@ -1,0 +1,150 @@
+"""`/api/activity`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from api.activity.feeds import feed_topic
+from api.activity.models import ActivityBody, ActivityPosted, FeedView
+from api.activity.service import ActivityFeeds
+from api.events.cohort import View
+from api.events.cursor import Cursor
+from api.events.opening import AnyRequest, EventServices, open_stream
+from api.events.parameters import (
+    MAX_HISTORY,
+    Conn,
+    CursorParameter,
+    IdempotencyHeader,
+    LastEventId,
+    Limit,
+    Named,
+    PageCursor,
+)
+from api.events.session import Reading
+from api.events.stream import EventStream
+from api.problems import (
+    Forbidden,
+    ForeignOrigin,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    InvalidTopic,
+    OverConnectionLimit,
+    PublishUncertain,
+    RateLimited,
+)
+from api.security.principal import Principal
+
+JSON = "application/json"
+FIRST = 10
+
+POSTING = {
+    "problems": (
+        InvalidTopic,
+        Forbidden,
+        ForeignOrigin,
+        IdempotencyKeyReused,
+        RateLimited,
+        PublishUncertain,
+    )
+}
+LISTING = {"problems": (InvalidTopic, InvalidCursor, Forbidden)}
+STREAMING = {
+    "problems": (InvalidTopic, InvalidCursor, Forbidden, OverConnectionLimit),
+    "is_stream": True,
+}
+
+First = Annotated[
+    int,
+    QueryParameter(
+        name="history",
+        ge=0,
+        le=MAX_HISTORY,
+        description="Without a cursor: start with so many of the newest entries, oldest first.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityServices:
+    """What the handlers of this package call."""
+
+    feeds: ActivityFeeds
+    events: EventServices
+
+
+class ActivityController(Controller):
+    path = "/api/activity/{feed:str}"
+    tags = ("activity",)
+    services: ActivityServices
+
+    @post(name="post_activity", opt=POSTING)
+    async def post(
+        self,
+        *,
+        feed: FromPath[str],
+        data: JSONBody[ActivityBody],
+        principal: NamedDependency[Principal],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[ActivityPosted]:
+        """Add an action to a feed; with an Idempotency-Key once however often it is sent."""
+        topic, security = feed_topic(feed), self.services.events.security
+        await security.access.require_publish(principal, [topic])
+        security.publish_rate.take(principal.id)
+        published = await self.services.feeds.post(
+            topic, data, caller=principal.id, key=idempotency_key
+        )
+        headers = {"Idempotency-Replayed": "true"} if published.replayed else {}
+        return Response(ActivityPosted(id=str(published.id), topic=topic), headers=headers)
+
+    @get(name="list_activity", opt=LISTING)
+    async def list(
+        self,
+        *,
+        feed: FromPath[str],
+        principal: NamedDependency[Principal],
+        limit: Limit = 50,
+        cursor: PageCursor = None,
+    ) -> Response[FeedView]:
+        """A page of a feed, newest first; it stays right while entries are added."""
+        topic = feed_topic(feed)
+        await self.services.events.security.access.require_read(principal, [topic])
+        page = await self.services.feeds.page(topic, limit=limit, cursor=cursor)
+        content: Any = {
+            "data": [msgspec.Raw(event.body) for event in page.events],
+            "next_cursor": page.next_cursor,
+            "has_more": page.next_cursor is not None,
+        }
+        headers = {"Cache-Control": "private, no-cache"}
+        return Response(msgspec.json.encode(content), media_type=JSON, headers=headers)  # type: ignore[arg-type]
+
+    @get("/stream", name="stream_activity", opt=STREAMING)
+    async def stream(
+        self,
+        *,
+        feed: FromPath[str],
+        request: AnyRequest,
+        principal: NamedDependency[Principal],
+        last_event_id: LastEventId = None,
+        cursor: CursorParameter = None,
+        history: First = FIRST,
+        named: Named = True,
+        conn: Conn = None,
+    ) -> EventStream:
+        """The newest entries of a feed, then live; goes on from a cursor as any stream."""
+        topic = feed_topic(feed)
+        await self.services.events.security.access.require_read(principal, [topic])
+        given = last_event_id or cursor
+        view = View((topic,), None, named)
+        reading = Reading(view, Cursor.parse(given) if given else None, history)
+        return await open_stream(
+            request, self.services.events, reading, principal=principal, conn=conn
+        )
+
+
+def activity_routes(services: ActivityServices) -> list[type[Controller]]:
+    """The handlers, bound to `services`."""
+    return [type("ActivityController", (ActivityController,), {"services": services})]

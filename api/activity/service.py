@@ -1,0 +1,30 @@
+"""Adding to a feed, and reading it backwards."""
+
+from dataclasses import dataclass
+
+from api.activity.feeds import ACTIVITY
+from api.activity.models import ActivityBody
+from api.events.log import TopicLog
+from api.events.past import PastPage, page_back
+from api.events.publisher import Draft, Published, Publisher
+from api.events.topic import TopicName
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityFeeds:
+    """All feeds. A feed is its topic, so what stands in it is also streamed and resumed."""
+
+    publisher: Publisher
+    log: TopicLog
+
+    async def post(
+        self, topic: TopicName, body: ActivityBody, *, caller: str, key: str | None
+    ) -> Published:
+        """Add an action, in the caller's name unless it says another. Raises `ApiError`."""
+        data = body.model_dump(mode="json") | {"actor": body.actor or caller}
+        draft = Draft(topic, ACTIVITY, data, key)
+        return await self.publisher.publish(draft, owner=caller)
+
+    async def page(self, topic: TopicName, *, limit: int, cursor: str | None) -> PastPage:
+        """What stands in the feed, newest first. Raises `InvalidCursor` and `RedisError`."""
+        return await page_back(self.log, [topic], limit=limit, cursor=cursor)
