@@ -104,6 +104,33 @@ class NotFound(ApiError):
     remediation = "Check the path against /api/openapi.json."
 
 
+class JobNotFound(NotFound):
+    code = "job-not-found"
+    title = "You have no such job"
+    remediation = "Check the id; jobs of other users are not shown."
+
+
+class JobExpired(ApiError):
+    code = "job-expired"
+    status = 410
+    title = "The job is done, and has been forgotten since"
+    remediation = "Read results before `expires_at`, or create the job again."
+
+
+class JobWithoutResult(ApiError):
+    code = "job-without-result"
+    status = 409
+    title = "The job has no result"
+    remediation = "Wait until `status` is succeeded; other jobs have an `error`."
+
+
+class NotRetryable(ApiError):
+    code = "not-retryable"
+    status = 409
+    title = "The job cannot be tried again"
+    remediation = "Only jobs that have failed, expired or been canceled can; look at `retryable`."
+
+
 class MethodNotAllowed(ApiError):
     code = "method-not-allowed"
     status = 405
@@ -151,7 +178,7 @@ class IdempotencyKeyReused(ApiError):
     code = "idempotency-key-reused"
     status = 422
     title = "This Idempotency-Key was used with another body"
-    remediation = "Use a new key for a new event, and the same body with the same key."
+    remediation = "Use a new key for a new request, and the same body with the same key."
 
 
 class RateLimited(ApiError):

@@ -112,6 +112,13 @@ class Publisher:
             published.append(outcome)
         return published
 
+    async def stored(self, topics: Sequence[TopicName]) -> None:
+        """Tell readers of events that a feature stored by itself, with its own state."""
+        for topic in topics:
+            self.wake(topic)
+        self.metrics.published.inc(len(topics))
+        await self._ring(topics)
+
     def _entry(self, draft: Draft) -> str | ApiError:
         """The text to store, or why the draft is refused."""
         try:

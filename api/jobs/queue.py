@@ -16,8 +16,12 @@ class Delivery:
     receives: int
 
 
+class QueueError(Exception):
+    """A queue outside of Redis did not do its part."""
+
+
 class JobQueue(Protocol):
-    """Every method raises what its store raises: `RedisError`, or for SQS `QueueError`."""
+    """Every method raises `RedisError` or `QueueError` when the queue fails."""
 
     async def enqueue(self, job_id: JobId, *, delay_s: float = 0) -> None:
         """Deliver the job to some worker, not before `delay_s`."""

@@ -1,0 +1,304 @@
+"""Where jobs live. State and event change together, and a lost reply repeats nothing."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from api.events.topic import TopicName
+from api.jobs import keys
+from api.jobs.job import Job, JobError, JobId, NotAllowed, created_ms_of, topic_of
+from api.jobs.row import FIELDS, LeaseToken, Row, with_result
+from api.jobs.scripts import RENEW, Guard, Verdict, run_guarded
+from api.jobs.writes import Writes
+from api.upstash import Command, RedisError, UpstashClient
+
+CONFLICTS = 20
+WORKER_LOST = JobError("worker-lost", "The worker was lost", retryable=True)
+
+Transition = Callable[[Job], Job]
+
+
+class Missing(Exception):
+    """There is no such job."""
+
+
+class Fenced(Exception):
+    """Another worker has the job by now: stop, and write nothing more."""
+
+
+class Contended(RedisError):
+    """Others changed the job again and again."""
+
+    executed = False
+
+
+class Busy(Exception):
+    """A worker has the job; if it is dead, its lease ends in `retry_after_s`."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"leased for {retry_after_s:.1f} s")
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """The first request with `key` creates; `fingerprint` tells another body."""
+
+    key: str
+    fingerprint: str
+    ttl_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """With `replayed` an earlier request created it, with `fingerprint`.
+
+    `job` is None for one that has gone since.
+    """
+
+    job_id: JobId
+    job: Job | None
+    replayed: bool = False
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt that may begin. Every write of its worker carries the token."""
+
+    job: Job
+    token: LeaseToken
+    input_json: str
+
+
+@dataclass(slots=True)
+class JobStore:
+    """All jobs. Every method raises `RedisError` when Redis does not do its part.
+
+    `clock` gives epoch seconds. `tell` is awaited with the topics behind each write; `on_write`
+    is called with each job that was written here.
+    """
+
+    redis: UpstashClient
+    writes: Writes
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    tell: Callable[[Sequence[TopicName]], Awaitable[None]]
+    on_write: Callable[[Job], None] = lambda _: None
+
+    async def create(
+        self, job: Job, input_json: str, *, idempotency: Idempotency | None, enqueue: bool
+    ) -> Created:
+        """Store a job that is queued, and with `enqueue` put it into the Redis queue.
+
+        With `idempotency` the job that its key created before is what comes back.
+        """
+        write_id = self.new_id()
+        commands = self.writes.of_change(None, Row(job), write_id)
+        commands += self.writes.of_creation(job, input_json)
+        if enqueue:
+            commands.append(self.writes.of_enqueuing(job))
+        once = None
+        if idempotency:
+            once = keys.once_key(idempotency.key)
+            record = f"{job.id} {idempotency.fingerprint}"
+            commands.append(("SET", once, record, "EX", idempotency.ttl_s))
+        guard = Guard(keys.job_key(job.id), write_id, None, once=once)
+        verdict, rest = await run_guarded(self.redis, guard, commands)
+        if verdict is Verdict.KNOWN:
+            known, _, fingerprint = rest[0].partition(" ")
+            job_id = JobId(known)
+            return Created(job_id, await self.find(job_id), True, fingerprint)  # noqa: FBT003
+        await self._wrote(None, job)
+        return Created(job.id, job)
+
+    async def find(self, job_id: JobId) -> Job | None:
+        """The job; None for one that never was or has expired. One command."""
+        row = Row.read(await self.redis.read("HMGET", keys.job_key(job_id), *FIELDS))
+        return None if row is None else await self._timely(row.job)
+
+    async def find_many(self, job_ids: Sequence[JobId]) -> dict[JobId, Job]:
+        """Those of the jobs that there are, with one round trip."""
+        replies = await self._all([_hmget(job_id) for job_id in job_ids])
+        rows = {one: Row.read(reply) for one, reply in zip(job_ids, replies, strict=True)}
+        return {one: await self._timely(row.job) for one, row in rows.items() if row}
+
+    async def list_of(self, owner: str, before: JobId | None, limit: int) -> list[JobId]:
+        """The ids of a user's jobs that were created before `before`, newest first."""
+        top: int | str = created_ms_of(before) if before else "+inf"
+        found: list[JobId] = []
+        offset, is_end = 0, False
+        while len(found) < limit and not is_end:
+            page: list[str] = await self.redis.read(
+                *("ZRANGE", keys.owner_key(owner), top, "-inf", "BYSCORE", "REV"),
+                *("LIMIT", offset, limit + 1),
+            )
+            # Those of one millisecond stand in the order of their ids.
+            found += [JobId(one) for one in page if before is None or one < before]
+            offset += len(page)
+            is_end = len(page) <= limit
+        return found[:limit]
+
+    async def position(self, job: Job) -> int | None:
+        """How many wait before a job that is queued; None if it has changed since."""
+        member = keys.waiting_member(job.id, job.version)
+        rank: int | None = await self.redis.read("ZRANK", keys.WAITING, member)
+        return rank
+
+    async def owner_of_gone(self, job_id: JobId) -> str | None:
+        """Whose job it was, for some time after it has expired."""
+        owner: str | None = await self.redis.read("GET", keys.gone_key(job_id))
+        return owner
+
+    async def result(self, job: Job) -> str | None:
+        """The result's JSON text, of any size; None if there is none."""
+        if job.result is not None or job.result_bytes is None:
+            return job.result
+        text: str | None = await self.redis.read("GET", keys.result_key(job.id))
+        return text
+
+    async def change(
+        self,
+        job_id: JobId,
+        transition: Transition,
+        *,
+        token: LeaseToken | None = None,
+        known: Job | None = None,
+        result_json: str | None = None,
+        enqueue: bool = False,
+    ) -> Job:
+        """Write what `transition` makes of the job as it is then, and the event of that.
+
+        `known` is the job as the caller saw it last, which spares a command. With `token` only
+        the worker that holds it writes. Raises what the transition raises, `Fenced`, `Missing`.
+        """
+
+        def advance(found: Row) -> Row:
+            if token is not None and found.token != token:
+                raise Fenced
+            job = with_result(transition(found.job), result_json)
+            return Row(job, found.token, None) if job.is_running else Row(job)
+
+        row = Row(known, token) if known else Row.read(await self.redis.read(*_hmget(job_id)))
+        changed = await self._change(
+            row, job_id, advance, token=token, result_json=result_json, enqueue=enqueue
+        )
+        return changed.job
+
+    async def start(self, job_id: JobId, *, lease_s: float) -> Started:
+        """Begin the next attempt. Raises `Busy`, `Missing`, and `NotAllowed` if it is done."""
+        now_ms = self._now_ms()
+        token = LeaseToken(self.new_id())
+        ends_ms = now_ms + int(lease_s * 1000)
+
+        def advance(found: Row) -> Row:
+            job = found.job
+            if found.token == token:  # the reply to our own start was lost
+                return found
+            if job.is_queued and self.is_late(job):
+                return Row(job.expired(now_ms))
+            if job.is_running:
+                left_ms = (found.lease_ends_ms or 0) - now_ms
+                if left_ms > 0:
+                    raise Busy(left_ms / 1000)
+                if job.cancel_requested:
+                    return Row(job.canceled(now_ms))
+                if not job.has_attempts_left:
+                    return Row(job.failed(now_ms, WORKER_LOST))
+            return Row(job.started(now_ms), token, ends_ms)
+
+        fields, text = await self._all([_hmget(job_id), ("GET", keys.input_key(job_id))])
+        row = await self._change(Row.read(fields), job_id, advance)
+        if row.token != token:
+            raise NotAllowed(row.job)
+        return Started(row.job, token, text or "null")
+
+    async def renew(self, job_id: JobId, token: LeaseToken, *, lease_s: float) -> Job:
+        """Keep the lease, and see whether a cancel is requested. Raises `Fenced`, `Missing`."""
+        verdict, *fields = await self.redis.script(
+            RENEW,
+            keys=[keys.job_key(job_id)],
+            args=[token, self._now_ms() + int(lease_s * 1000)],
+            repeatable=True,
+        )
+        if verdict == Verdict.MISSING:
+            raise Missing
+        row = Row.read(fields) if verdict == Verdict.DONE else None
+        if row is None:
+            raise Fenced
+        return row.job
+
+    async def discard(self, job: Job, idempotency: Idempotency | None) -> None:
+        """Take back a job that could not be queued, if nobody has changed it since."""
+        commands = self.writes.of_discarding(job)
+        if idempotency:
+            commands.append(("DEL", keys.once_key(idempotency.key)))
+        guard = Guard(keys.job_key(job.id), self.new_id(), job.version)
+        await run_guarded(self.redis, guard, commands)
+
+    def is_late(self, job: Job) -> bool:
+        """Whether nobody has started the job in time."""
+        ends_ms = job.queued_ms + self.writes.keep.queue_s * 1000
+        return job.is_queued and ends_ms <= self._now_ms()
+
+    async def _change(
+        self,
+        row: Row | None,
+        job_id: JobId,
+        advance: Callable[[Row], Row],
+        *,
+        token: LeaseToken | None = None,
+        result_json: str | None = None,
+        enqueue: bool = False,
+    ) -> Row:
+        """Compare and set; on the present state again whenever somebody was faster."""
+        write_id = self.new_id()
+        for _ in range(CONFLICTS):
+            if row is None:
+                raise Missing
+            old, wanted = row.job, advance(row)
+            if wanted.job == old:
+                return wanted
+            job = self.writes.stamped(wanted.job, version=old.version + 1, at_ms=self._now_ms())
+            wanted = replace(wanted, job=job)
+            commands = self.writes.of_change(old, wanted, write_id, result_json=result_json)
+            if enqueue:
+                commands.append(self.writes.of_enqueuing(job))
+            guard = Guard(keys.job_key(job_id), write_id, old.version, token)
+            verdict, rest = await run_guarded(self.redis, guard, commands)
+            if verdict in (Verdict.DONE, Verdict.AGAIN):
+                await self._wrote(old, job)
+                return wanted
+            if verdict is Verdict.FENCED:
+                raise Fenced
+            row = Row.read(rest) if verdict is Verdict.CONFLICT else None
+        raise Contended("changed too often by others")
+
+    async def _wrote(self, old: Job | None, job: Job) -> None:
+        self.on_write(job)
+        await self.tell([topic_of(job.id), *(d.topic for d in self.writes.drafts(old, job))])
+
+    async def _timely(self, job: Job) -> Job:
+        """A job that waits for too long expires when somebody looks."""
+        now_ms = self._now_ms()
+        if not self.is_late(job):
+            return job
+
+        def expire(found: Job) -> Job:
+            return found.expired(now_ms) if self.is_late(found) else found
+
+        return await self.change(job.id, expire, known=job)
+
+    async def _all(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies to reading commands, in one round trip."""
+        replies = await self.redis.pipeline(commands, repeatable=True) if commands else []
+        for failed in (one for one in replies if isinstance(one, RedisError)):
+            raise failed
+        return replies
+
+    def _now_ms(self) -> int:
+        return int(self.clock() * 1000)
+
+
+def _hmget(job_id: JobId) -> tuple[str, ...]:
+    return ("HMGET", keys.job_key(job_id), *FIELDS)
