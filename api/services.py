@@ -13,12 +13,12 @@ from api.activity import feeds
 from api.events import doorbell
 from api.events.catalogue import Catalogue
 from api.events.doorbell import Doorbell
+from api.events.held import StreamDesk
 from api.events.hub import Hub
 from api.events.log import TopicLog
 from api.events.poller import Pace, Poller
 from api.events.publisher import Publisher
 from api.events.retention import Retention, Retentions
-from api.events.session import StreamDesk
 from api.events.streams import OpenStreams
 from api.security.wiring import Security, build_security
 from api.settings import Settings

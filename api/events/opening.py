@@ -13,8 +13,9 @@ from litestar import Request
 
 from api.events import sse
 from api.events.deadline import Deadline, Deadlines
+from api.events.held import StreamDesk
 from api.events.publisher import Publisher
-from api.events.session import Reading, StreamDesk, StreamSession
+from api.events.session import Reading, StreamSession
 from api.events.stream import EventStream, Serve, brief
 from api.problems import OverConnectionLimit
 from api.security.addresses import client_ip
@@ -62,13 +63,13 @@ async def hold_stream(
     events: EventServices,
     session: Callable[[Deadline], Serve],
     *,
-    principal: Principal,
+    principal: Principal | None,
     conn: str | None,
 ) -> EventStream:
     """The answer that `session(deadline)` writes, under the limits of all streams.
 
-    `session` has to keep the deadline and the end of the caller's token. Raises as
-    `open_stream`.
+    `session` has to keep the deadline and the end of the caller's token. Without a principal,
+    where anybody may read, the limit is that of the address. Raises as `open_stream`.
     """
     desk = events.desk
     if reason := desk.streams.refusal:
@@ -86,13 +87,14 @@ async def hold_stream(
 
 
 async def _lease(
-    request: AnyRequest, events: EventServices, principal: Principal, conn: str | None
+    request: AnyRequest, events: EventServices, principal: Principal | None, conn: str | None
 ) -> Lease:
     peer = request.client.host if request.client else None
     forwarded = request.headers.get("x-forwarded-for")
     address = client_ip(peer, forwarded, events.settings.trusted_proxies)
+    user = principal.id if principal else None
     try:
-        return await events.security.connections.acquire(principal.id, address, conn or uuid4().hex)
+        return await events.security.connections.acquire(user, address, conn or uuid4().hex)
     except OverConnectionLimit:
         events.desk.metrics.refused.labels("over-limit").inc()
         raise

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from api.events.catchup import Catchup
 from api.events.cursor import CursorWriter
 from api.events.event import Event
+from api.events.held import StreamDesk
 from api.events.hub import Restarts
-from api.events.session import Reading, StreamDesk
+from api.events.session import Reading
 
 MAX_EVENTS = 500
 

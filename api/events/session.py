@@ -1,11 +1,10 @@
-"""One held stream, from its first byte to its `bye`."""
+"""One stream of topics, from its first byte to its `bye`."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -16,20 +15,15 @@ from api.events.connection import Connection, Send
 from api.events.cursor import Cursor, CursorWriter
 from api.events.deadline import Deadline
 from api.events.event import Event, EventId
-from api.events.hub import Hub
-from api.events.log import TopicLog
+from api.events.held import HeldStream, StreamDesk
 from api.events.sse import CloseReason
-from api.events.streams import OpenStreams
-from api.telemetry.metrics import Metrics
 from api.upstash import RedisError
 
 LOOK_UP_S = 1.0
 RETRY_S = (0.2, 5.0)
-GRACE_S = 30.0
 REPLAY_PATIENCE_S = 4.0
 
 T = TypeVar("T")
-Receive = Callable[[], Awaitable[Any]]
 log = structlog.get_logger()
 
 
@@ -50,25 +44,10 @@ class Reading:
     newest: Newest | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StreamDesk:
-    """What every stream of a process needs."""
-
-    hub: Hub
-    log: TopicLog
-    streams: OpenStreams
-    metrics: Metrics
-    retry_ms: int
-    clock: Callable[[], float]
-    rng: random.Random
-
-    def pause_ms(self) -> int:
-        """A jittered `retry:`, half to one and a half times the middle, never below 1 s."""
-        return max(1000, int(self.retry_ms * self.rng.uniform(0.5, 1.5)))
-
-
-class StreamSession:
+class StreamSession(HeldStream):
     """Reads what the client missed, then joins it to the hub, and waits for the end."""
+
+    patience_s = REPLAY_PATIENCE_S
 
     def __init__(
         self,
@@ -78,79 +57,23 @@ class StreamSession:
         deadline: Deadline,
         expires_at: float | None,
     ) -> None:
-        self._desk = desk
+        super().__init__(desk, deadline, named=reading.view.named, expires_at=expires_at)
         self._reading = reading
-        self._deadline = deadline
-        self._expires_at = expires_at
-        self._is_aborted = False
-        self._loop = asyncio.get_running_loop()
-        self._ends_at = self._loop.time() + deadline.lifetime_s
 
-    async def run(self, receive: Receive, send: Send) -> None:
-        """Serve the stream behind the response's head; returns when the client is gone."""
-        connection = self._opened(send)
-        timers = self._timers(connection)
-        catching_up = self._loop.create_task(self._catch_up(connection))
-        try:
-            await _until_gone(receive)
-        except asyncio.CancelledError:
-            if not self._is_aborted:
-                raise
-        finally:
-            for timer in timers:
-                timer.cancel()
-            catching_up.cancel()
-            self._closed(connection)
-            await asyncio.wait([catching_up])
-
-    def _opened(self, send: Send) -> Connection:
-        """A connection that is kept alive; all that holds it is let go by `_closed`."""
-        desk, view = self._desk, self._reading.view
-        connection = Connection(
-            send,
-            named=view.named,
-            one_batch=self._deadline.one_batch,
-            retry_ms=desk.pause_ms,
-            abort=self._aborter(),
-            grace_s=GRACE_S,
-        )
-        desk.streams.add(connection)
-        desk.hub.watch(view.topics)
-        desk.metrics.connects.inc()
+    def _open(self, send: Send) -> Connection:
+        connection = super()._open(send)
+        self._desk.hub.watch(self._reading.view.topics)
         if self._reading.cursor is not None:
-            desk.metrics.resumes.inc()
+            self._desk.metrics.resumes.inc()
         return connection
 
     def _closed(self, connection: Connection) -> None:
-        desk, topics = self._desk, self._reading.view.topics
-        desk.hub.leave(connection)
-        desk.hub.unwatch(topics)
-        desk.streams.remove(connection)
-        desk.metrics.ends.labels(connection.ended or CloseReason.GONE).inc()
+        topics = self._reading.view.topics
+        self._desk.hub.leave(connection)
+        self._desk.hub.unwatch(topics)
         log.debug("stream.closed", topic_count=len(topics), reason=connection.ended)
 
-    def _timers(self, connection: Connection) -> Sequence[asyncio.TimerHandle]:
-        loop, deadline = self._loop, self._deadline
-        patience_s = REPLAY_PATIENCE_S if deadline.one_batch else 0.0
-        latest = self._ends_at + patience_s
-        timers = [loop.call_at(latest, connection.end, deadline.reason)]
-        if self._expires_at is not None:
-            left_s = max(0.0, self._expires_at - self._desk.clock())
-            if left_s < deadline.lifetime_s:
-                timers.append(loop.call_later(left_s, connection.end, CloseReason.UNAUTHORIZED))
-        return timers
-
-    def _aborter(self) -> Callable[[], None]:
-        task = asyncio.current_task()
-
-        def abort() -> None:
-            self._is_aborted = True
-            if task is not None:
-                task.cancel()
-
-        return abort
-
-    async def _catch_up(self, connection: Connection) -> None:
+    async def _feed(self, connection: Connection) -> None:
         """Send what was missed, then join the hub without a hole or a repeat."""
         try:
             await self._replay(connection)
@@ -240,9 +163,3 @@ class StreamSession:
             await asyncio.sleep(pause * self._desk.rng.uniform(0.5, 1.5))
             pause = min(longest, pause * 2)
         raise _EndedError
-
-
-async def _until_gone(receive: Receive) -> None:
-    """Wait for the client's end of the connection; ours, once we ended it, looks the same."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -91,17 +91,18 @@ class ConnectionLimiter:
         """Open streams of this process that are under a limit."""
         return len(self._held)
 
-    async def acquire(self, user: str, ip: str, conn: str) -> Lease:
+    async def acquire(self, user: str | None, ip: str, conn: str) -> Lease:
         """A lease for the connection `conn` of `user`; an earlier one of both is replaced.
 
-        Raises OverConnectionLimit, and BadRequest for a `conn` that is not a topic segment.
-        Any Redis failure grants the lease.
+        Without a user only the address is limited. Raises OverConnectionLimit, and BadRequest
+        for a `conn` that is not a topic segment. Any Redis failure grants the lease.
         """
         # A colon in it would let one user take part in the slots of another.
         if not is_segment(conn):
             raise BadRequest("`conn` must be 1 to 64 letters, digits or _.~-")
         limits = self._limits(user, ip)
-        lease = Lease(f"{user}:{conn}", self._new_id() if limits else "", limits)
+        # No user's id is empty.
+        lease = Lease(f"{user or ''}:{conn}", self._new_id() if limits else "", limits)
         if limits:
             await self._take(lease)
         return lease
@@ -141,11 +142,10 @@ class ConnectionLimiter:
             if self._held or self._unreleased:
                 await self.renew()
 
-    def _limits(self, user: str, ip: str) -> tuple[Limit, ...]:
-        limits = (
-            Limit("user", f"millrace:leases:user:{user}", self._per_user),
-            Limit("address", f"millrace:leases:ip:{ip}", self._per_ip),
-        )
+    def _limits(self, user: str | None, ip: str) -> tuple[Limit, ...]:
+        limits = [Limit("address", f"millrace:leases:ip:{ip}", self._per_ip)]
+        if user is not None:
+            limits.insert(0, Limit("user", f"millrace:leases:user:{user}", self._per_user))
         return tuple(limit for limit in limits if limit.most)
 
     async def _take(self, lease: Lease) -> None:

@@ -383,7 +383,7 @@ async def test_an_end_while_catching_up_ends_the_stream(start: Start, upstash: U
 
 async def test_a_reader_that_never_reads_is_given_up(start: Start, monkeypatch: Any):
     """Even its goodbye cannot be sent; after the grace the connection is cut."""
-    monkeypatch.setattr("api.events.session.GRACE_S", 0.1)
+    monkeypatch.setattr("api.events.held.GRACE_S", 0.1)
     instance = await start(after(0.4))
     client = Client(instance)
     stream = await client.stream([A], stalls=True).until_connected()

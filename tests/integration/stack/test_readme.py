@@ -27,10 +27,11 @@ def blocks(language: str) -> list[str]:
 
 @NEEDS_CURL
 def test_the_first_steps_work_as_written(stack: RunningStack) -> None:
-    """Watch, publish, poll: the commands are pasted one after the other."""
-    watch, publish, poll = (block for block in blocks("sh") if "curl" in block)
+    """The clock, watch, publish, poll: the commands are pasted one after the other."""
+    clock, watch, publish, poll = (block for block in blocks("sh") if "curl" in block)
     url = stack.settings()["MILLRACE_URL"]
-    script = f"{watch.replace('curl -N', 'curl -sN -m 1')}{publish}{poll}"
+    watching = f"{clock.replace('-N', '-sN -m 2')}{watch.replace('curl -N', 'curl -sN -m 1')}"
+    script = f"{watching}{publish}{poll}"
 
     shell = subprocess.run(
         ["/bin/sh", "-c", script.replace("http://127.0.0.1:8000", url)],
@@ -39,6 +40,7 @@ def test_the_first_steps_work_as_written(stack: RunningStack) -> None:
         check=True,
     )
 
+    assert "event: tick" in shell.stdout
     assert "event: connected" in shell.stdout
     assert re.search(r'^{"id":"\d+-\d+"}', shell.stdout, re.MULTILINE)
     assert '"data":{"order":42}}],"cursor":' in shell.stdout
