@@ -13,6 +13,7 @@ from litestar.di import Provide
 from api.activity.routes import ActivityServices, activity_routes
 from api.activity.service import ActivityFeeds
 from api.bodies import ApiRequest
+from api.chat.routes import chat_routes
 from api.clock.routes import clock_routes
 from api.docs.generator import openapi
 from api.docs.routes import docs_routes, document_routes, page_routes
@@ -82,6 +83,7 @@ def create_app(
         *event_routes(events),
         *activity_routes(ActivityServices(ActivityFeeds(parts.publisher, parts.desk.log), events)),
         *clock_routes(events),
+        *chat_routes(parts.chat),
         *telemetry_routes(watch),
         *document_routes(document, parts.catalogue),
         *docs_routes(),

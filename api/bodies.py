@@ -1,11 +1,11 @@
 """How request bodies are read: as JSON, which says so and is of bounded depth."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from litestar import Request
 
+from api.events.nesting import is_nested_deeper
 from api.problems import BadRequest, UnsupportedMediaType
 
 JSON = "application/json"
@@ -32,23 +32,10 @@ def parse(raw: bytes) -> Any:
     except RecursionError as error:
         raise BadRequest(_too_deep()) from error
     is_suspect = raw.count(b"[") + raw.count(b"{") > MAX_NESTING
-    if is_suspect and _is_nested_deeper(value, MAX_NESTING):
+    if is_suspect and is_nested_deeper(value, MAX_NESTING):
         raise BadRequest(_too_deep())
     return value
 
 
 def _too_deep() -> str:
     return f"The body is nested more than {MAX_NESTING} levels deep."
-
-
-def _is_nested_deeper(value: object, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        level = [child for one in level for child in _children(one)]
-    return any(isinstance(one, list | dict) for one in level)
-
-
-def _children(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()

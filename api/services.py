@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from api import extensions
 from api.activity import feeds
+from api.chat.chat import Chat, Parts, build_chat
 from api.events import doorbell
 from api.events.catalogue import Catalogue
 from api.events.doorbell import Doorbell
@@ -39,6 +40,7 @@ class Services:
     publisher: Publisher
     desk: StreamDesk
     poller: Poller
+    chat: Chat
     clients: tuple[UpstashClient, ...]
 
     @asynccontextmanager
@@ -51,6 +53,7 @@ class Services:
             renewing.cancel()
             await asyncio.wait([renewing])
             await self.poller.close()
+            await self.chat.close()
             for client in self.clients:
                 await client.close()
 
@@ -96,6 +99,18 @@ def build_services(
     catalogue = Catalogue()
     feeds.declare_events(catalogue)
     security = build_security(settings, commands, clock=clock, monotonic=monotonic, new_id=new_id)
+    publisher = Publisher(
+        log,
+        catalogue,
+        metrics,
+        max_event_bytes=settings.max_event_bytes,
+        wake=hub.wake,
+        rings=doorbell.rings if settings.doorbell else lambda _: [],
+    )
+    chat = build_chat(
+        settings,
+        Parts(commands, publisher, catalogue, security.access, clock, monotonic, new_id),
+    )
     extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
     streams = OpenStreams(keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams)
     metrics.observe(open_streams=lambda: len(streams), lease_failures=security.connections.failures)
@@ -105,14 +120,7 @@ def build_services(
         metrics=metrics,
         catalogue=catalogue,
         security=security,
-        publisher=Publisher(
-            log,
-            catalogue,
-            metrics,
-            max_event_bytes=settings.max_event_bytes,
-            wake=hub.wake,
-            rings=doorbell.rings if settings.doorbell else lambda _: [],
-        ),
+        publisher=publisher,
         desk=StreamDesk(
             hub=hub,
             log=log,
@@ -123,6 +131,7 @@ def build_services(
             rng=rng,
         ),
         poller=poller,
+        chat=chat,
         clients=(commands, reading),
     )
 

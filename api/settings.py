@@ -114,6 +114,37 @@ class Settings(BaseSettings):
     )
     redis_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Whole call to Redis.")
 
+    # Chat
+    ably_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="Ably's REST API, where it is not Ably's."
+    )
+    chat_namespace: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.~-]{1,64}$",
+        description="Stands before the names of all channels: `<namespace>:room:<id>`.",
+    )
+    chat_direct_publish: bool = Field(
+        default=True, description="Members send to Ably themselves; else only through us."
+    )
+    chat_webhook_secret: SecretStr | None = Field(
+        default=None, min_length=16, description="X-Webhook-Secret of single deliveries."
+    )
+    chat_max_rooms: int = Field(default=200, ge=1, le=2000, description="Rooms of one user.")
+    chat_tokens_per_s: float = Field(
+        default=0.5, gt=0, description="Tokens a second for one user, per process."
+    )
+    chat_tokens_burst: int = Field(default=20, ge=1, description="Tokens above that at once.")
+    chat_message_bytes: int = Field(
+        default=16_384, ge=1, le=60_000, description="Data of one message sent through us."
+    )
+    chat_messages_per_s: float = Field(
+        default=2.0, gt=0, description="Messages a second of one user, per process."
+    )
+    chat_messages_burst: int = Field(default=20, ge=1, description="Messages above that at once.")
+    chat_blocked_words: CommaSeparated = Field(
+        default=(), description="Words, comma separated, that no message sent through us holds."
+    )
+
     # Streams
     stream_max_s: int = Field(
         default=3600, ge=5, le=86_400, description="Longest life of a held stream, before jitter."
@@ -140,7 +171,7 @@ class Settings(BaseSettings):
     extensions: CommaSeparated = Field(default=(), description="Modules, comma separated.")
     web_root: Path | None = Field(default=None, description="Folder of the page served at /.")
 
-    @field_validator("allowed_origins", "extensions", mode="before")
+    @field_validator("allowed_origins", "extensions", "chat_blocked_words", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -173,6 +204,8 @@ class Settings(BaseSettings):
             return self
         if "local" in self.secret.get_secret_value().lower():
             raise ValueError("MILLRACE_SECRET is the local one: production needs its own")
+        if self.ably_url and not self.ably_url.startswith("https://"):
+            raise ValueError("MILLRACE_ABLY_URL must be https: tokens would travel in clear text")
         if self.jwks_url and not (self.jwks_url.startswith("https://") and self.jwt_audience):
             raise ValueError(
                 "MILLRACE_JWKS_URL must be https and needs MILLRACE_JWT_AUDIENCE, "

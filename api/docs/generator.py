@@ -75,6 +75,7 @@ def _facts(handler: HTTPRouteHandler) -> Facts:
     """What a handler says: it declares its problems by `opt["problems"]`."""
     return Facts(
         problems=handler.opt.get("problems", ()),
+        error_form=handler.opt.get("error_form", "problem"),
         needs_caller="principal" in handler.parsed_fn_signature.parameters,
     )
 

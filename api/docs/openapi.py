@@ -79,6 +79,23 @@ PROBLEM_SCHEMA = {
     },
 }
 
+ABLY_ERROR_SCHEMA = {
+    "type": "object",
+    "description": "What went wrong, as Ably's SDKs read it.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "statusCode", "message"],
+            "properties": {
+                "code": {"type": "integer"},
+                "statusCode": {"type": "integer"},
+                "message": {"type": "string"},
+            },
+        }
+    },
+}
+
 HEADERS = {
     "X-Request-Id": {
         "description": "Of this request: the one that was sent if it is valid, else a new one.",
@@ -103,12 +120,14 @@ class Facts:
 
     problems: Problems
     needs_caller: bool
+    error_form: str = "problem"
 
 
 def complete(document: Document, facts: Mapping[str, Facts]) -> Document:
     """Add what the framework's document lacks; `facts` are by operation id."""
     components = document["components"]
     components["schemas"]["Problem"] = PROBLEM_SCHEMA
+    components["schemas"]["AblyError"] = ABLY_ERROR_SCHEMA
     components["securitySchemes"] = SECURITY_SCHEMES
     components["headers"] = HEADERS
     for path in document["paths"].values():
@@ -122,7 +141,8 @@ def _complete_operation(operation: Document, facts: Facts) -> None:
     operation["parameters"] = [_plain(one) for one in operation.get("parameters", ())]
     operation.setdefault("security", CALLER if facts.needs_caller else [])
     good = {status: answer for status, answer in operation["responses"].items() if status < "400"}
-    operation["responses"] = good | problem_responses(_all_problems(operation, facts))
+    form = ably_responses if facts.error_form == "ably" else problem_responses
+    operation["responses"] = good | form(_all_problems(operation, facts))
     for status, answer in operation["responses"].items():
         if status == NO_CONTENT:
             answer.pop("content", None)
@@ -156,6 +176,15 @@ def problem_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
     for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
         by_status.setdefault(str(kind.status), []).append(kind)
     return {status: _problem_response(some) for status, some in by_status.items()}
+
+
+def ably_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
+    """The same for the callers that are Ably's SDKs: errors in the shape that those read."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/AblyError"}}}
+    return {
+        status: {**answer, "content": content}
+        for status, answer in problem_responses(kinds).items()
+    }
 
 
 def _problem_response(kinds: Sequence[type[ApiError]]) -> Document:

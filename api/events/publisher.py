@@ -1,6 +1,6 @@
 """From a draft to an entry in the log."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,9 +8,11 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+import structlog
 
 from api.events.catalogue import Catalogue
 from api.events.event import EventId
+from api.events.groups import Group, append_groups
 from api.events.log import TopicLog
 from api.events.topic import TopicName
 from api.problems import (
@@ -22,6 +24,8 @@ from api.problems import (
 )
 from api.telemetry.metrics import Metrics
 from api.upstash import NoReply, RedisError, TooLarge
+
+log = structlog.get_logger()
 
 Rings = Callable[[Sequence[TopicName]], Sequence[Sequence[str]]]
 
@@ -118,6 +122,38 @@ class Publisher:
             self.wake(topic)
         self.metrics.published.inc(len(topics))
         await self._ring(topics)
+
+    async def publish_groups(
+        self, groups: Mapping[str, Sequence[Draft]], *, owner: str, mark_ttl_s: int
+    ) -> list[bool]:
+        """Store the drafts of each key together, once in `mark_ttl_s` seconds.
+
+        Whether each was stored now: False where its key had been. A draft that is refused is
+        left out and logged, for there is nobody to tell. Raises StoreUnavailable.
+        """
+        ready = [
+            Group(_digest(owner, key), list(self._entries(drafts)))
+            for key, drafts in groups.items()
+        ]
+        try:
+            stored = await append_groups(self.log, ready, mark_ttl_s=mark_ttl_s)
+        except RedisError as error:
+            raise StoreUnavailable from error
+        pairs = zip(ready, stored, strict=True)
+        self.metrics.published.inc(sum(len(group.entries) for group, is_new in pairs if is_new))
+        topics = list(dict.fromkeys(topic for group in ready for topic, _ in group.entries))
+        for topic in topics:
+            self.wake(topic)
+        await self._ring(topics)
+        return stored
+
+    def _entries(self, drafts: Sequence[Draft]) -> Iterator[tuple[TopicName, str]]:
+        for draft in drafts:
+            entry = self._entry(draft)
+            if isinstance(entry, str):
+                yield draft.topic, entry
+            else:
+                log.warning("publish.refused", type=draft.type, problem=entry.code)
 
     def _entry(self, draft: Draft) -> str | ApiError:
         """The text to store, or why the draft is refused."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 class KeyPurpose(StrEnum):
     TICKET = "ticket"
+    CHAT_CURSOR = "chat-cursor"
 
 
 def derive_key(secret: str, purpose: KeyPurpose) -> bytes:

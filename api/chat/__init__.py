@@ -1,0 +1,1 @@
+"""Chat on Ably: rooms and who is in them, tokens for Ably's SDKs, and messages into our topics."""

@@ -1,0 +1,48 @@
+"""Errors as Ably's SDKs read them: what their `authUrl` answers with."""
+
+from typing import Any, Final
+
+from api.chat.problems import Banned
+from api.problems import ApiError, RateLimited, Unauthorized
+
+UNAUTHORIZED: Final = 40100
+NO_CAPABILITY: Final = 40160
+BAD_REQUEST: Final = 40000
+TOO_MANY: Final = 42910
+INTERNAL: Final = 50000
+UNAVAILABLE: Final = 50003
+BANNED: Final = 40300
+
+
+class NoRooms(Unauthorized):
+    """Not 403: the SDK asks again by itself, and the user may have joined a room by then."""
+
+    code = "no-rooms"
+    title = "There is no room to give a token for"
+    remediation = "Join a room first, then connect or call auth.authorize()."
+
+
+class TooManyRooms(ApiError):
+    code = "too-many-rooms"
+    status = 400
+    title = "A token cannot name all your rooms"
+    remediation = "Name those you need: ?rooms=a,b; a token request holds more than a JWT."
+
+
+def ably_error(error: ApiError) -> tuple[int, dict[str, Any]]:
+    """Status and body. 403 ends a connection for good, so it is for bans alone."""
+    status = error.status
+    if status == Banned.status and not isinstance(error, Banned):
+        status = Unauthorized.status
+    message = f"{error.detail or error.title}. {error.remediation}".replace("..", ".")
+    body = {"code": _code(error, status), "statusCode": status, "message": message}
+    return status, {"error": body}
+
+
+def _code(error: ApiError, status: int) -> int:
+    if isinstance(error, NoRooms):
+        return NO_CAPABILITY
+    if isinstance(error, RateLimited):
+        return TOO_MANY
+    codes = {400: BAD_REQUEST, 401: UNAUTHORIZED, 403: BANNED, 503: UNAVAILABLE}
+    return codes.get(status, INTERNAL if status >= ApiError.status else status * 100)

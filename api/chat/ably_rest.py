@@ -1,0 +1,157 @@
+"""Ably's REST API through its SDK, made safe: time-outs, honest errors, one client for each loop.
+
+The SDK is loaded with the first call, because it costs more than the rest of a cold start.
+Its general `request` is used throughout: the other methods decode data in their own way, and
+hide the status.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import msgspec
+import structlog
+
+from api.chat.problems import AblyRefused, AblyUnavailable
+from api.chat.tokens import AblyKey
+from api.problems import PublishUncertain
+
+VERSION: Final = "3"
+CONNECT_S: Final = 2
+REQUEST_S: Final = 3
+HOSTS: Final = 2
+WHOLE_CALL_S: Final = 8.0
+OK: Final = range(200, 300)
+PASSING: Final = frozenset({408, 429, *range(500, 600)})
+SAFE: Final = ":"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Items as Ably sends them; `following` are the parameters of the next page, if any."""
+
+    items: Sequence[Mapping[str, Any]]
+    following: Mapping[str, str] | None = None
+
+
+class AblyRest:
+    """`url` is None for the real service. Raises AblyUnavailable and AblyRefused.
+
+    A failed call is repeated once: a connection may have died while the function was frozen.
+    All calls are harmless to repeat.
+    """
+
+    def __init__(self, key: AblyKey, url: str | None = None) -> None:
+        self._key = key
+        self._url = url
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._of_loop: Any = None
+
+    async def publish(self, channel: str, message: Mapping[str, Any]) -> None:
+        """Send one message; its `id` makes repeats harmless. Raises also PublishUncertain."""
+        body = msgspec.json.encode(message).decode()
+        path = f"/channels/{quote(channel, safe=SAFE)}/messages"
+        try:
+            await self._call("POST", path, body=body)
+        except AblyUnavailable as error:
+            raise PublishUncertain from error
+
+    async def history(self, channel: str, params: Mapping[str, str]) -> Page:
+        """A page of the channel's messages."""
+        answer = await self._call(
+            "GET", f"/channels/{quote(channel, safe=SAFE)}/messages", params=params
+        )
+        return Page(answer.items, _following(answer))
+
+    async def presence(self, channel: str, *, limit: int) -> Page:
+        """Who is present now, and `limit` of them at most."""
+        path = f"/channels/{quote(channel, safe=SAFE)}/presence"
+        answer = await self._call("GET", path, params={"limit": str(limit)})
+        return Page(answer.items, _following(answer))
+
+    async def revoke(self, client_id: str) -> None:
+        """End all tokens of a client that were issued until now."""
+        # A token may not revoke tokens; where the SDK is made to use one, the key goes along.
+        headers = {"Authorization": f"Basic {self._key.basic}"}
+        body = msgspec.json.encode({"targets": [f"clientId:{client_id}"]}).decode()
+        path = f"/keys/{self._key.name}/revokeTokens"
+        answer = await self._call("POST", path, body=body, headers=headers)
+        if any(item.get("failureCount") for item in answer.items):
+            raise AblyRefused("Tokens were not revoked.")
+
+    async def close(self) -> None:
+        """Close the connections of the running loop; those of others died with theirs."""
+        client, self._of_loop = self._of_loop, None
+        if client is not None and self._loop is asyncio.get_running_loop():
+            await client.close()
+
+    async def _call(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            async with asyncio.timeout(WHOLE_CALL_S):
+                try:
+                    return await self._once(method, path, options)
+                except AblyUnavailable:
+                    return await self._once(method, path, options)
+        except TimeoutError as error:
+            raise AblyUnavailable from error
+
+    async def _once(self, method: str, path: str, options: Mapping[str, Any]) -> Any:
+        try:
+            client = await self._client()
+            answer = await client.request(method, path, VERSION, **options)
+        except Exception as error:
+            # The SDK lets everything through: its own errors, those of httpx, of msgpack.
+            log.warning("ably.failed", error=type(error).__name__)
+            raise AblyUnavailable from error
+        if answer.status_code in OK:
+            return answer
+        log.warning("ably.refused", status=answer.status_code, code=answer.error_code)
+        raise AblyUnavailable if answer.status_code in PASSING else AblyRefused
+
+    async def _client(self) -> Any:
+        """The client of the running loop: connections must not outlive their loop."""
+        loop = asyncio.get_running_loop()
+        if self._of_loop is None or self._loop is not loop:
+            sdk = await asyncio.to_thread(import_module, "ably")
+            self._loop, self._of_loop = loop, sdk.AblyRest(**self._options())
+        return self._of_loop
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            # Not as one text: the SDK takes a secret with a colon in it for a mistake.
+            "key_name": self._key.name,
+            "key_secret": self._key.secret,
+            "use_binary_protocol": False,
+            "http_open_timeout": CONNECT_S,
+            "http_request_timeout": REQUEST_S,
+            "http_max_retry_count": HOSTS,
+            "http_max_retry_duration": REQUEST_S,
+        }
+        return options | _endpoint(self._url)
+
+
+def _endpoint(url: str | None) -> dict[str, Any]:
+    if url is None:
+        return {}
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        return {"endpoint": parts.hostname, "tls_port": parts.port or 443}
+    # The SDK sends no key over plain http. It signs a token request with it instead; this
+    # token may publish in the name of everybody.
+    return {
+        "endpoint": parts.hostname,
+        "port": parts.port or 80,
+        "tls": False,
+        "use_token_auth": True,
+        "default_token_params": {"client_id": "*"},
+    }
+
+
+def _following(answer: Any) -> dict[str, str] | None:
+    link = answer.response.links.get("next")
+    return dict(parse_qsl(urlsplit(link["url"]).query)) if link else None

@@ -1,0 +1,71 @@
+"""What a token lets its holder do on Ably: only what a membership grants, room by room."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from api.chat.standing import Role, RoomId
+from api.security.patterns import is_segment
+
+CHAT_SUFFIX: Final = "::$chat"
+READING: Final = frozenset({"subscribe", "history"})
+WRITING: Final = frozenset({"publish"})
+# What the Chat SDK adds on its own channel of a room.
+CHAT_READING: Final = frozenset({"annotation-subscribe"})
+CHAT_WRITING: Final = frozenset({"annotation-publish", "message-update-own", "message-delete-own"})
+CHAT_PRESENCE: Final = frozenset({"presence", "channel-metadata"})
+MODERATING: Final = frozenset({"message-update-any", "message-delete-any"})
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """How rooms are called on Ably: `room:<id>`, after a namespace where one is set.
+
+    A room also has the Chat SDK's channel `room:<id>::$chat`. An id is one topic segment,
+    so no room's name can be a wildcard, a qualifier or another room's channel.
+    """
+
+    namespace: str | None = None
+
+    def of(self, room: RoomId) -> str:
+        prefix = f"{self.namespace}:" if self.namespace else ""
+        return f"{prefix}room:{room}"
+
+    def room(self, channel: str) -> RoomId | None:
+        """The room of a channel; None for a channel that is not one of ours."""
+        prefix = self.of(RoomId(""))
+        room = channel.removeprefix(prefix).removesuffix(CHAT_SUFFIX)
+        return RoomId(room) if channel.startswith(prefix) and is_segment(room) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Whether members write to Ably themselves; if not, all messages pass our moderation."""
+
+    channels: Channels
+    may_publish: bool = True
+
+    def capability(self, memberships: Mapping[RoomId, Role]) -> str:
+        """The capability as the JSON text that is signed; `{}` for no rooms."""
+        granted: dict[str, list[str]] = {}
+        for room, role in memberships.items():
+            channel = self.channels.of(room)
+            granted[channel] = sorted(self._operations(role))
+            granted[f"{channel}{CHAT_SUFFIX}"] = sorted(self._chat_operations(role))
+        return msgspec.json.encode(granted).decode()
+
+    def _operations(self, role: Role) -> Iterable[str]:
+        if role is Role.READER:
+            return READING
+        allowed = READING | {"presence"}
+        if self.may_publish:
+            allowed |= WRITING
+        return allowed | MODERATING if role is Role.MODERATOR else allowed
+
+    def _chat_operations(self, role: Role) -> Iterable[str]:
+        allowed = frozenset(self._operations(role)) | CHAT_READING
+        if role is Role.READER:
+            return allowed
+        return allowed | CHAT_PRESENCE | (CHAT_WRITING if self.may_publish else frozenset())

@@ -1,0 +1,42 @@
+"""Who is meant by a message: `@name` in its text, or named in its extras."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from api.chat.inbound import ChatMessage
+from api.security.patterns import is_segment
+
+MAX_MENTIONS: Final = 20
+# Not within a word, so that an e-mail address names nobody.
+_AT = re.compile(r"(?<![A-Za-z0-9_.~@-])@([A-Za-z0-9_.~-]{1,64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """`user` is a member of the message's room, and not its author."""
+
+    message: ChatMessage
+    user: str
+
+
+def candidates(message: ChatMessage) -> list[str]:
+    """Names that may be meant, in order; whether they are members is to be looked up."""
+    if message.action != "created":
+        return []
+    found = dict.fromkeys(_names(message))
+    found.pop(message.client_id or "", None)
+    return list(found)[:MAX_MENTIONS]
+
+
+def _names(message: ChatMessage) -> Iterator[str]:
+    headers = message.extras.get("headers")
+    named = headers.get("mentions") if isinstance(headers, dict) else None
+    if isinstance(named, str):
+        yield from (name.strip() for name in named.split(",") if is_segment(name.strip()))
+    for match in _AT.finditer(message.text):
+        yield match[1]
+        # A full stop ends a sentence more often than a name.
+        if (bare := match[1].rstrip(".~-")) and bare != match[1]:
+            yield bare

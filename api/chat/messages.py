@@ -1,0 +1,149 @@
+"""Messages through us: sent with moderation, and read back from Ably's history."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from api.chat.ably_rest import AblyRest
+from api.chat.capability import Channels
+from api.chat.encoding import decode
+from api.chat.moderation import Moderator
+from api.chat.problems import NotAllowedInRoom, UnknownRoom
+from api.chat.rooms import RoomStore
+from api.chat.standing import Role, RoomId
+from api.problems import InvalidCursor, Unauthorized
+from api.security.principal import Principal
+from api.security.rates import RateLimiter
+from api.security.signing import Signer
+
+PRESENT_AT_MOST: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PastMessage:
+    """A message of the history. `timestamp` is epoch milliseconds."""
+
+    id: str
+    name: str | None
+    data: Any
+    encoding: str
+    client_id: str | None
+    timestamp: int
+    serial: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Newest first. `before` leads to the next page; None at the end."""
+
+    messages: Sequence[PastMessage]
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    client_id: str
+    data: Any
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Raises what `AblyRest` raises, and UnknownRoom to who is not in the room."""
+
+    ably: AblyRest
+    rooms: RoomStore
+    channels: Channels
+    moderator: Moderator
+    rate: RateLimiter
+    cursors: Signer
+    new_id: Callable[[], str]
+
+    async def send(
+        self, principal: Principal, room: RoomId, *, name: str, data: Any, key: str | None
+    ) -> str:
+        """The id of the message; the same `key` sends it once. It comes back by the webhook.
+
+        Raises NotAllowedInRoom, MessageRefused, RateLimited and PublishUncertain.
+        """
+        if await self._role(principal, room) is Role.READER:
+            raise NotAllowedInRoom
+        self.moderator.check(data)
+        self.rate.take(principal.id)
+        message_id = _message_id(principal.id, room, key) if key else self.new_id()
+        message = {"id": message_id, "name": name, "clientId": principal.id, **_data(data)}
+        await self.ably.publish(self.channels.of(room), message)
+        return message_id
+
+    async def history(
+        self, principal: Principal, room: RoomId, *, limit: int, before: str | None
+    ) -> History:
+        """A page of the past. Raises InvalidCursor."""
+        await self._role(principal, room)
+        first = {"limit": str(limit), "direction": "backwards"}
+        params = self._opened(room, before) if before else first
+        page = await self.ably.history(self.channels.of(room), params)
+        following = self._sealed(room, page.following) if page.following else None
+        return History([_past(item) for item in page.items], following)
+
+    async def present(self, principal: Principal, room: RoomId) -> list[Present]:
+        """Who is in the room now, on Ably's word."""
+        await self._role(principal, room)
+        page = await self.ably.presence(self.channels.of(room), limit=PRESENT_AT_MOST)
+        return [_present(item) for item in page.items if item.get("clientId")]
+
+    async def _role(self, principal: Principal, room: RoomId) -> Role:
+        role = await self.rooms.role(principal.id, room)
+        if role is None and principal.is_admin and await self.rooms.facts([room]):
+            return Role.MODERATOR
+        if role is None:
+            raise UnknownRoom
+        return role
+
+    def _sealed(self, room: RoomId, following: Mapping[str, str]) -> str:
+        # Signed, because Ably's own parameters are in it and could ask for other things.
+        return self.cursors.sign({"room": room, "next": dict(following)})
+
+    def _opened(self, room: RoomId, cursor: str) -> dict[str, str]:
+        try:
+            claims = self.cursors.claims(cursor)
+        except Unauthorized as error:
+            raise InvalidCursor from error
+        following = claims.get("next")
+        if claims.get("room") != room or not isinstance(following, dict):
+            raise InvalidCursor
+        return {str(name): str(value) for name, value in following.items()}
+
+
+def _message_id(user: str, room: RoomId, key: str) -> str:
+    return sha256(f"{user}\n{room}\n{key}".encode()).hexdigest()[:32]
+
+
+def _data(data: Any) -> dict[str, Any]:
+    """Data as Ably's JSON carries it: only texts stand there as they are."""
+    if data is None:
+        return {}
+    if isinstance(data, str):
+        return {"data": data}
+    return {"data": msgspec.json.encode(data).decode(), "encoding": "json"}
+
+
+def _past(item: Mapping[str, Any]) -> PastMessage:
+    data, encoding = decode(item.get("data"), item.get("encoding") or "")
+    return PastMessage(
+        id=str(item.get("id") or item.get("serial")),
+        name=item.get("name"),
+        data=data,
+        encoding=encoding,
+        client_id=item.get("clientId"),
+        timestamp=int(item.get("timestamp") or 0),
+        serial=item.get("serial"),
+    )
+
+
+def _present(item: Mapping[str, Any]) -> Present:
+    data, _ = decode(item.get("data"), item.get("encoding") or "")
+    return Present(item["clientId"], data, int(item.get("timestamp") or 0))

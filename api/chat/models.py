@@ -1,0 +1,192 @@
+"""The JSON that comes in and goes out, as the OpenAPI document describes it."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.chat.messages import PastMessage, Present
+from api.chat.rooms import Member
+from api.chat.service import Seen
+from api.chat.standing import Role
+
+SEGMENT = r"^[A-Za-z0-9_.~-]{1,64}$"
+MAX_LIMIT = 100
+
+UserId = Annotated[str, Field(pattern=SEGMENT, examples=["bob"])]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RoomBody(_Body):
+    """A room to make."""
+
+    id: str | None = Field(
+        default=None, pattern=SEGMENT, examples=["lobby"], description="At random if left out."
+    )
+    title: str = Field(min_length=1, max_length=200, examples=["Lobby"])
+    is_public: bool = Field(default=False, description="Whether everybody may see and join it.")
+    joins_as: Role = Field(default=Role.MEMBER, description="The role of who joins uninvited.")
+
+
+class AppointBody(_Body):
+    """Who to invite or, in the room already, to give another role."""
+
+    user: UserId
+    role: Role = Role.MEMBER
+
+
+class BanBody(_Body):
+    user: UserId
+
+
+class MessageBody(_Body):
+    """A message to send."""
+
+    name: str = Field(default="message", pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")
+    data: Any = Field(examples=["hello @bob"], description="Any JSON.")
+
+
+class RoomView(BaseModel):
+    """A room: `role` of the caller, or `invited_as`; both null for a public room of others."""
+
+    id: str
+    title: str
+    is_public: bool
+    joins_as: Role
+    created_by: str
+    created_at: int = Field(description="Epoch milliseconds.")
+    topic: str = Field(examples=["room:lobby"], description="Its messages by server-sent events.")
+    channel: str = Field(examples=["room:lobby"], description="Its channel on Ably.")
+    role: Role | None
+    invited_as: Role | None
+
+    @classmethod
+    def of(cls, seen: Seen, channel: str) -> Self:
+        return cls(
+            id=seen.id,
+            title=seen.room.title,
+            is_public=seen.room.is_public,
+            joins_as=seen.room.joins_as,
+            created_by=seen.room.created_by,
+            created_at=seen.room.created_at,
+            topic=f"room:{seen.id}",
+            channel=channel,
+            role=seen.role,
+            invited_as=seen.invited_as,
+        )
+
+
+class RoomsView(BaseModel):
+    """`after` leads to the next page of public rooms; null at the end."""
+
+    rooms: list[RoomView]
+    after: str | None = None
+
+
+class JoinedView(BaseModel):
+    """Ask Ably's SDK for a new token now: `client.auth.authorize()`."""
+
+    role: Role
+
+
+class AppointedView(BaseModel):
+    user: str
+    role: Role
+    is_invitation: bool = Field(description="True until the user has joined.")
+
+
+class MemberView(BaseModel):
+    user: str
+    role: Role
+
+
+class MembersView(BaseModel):
+    """Moderators first; `offset` leads to the next page, null at the end."""
+
+    members: list[MemberView]
+    offset: int | None
+
+    @classmethod
+    def of(cls, members: list[Member], following: int | None) -> Self:
+        views = [MemberView(user=one.user, role=one.role) for one in members]
+        return cls(members=views, offset=following)
+
+
+class BansView(BaseModel):
+    """The newest first; `offset` leads to the next page, null at the end."""
+
+    users: list[str]
+    offset: int | None
+
+
+class BannedView(BaseModel):
+    user: str
+    is_revoked: bool = Field(
+        description="Whether Ably ended the user's tokens; if not, they end within the hour."
+    )
+
+
+class SentView(BaseModel):
+    id: str = Field(description="Ably's id of the message, as the event on the topic has it.")
+
+
+class ChatMessageView(BaseModel):
+    id: str
+    name: str | None
+    data: Any
+    encoding: str = Field(description="What is still encoded, such as a cipher.")
+    client_id: str | None
+    timestamp: int = Field(description="Epoch milliseconds.")
+    serial: str | None
+
+
+class ChatHistoryView(BaseModel):
+    """A page of a room's past, newest first; `before` leads to the next page, null at the end."""
+
+    messages: list[ChatMessageView]
+    before: str | None
+
+    @classmethod
+    def of(cls, messages: list[PastMessage], before: str | None) -> Self:
+        views = [ChatMessageView.model_validate(one, from_attributes=True) for one in messages]
+        return cls(messages=views, before=before)
+
+
+class PresentView(BaseModel):
+    client_id: str
+    data: Any
+    timestamp: int
+
+
+class PresenceView(BaseModel):
+    """Who is in the room now, connected to Ably."""
+
+    present: list[PresentView]
+
+    @classmethod
+    def of(cls, present: list[Present]) -> Self:
+        return cls(
+            present=[PresentView.model_validate(one, from_attributes=True) for one in present]
+        )
+
+
+class TokenRequestView(BaseModel):
+    """An Ably TokenRequest: hand it to Ably's SDK as it is."""
+
+    keyName: str  # noqa: N815  # Ably's names
+    ttl: int
+    capability: str
+    clientId: str  # noqa: N815
+    timestamp: int
+    nonce: str
+    mac: str
+
+
+class ReceivedView(BaseModel):
+    """What became of a delivery's messages."""
+
+    stored: int
+    repeated: int
+    ignored: int

@@ -1,0 +1,51 @@
+"""What a message must be like to be sent through us."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from api.chat.problems import MessageRefused
+
+# Letters that look alike, wide forms and case do not make another word.
+FORM: Final = "NFKC"
+
+
+class Moderator:
+    """Refuses what is too long or holds a blocked word, whatever its case or form of letters."""
+
+    def __init__(self, *, max_bytes: int, blocked_words: Iterable[str]) -> None:
+        self._max_bytes = max_bytes
+        words = "|".join(re.escape(_plain(word)) for word in blocked_words)
+        self._blocked = re.compile(rf"(?<!\w)(?:{words})(?!\w)") if words else None
+
+    def check(self, data: Any) -> None:
+        """Raises MessageRefused, which never repeats the word."""
+        if len(msgspec.json.encode(data)) > self._max_bytes:
+            raise _refused(f"At most {self._max_bytes} bytes as JSON.")
+        blocked = self._blocked
+        if blocked and any(blocked.search(_plain(text)) for text in _texts(data)):
+            raise _refused("It holds a word that is not welcome here.")
+
+
+def _refused(message: str) -> MessageRefused:
+    return MessageRefused(errors=[{"field": "data", "message": message}])
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize(FORM, text).casefold()
+
+
+def _texts(data: Any) -> Iterator[str]:
+    """All texts in it, the names of fields too."""
+    waiting = [data]
+    while waiting:
+        match waiting.pop():
+            case str(text):
+                yield text
+            case list(items):
+                waiting += items
+            case dict(items):
+                waiting += [*items.keys(), *items.values()]

@@ -1,0 +1,66 @@
+"""What chat refuses, beside what everything may."""
+
+from api.problems import ApiError, Forbidden, NotFound, Unauthorized, ValidationFailed
+
+
+class UnknownRoom(NotFound):
+    """Also for a private room that the caller is not in: nobody learns that it exists."""
+
+    code = "unknown-room"
+    title = "There is no such room for you"
+    remediation = "Ask a moderator of the room for an invitation, or create it."
+
+
+class Banned(Forbidden):
+    code = "banned"
+    title = "You are banned"
+    remediation = "Ask a moderator of the room."
+
+
+class NotAllowedInRoom(Forbidden):
+    code = "not-allowed-in-room"
+    title = "Your role in this room does not allow this"
+    remediation = "Ask a moderator of the room for another role."
+
+
+class RoomConflict(ApiError):
+    code = "room-conflict"
+    status = 409
+    title = "The room is not in a state for this"
+    remediation = "Read `detail`, look at the room again, and decide anew."
+
+
+class MessageRefused(ValidationFailed):
+    code = "message-refused"
+    title = "The message breaks a rule of this chat"
+    remediation = "Change what `errors` names and send it again."
+
+
+class WebhookUnverified(Unauthorized):
+    code = "webhook-unverified"
+    title = "This does not come from our Ably application"
+    remediation = "Sign the rule with the key of ABLY_API_KEY, or send its secret header."
+
+
+class ChatNotConfigured(ApiError):
+    code = "chat-not-configured"
+    status = 503
+    title = "This deployment has no Ably application"
+    remediation = "Set ABLY_API_KEY and start anew."
+
+
+class AblyUnavailable(ApiError):
+    code = "ably-unavailable"
+    status = 503
+    title = "Ably does not answer"
+    remediation = "Try again after Retry-After seconds."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": "2"})
+
+
+class AblyRefused(ApiError):
+    code = "ably-refused"
+    status = 502
+    title = "Ably refuses the request"
+    remediation = "The operator checks the capabilities of the key in ABLY_API_KEY."

@@ -1,0 +1,206 @@
+"""Rooms, and who is in them, in Redis.
+
+| key below `millrace:chat:` | |
+|---|---|
+| `rooms` | hash: each room's facts as JSON |
+| `public` | sorted set: the public rooms by name |
+| `user:<id>` | hash: the user's standing in each room, so that a token costs one command |
+| `members:<room>` | sorted set: the members by rank |
+| `bans:<room>`, `banned` | sorted sets: who is banned there, and everywhere, by time |
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from api.chat import room_scripts
+from api.chat.problems import Banned, NotAllowedInRoom, RoomConflict, UnknownRoom
+from api.chat.standing import BANNED, EVERYWHERE, INVITED, Role, RoomId, Standing
+from api.problems import ApiError
+from api.security.principal import Principal
+from api.upstash import RedisError, UpstashClient
+
+PREFIX: Final = "millrace:chat:"
+ROOMS: Final = f"{PREFIX}rooms"
+PUBLIC: Final = f"{PREFIX}public"
+BANNED_EVERYWHERE: Final = f"{PREFIX}banned"
+
+REFUSALS: Mapping[str, Callable[[], ApiError]] = {
+    "!banned": Banned,
+    "!banned-other": lambda: RoomConflict("This user is banned; lift the ban first."),
+    "!unknown": UnknownRoom,
+    "!role": NotAllowedInRoom,
+    "!exists": lambda: RoomConflict("There is a room with this id."),
+    "!full": lambda: RoomConflict("You are in as many rooms as one user may be; leave one."),
+    "!full-other": lambda: RoomConflict("This user has too many invitations."),
+    "!last": lambda: RoomConflict("The last moderator must appoint another one first."),
+}
+
+
+class Room(msgspec.Struct, frozen=True):
+    """What is fixed when a room is made. `created_at` is epoch milliseconds."""
+
+    title: str
+    is_public: bool
+    joins_as: Role
+    created_by: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    user: str
+    role: Role
+
+
+def user_key(user: str) -> str:
+    return f"{PREFIX}user:{user}"
+
+
+def members_key(room: RoomId) -> str:
+    return f"{PREFIX}members:{room}"
+
+
+def bans_key(room: RoomId) -> str:
+    return f"{PREFIX}bans:{room}"
+
+
+class RoomStore:
+    """All reads and changes. Raises `RedisError`, and the `ApiError` that says what is wrong."""
+
+    def __init__(self, redis: UpstashClient, *, max_rooms: int) -> None:
+        self._redis = redis
+        self._max_rooms = max_rooms
+
+    async def standing(self, user: str) -> Standing:
+        """Where `user` stands in all rooms; one command."""
+        return Standing.parse(await self._redis.read("HGETALL", user_key(user)))
+
+    async def role(self, user: str, room: RoomId) -> Role | None:
+        """None unless `user` is in `room` and banned nowhere that counts; one command."""
+        place, banned = await self._redis.read("HMGET", user_key(user), room, EVERYWHERE)
+        if banned or place is None or place == BANNED or place.startswith(INVITED):
+            return None
+        return Role(place)
+
+    async def facts(self, rooms: Sequence[RoomId]) -> dict[RoomId, Room]:
+        """Of those that exist; one command."""
+        if not rooms:
+            return {}
+        texts = await self._redis.read("HMGET", ROOMS, *rooms)
+        found = zip(rooms, texts, strict=True)
+        return {room: msgspec.json.decode(text, type=Room) for room, text in found if text}
+
+    async def public(self, *, after: str, limit: int) -> list[RoomId]:
+        """Public rooms in the order of their names; one command."""
+        start = f"({after}" if after else "-"
+        found = await self._redis.read("ZRANGE", PUBLIC, start, "+", "BYLEX", "LIMIT", 0, limit)
+        return [RoomId(room) for room in found]
+
+    async def members(self, room: RoomId, *, offset: int, limit: int) -> list[Member]:
+        """Moderators first; one command."""
+        last = offset + limit - 1
+        found = await self._redis.read(
+            "ZRANGE", members_key(room), offset, last, "REV", "WITHSCORES"
+        )
+        return [Member(user, Role.of_rank(rank)) for user, rank in found]
+
+    async def among_members(
+        self, wanted: Mapping[RoomId, Sequence[str]]
+    ) -> set[tuple[RoomId, str]]:
+        """Those of the `wanted` users that are in the room; one command a room, one round trip."""
+        rooms = [room for room, users in wanted.items() if users]
+        if not rooms:
+            return set()
+        commands = [["ZMSCORE", members_key(room), *wanted[room]] for room in rooms]
+        replies = await self._redis.pipeline(commands, repeatable=True)
+        for failed in (one for one in replies if isinstance(one, RedisError)):
+            raise failed
+        return {
+            (room, user)
+            for room, scores in zip(rooms, replies, strict=True)
+            for user, score in zip(wanted[room], scores, strict=True)
+            if score is not None
+        }
+
+    async def banned(self, room: RoomId | None, *, offset: int, limit: int) -> list[str]:
+        """Who is banned from `room`, or everywhere; the newest first; one command."""
+        key = bans_key(room) if room else BANNED_EVERYWHERE
+        found = await self._redis.read("ZRANGE", key, offset, offset + limit - 1, "REV")
+        return [str(user) for user in found]
+
+    async def create(self, room: RoomId, facts: Room) -> None:
+        """Make a room with its creator as moderator. A repeat of the same changes nothing."""
+        user = facts.created_by
+        await self._run(
+            room_scripts.CREATE_ROOM,
+            keys=[ROOMS, user_key(user), members_key(room), PUBLIC],
+            args=[
+                *(room, msgspec.json.encode(facts).decode()),
+                *(user, int(facts.is_public), self._max_rooms),
+            ],
+        )
+
+    async def join(self, user: str, room: RoomId) -> Role:
+        """The role that `user` has then: the one invited to, or the room's own."""
+        result = await self._run(
+            room_scripts.JOIN_ROOM,
+            keys=[ROOMS, user_key(user), members_key(room)],
+            args=[room, user, self._max_rooms],
+        )
+        return Role(result)
+
+    async def appoint(self, by: Principal, room: RoomId, user: str, role: Role) -> bool:
+        """Give a member another role, or invite; True when it is an invitation."""
+        result = await self._run(
+            room_scripts.APPOINT_MEMBER,
+            keys=[ROOMS, user_key(by.id), user_key(user), members_key(room)],
+            # More places than rooms: strangers' invitations must not fill a user up.
+            args=[room, user, role, int(by.is_admin), self._max_rooms * 3],
+        )
+        return result.startswith(INVITED)
+
+    async def leave(self, user: str, room: RoomId) -> None:
+        """End a membership or an invitation. The room ends with its last member."""
+        await self._run(
+            room_scripts.LEAVE_ROOM,
+            keys=[ROOMS, user_key(user), members_key(room), PUBLIC, bans_key(room)],
+            args=[room, user],
+        )
+
+    async def ban(self, by: Principal, room: RoomId, user: str, *, now_ms: int) -> None:
+        """End the membership and refuse another one."""
+        await self._ban(by, room, user, now_ms, "ban")
+
+    async def unban(self, by: Principal, room: RoomId, user: str) -> None:
+        await self._ban(by, room, user, 0, "unban")
+
+    async def _ban(self, by: Principal, room: RoomId, user: str, now_ms: int, what: str) -> None:
+        await self._run(
+            room_scripts.BAN_FROM_ROOM,
+            keys=[ROOMS, user_key(by.id), user_key(user), members_key(room), bans_key(room)],
+            args=[room, user, int(by.is_admin), now_ms, what],
+        )
+
+    async def ban_everywhere(self, user: str, *, now_ms: int) -> None:
+        await self._all(
+            ["HSET", user_key(user), EVERYWHERE, BANNED],
+            ["ZADD", BANNED_EVERYWHERE, now_ms, user],
+        )
+
+    async def unban_everywhere(self, user: str) -> None:
+        await self._all(["HDEL", user_key(user), EVERYWHERE], ["ZREM", BANNED_EVERYWHERE, user])
+
+    async def _all(self, *commands: Sequence[str | int]) -> None:
+        for failed in await self._redis.transaction(commands, repeatable=True):
+            if isinstance(failed, RedisError):
+                raise failed
+
+    async def _run(self, script: Any, *, keys: Sequence[str], args: Sequence[str | int]) -> str:
+        # Each script leads to a state, so a repeat after a lost answer does no harm.
+        result: str = await self._redis.script(script, keys=keys, args=args, repeatable=True)
+        if refusal := REFUSALS.get(result):
+            raise refusal()
+        return result

@@ -1,0 +1,293 @@
+"""`/api/chat`: rooms, messages, bans, Ably's token endpoint and Ably's webhook."""
+
+from typing import Any
+from uuid import uuid4
+
+from litestar import Controller, Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from api.chat.chat import Chat
+from api.chat.models import (
+    AppointBody,
+    AppointedView,
+    BanBody,
+    BannedView,
+    BansView,
+    ChatHistoryView,
+    JoinedView,
+    MembersView,
+    MessageBody,
+    PresenceView,
+    RoomBody,
+    RoomsView,
+    RoomView,
+    SentView,
+)
+from api.chat.parameters import After, BeforeMessage, IdempotencyHeader, Offset, PageLimit, Scope
+from api.chat.problems import (
+    AblyRefused,
+    AblyUnavailable,
+    Banned,
+    ChatNotConfigured,
+    MessageRefused,
+    NotAllowedInRoom,
+    RoomConflict,
+    UnknownRoom,
+)
+from api.chat.service import Seen
+from api.chat.standing import parse_room
+from api.chat.token_routes import TokenController
+from api.chat.webhook_routes import WebhookController
+from api.problems import (
+    Forbidden,
+    ForeignOrigin,
+    InvalidCursor,
+    PublishUncertain,
+    RateLimited,
+    ValidationFailed,
+)
+from api.security.principal import Principal
+
+NO_STORE = {"Cache-Control": "no-store"}
+IN_ROOM = (ValidationFailed, UnknownRoom)
+CHANGING = (*IN_ROOM, ForeignOrigin)
+DECIDING = (*CHANGING, NotAllowedInRoom, RoomConflict)
+ON_ABLY = (ChatNotConfigured, AblyRefused, AblyUnavailable)
+
+
+class RoomsController(Controller):
+    path = "/api/chat/rooms"
+    tags = ("chat",)
+    chat: Chat
+
+    @post(name="create_room", opt={"problems": (ForeignOrigin, Banned, RoomConflict)})
+    async def create(
+        self, data: JSONBody[RoomBody], principal: NamedDependency[Principal]
+    ) -> Response[RoomView]:
+        """Make a room; its maker is its moderator."""
+        room = parse_room(data.id or uuid4().hex, name="id")
+        seen = await self.chat.rooms.create(
+            principal, room, title=data.title, is_public=data.is_public, joins_as=data.joins_as
+        )
+        headers = {"Location": f"/api/chat/rooms/{room}"}
+        return Response(self._view(seen), headers=headers)
+
+    @get(name="list_rooms")
+    async def list_rooms(
+        self,
+        *,
+        principal: NamedDependency[Principal],
+        which: Scope = "mine",
+        after: After = "",
+        limit: PageLimit = 50,
+    ) -> Response[RoomsView]:
+        """The caller's rooms and invitations, or a page of all public rooms."""
+        if which == "mine":
+            rooms = await self.chat.rooms.mine(principal)
+        else:
+            rooms = await self.chat.rooms.public(after=after, limit=limit)
+        is_full = which == "public" and len(rooms) == limit
+        view = RoomsView(rooms=[*map(self._view, rooms)], after=rooms[-1].id if is_full else None)
+        return Response(view, headers=NO_STORE)
+
+    @get("/{room:str}", name="read_room", opt={"problems": IN_ROOM})
+    async def read(
+        self, room: FromPath[str], principal: NamedDependency[Principal]
+    ) -> Response[RoomView]:
+        """A room that the caller is in, is invited to, or may join."""
+        seen = await self.chat.rooms.get(principal, parse_room(room))
+        return Response(self._view(seen), headers=NO_STORE)
+
+    @post(
+        "/{room:str}/join",
+        name="join_room",
+        status_code=200,
+        opt={"problems": (*CHANGING, Banned, RoomConflict)},
+    )
+    async def join(self, room: FromPath[str], principal: NamedDependency[Principal]) -> JoinedView:
+        """Enter a public room, or one that the caller is invited to."""
+        return JoinedView(role=await self.chat.rooms.join(principal, parse_room(room)))
+
+    @post(
+        "/{room:str}/leave",
+        name="leave_room",
+        status_code=204,
+        opt={"problems": (ValidationFailed, ForeignOrigin, RoomConflict)},
+    )
+    async def leave(self, room: FromPath[str], principal: NamedDependency[Principal]) -> None:
+        """Leave a room, or decline an invitation; its last member ends the room."""
+        await self.chat.rooms.leave(principal, parse_room(room))
+
+    @get("/{room:str}/members", name="list_members", opt={"problems": (*IN_ROOM, NotAllowedInRoom)})
+    async def members(
+        self,
+        *,
+        room: FromPath[str],
+        principal: NamedDependency[Principal],
+        offset: Offset = 0,
+        limit: PageLimit = 50,
+    ) -> Response[MembersView]:
+        """A page of a room's members."""
+        page = {"offset": offset, "limit": limit}
+        found = await self.chat.rooms.members(principal, parse_room(room), **page)
+        view = MembersView.of(found, following=_following(found, offset, limit))
+        return Response(view, headers=NO_STORE)
+
+    @post("/{room:str}/members", name="appoint_member", status_code=200, opt={"problems": DECIDING})
+    async def appoint(
+        self,
+        room: FromPath[str],
+        data: JSONBody[AppointBody],
+        principal: NamedDependency[Principal],
+    ) -> AppointedView:
+        """Invite a user, or give a member another role; for moderators."""
+        name = parse_room(room)
+        invited = await self.chat.rooms.appoint(principal, name, data.user, data.role)
+        return AppointedView(user=data.user, role=data.role, is_invitation=invited)
+
+    def _view(self, seen: Seen) -> RoomView:
+        return RoomView.of(seen, self.chat.channels.of(seen.id))
+
+
+class MessagesController(Controller):
+    path = "/api/chat/rooms/{room:str}"
+    tags = ("chat",)
+    chat: Chat
+
+    @post(
+        "/messages",
+        name="send_message",
+        opt={
+            "problems": (
+                *(*CHANGING, *ON_ABLY),
+                *(NotAllowedInRoom, MessageRefused, RateLimited, PublishUncertain),
+            )
+        },
+    )
+    async def send(
+        self,
+        *,
+        room: FromPath[str],
+        data: JSONBody[MessageBody],
+        principal: NamedDependency[Principal],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> SentView:
+        """Send a message through our moderation; with an Idempotency-Key it is sent once."""
+        sent = await self.chat.online.messages.send(
+            principal, parse_room(room), name=data.name, data=data.data, key=idempotency_key
+        )
+        return SentView(id=sent)
+
+    @get("/messages", name="read_messages", opt={"problems": (*IN_ROOM, *ON_ABLY, InvalidCursor)})
+    async def history(
+        self,
+        *,
+        room: FromPath[str],
+        principal: NamedDependency[Principal],
+        limit: PageLimit = 50,
+        before: BeforeMessage = None,
+    ) -> Response[ChatHistoryView]:
+        """A page of the room's past, as long as Ably keeps it."""
+        past = await self.chat.online.messages.history(
+            principal, parse_room(room), limit=limit, before=before
+        )
+        view = ChatHistoryView.of(list(past.messages), past.before)
+        return Response(view, headers=NO_STORE)
+
+    @get("/presence", name="read_presence", opt={"problems": (*IN_ROOM, *ON_ABLY)})
+    async def presence(
+        self, room: FromPath[str], principal: NamedDependency[Principal]
+    ) -> Response[PresenceView]:
+        """Who is in the room now."""
+        found = await self.chat.online.messages.present(principal, parse_room(room))
+        return Response(PresenceView.of(found), headers=NO_STORE)
+
+
+class RoomBansController(Controller):
+    path = "/api/chat/rooms/{room:str}/bans"
+    tags = ("chat",)
+    chat: Chat
+
+    @get(name="list_room_bans", opt={"problems": (*IN_ROOM, NotAllowedInRoom)})
+    async def list_bans(
+        self,
+        *,
+        room: FromPath[str],
+        principal: NamedDependency[Principal],
+        offset: Offset = 0,
+        limit: PageLimit = 50,
+    ) -> Response[BansView]:
+        """Who is banned from the room; for moderators."""
+        page = {"offset": offset, "limit": limit}
+        users = await self.chat.rooms.banned(principal, parse_room(room), **page)
+        return _bans(users, offset, limit)
+
+    @post(name="ban_from_room", status_code=200, opt={"problems": DECIDING})
+    async def ban(
+        self, room: FromPath[str], data: JSONBody[BanBody], principal: NamedDependency[Principal]
+    ) -> BannedView:
+        """End a membership for good, and the user's tokens; for moderators."""
+        revoked = await self.chat.rooms.ban(principal, parse_room(room), data.user)
+        return BannedView(user=data.user, is_revoked=revoked)
+
+    @delete("/{user:str}", name="unban_from_room", opt={"problems": DECIDING})
+    async def unban(
+        self, room: FromPath[str], user: FromPath[str], principal: NamedDependency[Principal]
+    ) -> None:
+        """Let a user join again; for moderators."""
+        name = parse_room(user, name="user")
+        await self.chat.rooms.unban(principal, parse_room(room), name)
+
+
+class BansController(Controller):
+    path = "/api/chat/bans"
+    tags = ("chat",)
+    chat: Chat
+
+    @get(name="list_bans", opt={"problems": (Forbidden,)})
+    async def list_bans(
+        self,
+        *,
+        principal: NamedDependency[Principal],
+        offset: Offset = 0,
+        limit: PageLimit = 50,
+    ) -> Response[BansView]:
+        """Who is banned from all of chat; for admins."""
+        users = await self.chat.rooms.banned(principal, None, offset=offset, limit=limit)
+        return _bans(users, offset, limit)
+
+    @post(
+        name="ban",
+        status_code=200,
+        opt={"problems": (Forbidden, ForeignOrigin, NotAllowedInRoom)},
+    )
+    async def ban(
+        self, data: JSONBody[BanBody], principal: NamedDependency[Principal]
+    ) -> BannedView:
+        """Shut a user out of all of chat, and end its tokens; for admins."""
+        revoked = await self.chat.rooms.ban(principal, None, data.user)
+        return BannedView(user=data.user, is_revoked=revoked)
+
+    @delete("/{user:str}", name="unban", opt={"problems": (Forbidden, ForeignOrigin)})
+    async def unban(self, user: FromPath[str], principal: NamedDependency[Principal]) -> None:
+        """Let a user in again; its memberships are as before."""
+        await self.chat.rooms.unban(principal, None, parse_room(user, name="user"))
+
+
+def chat_routes(chat: Chat) -> list[type[Controller]]:
+    """The handlers, bound to `chat`."""
+    controllers = (
+        *(RoomsController, MessagesController, RoomBansController, BansController),
+        *(TokenController, WebhookController),
+    )
+    return [type(one.__name__, (one,), {"chat": chat}) for one in controllers]
+
+
+def _bans(users: list[str], offset: int, limit: int) -> Response[BansView]:
+    view = BansView(users=users, offset=_following(users, offset, limit))
+    return Response(view, headers=NO_STORE)
+
+
+def _following(found: list[Any], offset: int, limit: int) -> int | None:
+    return offset + limit if len(found) == limit else None

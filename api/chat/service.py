@@ -1,0 +1,149 @@
+"""Rooms: who may make, see, join and leave them, and who decides about others."""
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import structlog
+
+from api.chat.ably_rest import AblyRest
+from api.chat.problems import AblyRefused, AblyUnavailable, NotAllowedInRoom, UnknownRoom
+from api.chat.rooms import Member, Room, RoomStore
+from api.chat.standing import Role, RoomId
+from api.problems import Forbidden
+from api.security.principal import Principal
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A room as one user sees it: with the role there, or the role of an invitation."""
+
+    id: RoomId
+    room: Room
+    role: Role | None = None
+    invited_as: Role | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRooms:
+    """The use cases. `clock` gives epoch seconds; admins may do what moderators may."""
+
+    rooms: RoomStore
+    ably: AblyRest | None
+    clock: Callable[[], float]
+
+    async def create(
+        self, principal: Principal, room: RoomId, *, title: str, is_public: bool, joins_as: Role
+    ) -> Seen:
+        """A new room, with its maker as moderator. Raises RoomConflict and Banned."""
+        facts = Room(title, is_public, joins_as, principal.id, self._now_ms())
+        await self.rooms.create(room, facts)
+        return Seen(room, facts, Role.MODERATOR)
+
+    async def mine(self, principal: Principal) -> list[Seen]:
+        """The rooms of the caller, and those it is invited to; two commands."""
+        standing = await self.rooms.standing(principal.id)
+        if standing.is_banned:
+            return []
+        facts = await self.rooms.facts([*standing.memberships, *standing.invitations])
+        return [
+            Seen(room, one, standing.memberships.get(room), standing.invitations.get(room))
+            for room, one in facts.items()
+        ]
+
+    async def public(self, *, after: str, limit: int) -> list[Seen]:
+        """Public rooms in the order of their ids; two commands."""
+        facts = await self.rooms.facts(await self.rooms.public(after=after, limit=limit))
+        return [Seen(room, one) for room, one in facts.items()]
+
+    async def get(self, principal: Principal, room: RoomId) -> Seen:
+        """Raises UnknownRoom, also for a private room of others."""
+        facts = (await self.rooms.facts([room])).get(room)
+        standing = await self.rooms.standing(principal.id)
+        role, invited = standing.memberships.get(room), standing.invitations.get(room)
+        if facts is None or not (facts.is_public or role or invited or principal.is_admin):
+            raise UnknownRoom
+        return Seen(room, facts, role, invited)
+
+    async def members(
+        self, principal: Principal, room: RoomId, *, offset: int, limit: int
+    ) -> list[Member]:
+        """Moderators first. Raises UnknownRoom to who is not one of them."""
+        await self._require(principal, room, {*Role})
+        return await self.rooms.members(room, offset=offset, limit=limit)
+
+    async def banned(
+        self, principal: Principal, room: RoomId | None, *, offset: int, limit: int
+    ) -> list[str]:
+        """Who is banned from `room`, or everywhere: that is for admins."""
+        await self._require_moderator(principal, room)
+        return await self.rooms.banned(room, offset=offset, limit=limit)
+
+    async def ban(self, principal: Principal, room: RoomId | None, user: str) -> bool:
+        """Ban from `room`, or everywhere, and end the user's tokens.
+
+        False when Ably did not end them: then the ban stands, and they end by themselves.
+        """
+        if user == principal.id:
+            raise NotAllowedInRoom("Nobody bans oneself; leave the room.")
+        # In this order: a client whose token is revoked asks for a new one at once.
+        if room is None:
+            _require_admin(principal)
+            await self.rooms.ban_everywhere(user, now_ms=self._now_ms())
+        else:
+            await self.rooms.ban(principal, room, user, now_ms=self._now_ms())
+        return await self._revoke(user)
+
+    async def unban(self, principal: Principal, room: RoomId | None, user: str) -> None:
+        """Let a user in again; the membership does not come back with it."""
+        if room is None:
+            _require_admin(principal)
+            await self.rooms.unban_everywhere(user)
+        else:
+            await self.rooms.unban(principal, room, user)
+
+    async def join(self, principal: Principal, room: RoomId) -> Role:
+        """The role there. Raises UnknownRoom, Banned and RoomConflict."""
+        return await self.rooms.join(principal.id, room)
+
+    async def appoint(self, principal: Principal, room: RoomId, user: str, role: Role) -> bool:
+        """Invite, or change a role; True when it is an invitation."""
+        return await self.rooms.appoint(principal, room, user, role)
+
+    async def leave(self, principal: Principal, room: RoomId) -> None:
+        await self.rooms.leave(principal.id, room)
+
+    async def _revoke(self, user: str) -> bool:
+        if self.ably is None:
+            return False
+        try:
+            await self.ably.revoke(user)
+        except (AblyRefused, AblyUnavailable) as error:
+            log.warning("chat.revoke_failed", problem=error.code)
+            return False
+        return True
+
+    async def _require_moderator(self, principal: Principal, room: RoomId | None) -> None:
+        if room is None:
+            _require_admin(principal)
+        else:
+            await self._require(principal, room, {Role.MODERATOR})
+
+    async def _require(self, principal: Principal, room: RoomId, roles: AbstractSet[Role]) -> None:
+        role = await self.rooms.role(principal.id, room)
+        if role is None and principal.is_admin and await self.rooms.facts([room]):
+            return
+        if role is None:
+            raise UnknownRoom
+        if role not in roles and not principal.is_admin:
+            raise NotAllowedInRoom
+
+    def _now_ms(self) -> int:
+        return int(self.clock() * 1000)
+
+
+def _require_admin(principal: Principal) -> None:
+    if not principal.is_admin:
+        raise Forbidden("Only the role admin bans everywhere.")

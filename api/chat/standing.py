@@ -1,0 +1,63 @@
+"""Where a user stands: member of which rooms and as what, invited to which, banned from which."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NewType, Self
+
+from api.problems import ValidationFailed
+from api.security.patterns import is_segment
+
+RoomId = NewType("RoomId", str)
+"""One topic segment: 1 to 64 letters, digits or _.~-, so never a wildcard of Ably's or ours."""
+
+EVERYWHERE: Final = "*"
+BANNED: Final = "banned"
+INVITED: Final = "invited:"
+
+
+class Role(StrEnum):
+    READER = "reader"
+    MEMBER = "member"
+    MODERATOR = "moderator"
+
+    @property
+    def rank(self) -> int:
+        return list(Role).index(self) + 1
+
+    @classmethod
+    def of_rank(cls, rank: float) -> "Role":
+        return list(Role)[int(rank) - 1]
+
+
+def parse_room(text: str, *, name: str = "room") -> RoomId:
+    """Read an id from outside. Raises ValidationFailed naming the field `name`."""
+    if not is_segment(text):
+        message = "1 to 64 letters, digits or _.~-"
+        raise ValidationFailed(errors=[{"field": name, "message": message}])
+    return RoomId(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All of one user, read at once. `is_banned` is a ban everywhere; `bans` name rooms."""
+
+    memberships: Mapping[RoomId, Role] = field(default_factory=dict)
+    invitations: Mapping[RoomId, Role] = field(default_factory=dict)
+    bans: frozenset[RoomId] = frozenset()
+    is_banned: bool = False
+
+    @classmethod
+    def parse(cls, stored: Mapping[str, str]) -> Self:
+        """Read what the store keeps of a user: the standing in each room, by its id."""
+        places = dict(stored)
+        is_banned = places.pop(EVERYWHERE, None) is not None
+        invited = {k: v.removeprefix(INVITED) for k, v in places.items() if v.startswith(INVITED)}
+        banned = {room for room, place in places.items() if place == BANNED}
+        rest = places.keys() - invited.keys() - banned
+        return cls(
+            memberships={RoomId(room): Role(places[room]) for room in sorted(rest)},
+            invitations={RoomId(room): Role(role) for room, role in sorted(invited.items())},
+            bans=frozenset(map(RoomId, banned)),
+            is_banned=is_banned,
+        )

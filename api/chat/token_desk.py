@@ -1,0 +1,89 @@
+"""Who gets a token for which rooms."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from api.chat.ably_errors import NoRooms, TooManyRooms
+from api.chat.capability import Policy
+from api.chat.problems import Banned
+from api.chat.rooms import RoomStore
+from api.chat.standing import Role, RoomId, Standing
+from api.chat.tokens import TokenIssuer, TokenRequest
+from api.problems import Unauthorized
+from api.security.principal import Principal
+from api.security.rates import RateLimiter
+
+# Ably's own default, and the most that a key with revocable tokens may give.
+TTL_S: Final = 3600.0
+# A JWT travels in the URL of the connection. A request is a body, but its capability comes
+# back within the token details, and some hundred rooms at once is a design to think over.
+MAX_JWT_BYTES: Final = 8192
+MAX_CAPABILITY_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client may ask for: less than it could have. None is all of it."""
+
+    rooms: frozenset[str] | None = None
+    ttl_ms: int | None = None
+    is_jwt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDesk:
+    """`clock` gives epoch seconds."""
+
+    issuer: TokenIssuer
+    rooms: RoomStore
+    policy: Policy
+    rate: RateLimiter
+    clock: Callable[[], float]
+
+    async def issue(self, principal: Principal, wanted: Wanted) -> TokenRequest | str:
+        """A token request, or a JWT; one command.
+
+        Raises RateLimited, Banned, NoRooms and TooManyRooms.
+        """
+        self.rate.take(principal.id)
+        ttl_ms = self._ttl_ms(principal, wanted)
+        rooms = _rooms(await self.rooms.standing(principal.id), wanted)
+        capability = self.policy.capability(rooms)
+        if wanted.is_jwt:
+            token = self.issuer.issue_jwt(
+                client_id=principal.id, capability=capability, ttl_ms=ttl_ms
+            )
+            return _bounded(token, len(token), MAX_JWT_BYTES)
+        request = self.issuer.issue(client_id=principal.id, capability=capability, ttl_ms=ttl_ms)
+        return _bounded(request, len(capability), MAX_CAPABILITY_BYTES)
+
+    def _ttl_ms(self, principal: Principal, wanted: Wanted) -> int:
+        """Never beyond the session: who may no longer ask must not keep on listening."""
+        left_s = TTL_S
+        if principal.expires_at is not None:
+            left_s = min(left_s, principal.expires_at - self.clock())
+        if left_s < 1:
+            raise Unauthorized("The session is about to end.")
+        longest_ms = int(left_s * 1000)
+        return min(longest_ms, wanted.ttl_ms) if wanted.ttl_ms else longest_ms
+
+
+def _rooms(standing: Standing, wanted: Wanted) -> Mapping[RoomId, Role]:
+    if standing.is_banned:
+        raise Banned
+    all_rooms = standing.memberships
+    asked = all_rooms if wanted.rooms is None else wanted.rooms
+    rooms = {room: role for room, role in all_rooms.items() if room in asked}
+    if rooms:
+        return rooms
+    # Final for the connection, and rightly: nothing that it could be for is open any more.
+    if standing.bans if wanted.rooms is None else standing.bans & wanted.rooms:
+        raise Banned
+    raise NoRooms
+
+
+def _bounded(token: TokenRequest | str, size: int, most: int) -> TokenRequest | str:
+    if size > most:
+        raise TooManyRooms(f"Your rooms make {size} bytes, {most} are possible.")
+    return token

@@ -1,0 +1,138 @@
+"""`/api/chat/token`: what `authUrl` of Ably's SDKs points at.
+
+Its errors have Ably's shape, because its callers are Ably's SDKs. They read the type of an
+error's content letter by letter, so it is `application/json` and nothing more.
+"""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+import structlog
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from api.chat.ably_errors import NoRooms, TooManyRooms, ably_error
+from api.chat.chat import Chat
+from api.chat.models import TokenRequestView
+from api.chat.parameters import Format, Rooms, Ttl
+from api.chat.problems import Banned, ChatNotConfigured
+from api.chat.token_desk import Wanted
+from api.problems import (
+    ApiError,
+    BadRequest,
+    PayloadTooLarge,
+    RateLimited,
+    StoreUnavailable,
+)
+from api.security.principal import Principal
+from api.upstash import RedisError
+
+JSON = "application/json"
+JWT = "application/jwt"
+FORM = "application/x-www-form-urlencoded"
+MAX_TTL_DIGITS = 9
+TOKEN = {
+    "problems": (Banned, NoRooms, TooManyRooms, RateLimited, ChatNotConfigured),
+    "error_form": "ably",
+}
+
+log = structlog.get_logger()
+AnyRequest = Request[Any, Any, Any]
+
+
+def _refused(_: AnyRequest, error: ApiError) -> Response[bytes]:
+    status, body = ably_error(error)
+    headers = {"Cache-Control": "no-store", **error.headers}
+    return Response(msgspec.json.encode(body), status_code=status, media_type=JSON, headers=headers)
+
+
+def _store(request: AnyRequest, error: RedisError) -> Response[bytes]:
+    log.warning("store.failed", error=type(error).__name__)
+    return _refused(request, StoreUnavailable())
+
+
+def _framework(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    known = {413: PayloadTooLarge}
+    if error.status_code >= ApiError.status:
+        return _unexpected(request, error)
+    return _refused(request, known.get(error.status_code, BadRequest)())
+
+
+def _unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+    log.error("request.failed", exc_info=error)
+    return _refused(request, ApiError())
+
+
+HANDLERS: ExceptionHandlersMap = {
+    ApiError: _refused,
+    RedisError: _store,
+    HTTPException: _framework,
+    Exception: _unexpected,
+}
+
+
+class TokenController(Controller):
+    path = "/api/chat/token"
+    tags = ("chat",)
+    exception_handlers = HANDLERS
+    chat: Chat
+
+    @get(name="issue_token", opt=TOKEN)
+    async def issue(
+        self,
+        *,
+        request: AnyRequest,
+        principal: NamedDependency[Principal],
+        rooms: Rooms = None,
+        format_: Format = None,
+        ttl: Ttl = None,
+    ) -> Response[TokenRequestView]:
+        """An Ably token request for the caller's rooms; a JWT for `Accept: application/jwt`."""
+        wanted = _wanted(request, {"rooms": rooms, "format": format_, "ttl": ttl})
+        return _answer(await self.chat.online.tokens.issue(principal, wanted))
+
+    @post(name="issue_token_by_post", status_code=200, opt=TOKEN)
+    async def issue_by_post(
+        self,
+        *,
+        request: AnyRequest,
+        principal: NamedDependency[Principal],
+        rooms: Rooms = None,
+        format_: Format = None,
+        ttl: Ttl = None,
+    ) -> Response[TokenRequestView]:
+        """The same for `authMethod: "POST"`, which sends its parameters as a form."""
+        form = await _form(request)
+        given = {"rooms": rooms, "format": format_, "ttl": ttl}
+        wanted = _wanted(request, form | {k: v for k, v in given.items() if v is not None})
+        return _answer(await self.chat.online.tokens.issue(principal, wanted))
+
+
+async def _form(request: AnyRequest) -> dict[str, str | None]:
+    """The first value of each field; nothing for a body of another type."""
+    if request.content_type[0] != FORM:
+        return {}
+    fields = parse_qs((await request.body()).decode(errors="replace"))
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _wanted(request: AnyRequest, given: dict[str, str | None]) -> Wanted:
+    """What we know of what is sent. SDKs send more: clientId, capability, timestamp, rnd."""
+    rooms, ttl = given.get("rooms"), given.get("ttl") or ""
+    accepts_jwt = JWT in request.headers.get("accept", "")
+    is_number = ttl.isascii() and ttl.isdecimal() and len(ttl) <= MAX_TTL_DIGITS
+    return Wanted(
+        rooms=frozenset(filter(None, rooms.split(","))) if rooms else None,
+        ttl_ms=int(ttl) if is_number else None,
+        is_jwt=accepts_jwt or given.get("format") == "jwt",
+    )
+
+
+def _answer(token: Any) -> Response[Any]:
+    headers = {"Cache-Control": "no-store", "Vary": "Accept, Authorization, Cookie"}
+    if isinstance(token, str):
+        return Response(token.encode(), media_type=JWT, headers=headers)
+    return Response(msgspec.json.encode(token), media_type=JSON, headers=headers)

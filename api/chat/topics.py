@@ -1,0 +1,108 @@
+"""Chat on our own topics: who reads `room:<id>`, and what the events there hold."""
+
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, Field
+
+from api.chat.inbound import ChatMessage, Inbound, PresenceChange
+from api.chat.rooms import RoomStore
+from api.chat.standing import RoomId
+from api.events.catalogue import Catalogue
+from api.events.publisher import Draft
+from api.events.topic import TopicName
+from api.problems import StoreUnavailable
+from api.security.grants import Action
+from api.security.principal import Principal
+from api.upstash import RedisError
+
+PATTERN = "room:*"
+
+
+class ChatMessageEvent(BaseModel):
+    """A message of the room. Sort by `serial` or `timestamp`: deliveries may overtake another."""
+
+    id: str = Field(description="Ably's id of the message.")
+    name: str | None = None
+    data: Any = None
+    encoding: str = Field(default="", description="What is still encoded, such as a cipher.")
+    client_id: str | None = Field(default=None, description="The user who sent it.")
+    timestamp: int = Field(description="Epoch milliseconds, by Ably's clock.")
+    serial: str | None = None
+    extras: dict[str, Any] = {}
+    is_omitted: bool = Field(default=False, description="Too large for an event: see the history.")
+
+
+class ChatPresenceEvent(BaseModel):
+    """Somebody entered or left the room, or changed the data shown there."""
+
+    id: str
+    action: str = Field(examples=["enter", "leave", "update"])
+    client_id: str
+    data: Any = None
+    encoding: str = ""
+    timestamp: int
+
+
+class RoomReaders:
+    """Members read `room:<id>`, whatever their role. Nobody publishes there but the webhook."""
+
+    def __init__(self, rooms: RoomStore) -> None:
+        self._rooms = rooms
+
+    async def allows(self, principal: Principal, action: Action, topic: str) -> bool:
+        if action is not Action.READ:
+            return False
+        room = RoomId(topic.removeprefix("room:"))
+        try:
+            return await self._rooms.role(principal.id, room) is not None
+        except RedisError as error:
+            raise StoreUnavailable from error
+
+
+def declare_events(catalogue: Catalogue) -> None:
+    """Add our types. `chat.message` is the one to show; the others change what was shown."""
+    for name, model, summary in (
+        ("chat.message", ChatMessageEvent, "A message was sent to the room."),
+        ("chat.message.updated", ChatMessageEvent, "A message of the room was edited."),
+        ("chat.message.deleted", ChatMessageEvent, "A message of the room was deleted."),
+        ("chat.presence", ChatPresenceEvent, "Who is in the room has changed."),
+    ):
+        catalogue.declare(name, model, topics=(PATTERN,), summary=summary)
+
+
+def topic_of(room: RoomId) -> TopicName:
+    return TopicName(f"room:{room}")
+
+
+def drafts_of(one: Inbound, *, max_bytes: int) -> list[Draft]:
+    """The event of the room's own topic."""
+    if isinstance(one, PresenceChange):
+        presence = ChatPresenceEvent(
+            id=one.id,
+            action=one.action,
+            client_id=one.client_id,
+            data=one.data,
+            encoding=one.encoding,
+            timestamp=one.timestamp,
+        )
+        return [Draft(topic_of(one.room), "chat.presence", presence.model_dump())]
+    kind = "chat.message" if one.action == "created" else f"chat.message.{one.action}"
+    return [Draft(topic_of(one.room), kind, _message(one, max_bytes))]
+
+
+def _message(one: ChatMessage, max_bytes: int) -> dict[str, Any]:
+    event = {
+        "id": one.id,
+        "name": one.name,
+        "data": one.data,
+        "encoding": one.encoding,
+        "client_id": one.client_id,
+        "timestamp": one.timestamp,
+        "serial": one.serial,
+        "extras": dict(one.extras),
+    }
+    # Ably takes messages as large as our events may be, and the frame around it comes on top.
+    if len(msgspec.json.encode(event)) + 256 > max_bytes:
+        return {**event, "data": None, "encoding": "", "extras": {}, "is_omitted": True}
+    return event

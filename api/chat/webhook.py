@@ -1,0 +1,124 @@
+"""From Ably's webhook into our topics: verified, each message once, in one round trip."""
+
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+from api.chat.capability import Channels
+from api.chat.inbound import ChatMessage, Inbound, PresenceChange, read_delivery
+from api.chat.mentions import Mention, candidates
+from api.chat.problems import WebhookUnverified
+from api.chat.rooms import RoomStore
+from api.chat.standing import RoomId
+from api.chat.tokens import AblyKey
+from api.chat.topics import drafts_of
+from api.events.publisher import Draft, Publisher
+
+OWNER: Final = "chat:webhook"
+# Ably gives up after minutes. What is older was recorded by somebody and sent again; the marks
+# of what is younger are all still there.
+MAX_AGE_S: Final = 3600
+MARK_TTL_S: Final = 2 * MAX_AGE_S + 60
+
+Announce = Callable[[ChatMessage], Sequence[Draft]]
+Notify = Callable[[Mention], Sequence[Draft]]
+
+
+def nothing(_: object) -> Sequence[Draft]:
+    """No further events."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookVerifier:
+    """Ably signs batches with the key of the rule; single deliveries carry a secret of ours."""
+
+    key: AblyKey
+    secret: str | None = None
+
+    def verify(
+        self, raw: bytes, *, signature: str | None, secret: str | None, key: str | None
+    ) -> None:
+        """Raises WebhookUnverified."""
+        if signature is not None and _equal(signature, self.key.sign(raw)):
+            return
+        if secret is not None and self.secret is not None and _equal(secret, self.secret):
+            return
+        if signature is not None and key not in (None, self.key.name):
+            raise WebhookUnverified("The rule signs with another key than that of ABLY_API_KEY.")
+        raise WebhookUnverified
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    stored: int
+    repeated: int
+    ignored: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDesk:
+    """Stores what a delivery brings. `clock` gives epoch seconds.
+
+    `announce` and `notify` say which further events a message and a mention lead to; they are
+    stored with the message or not at all.
+    """
+
+    verifier: WebhookVerifier
+    channels: Channels
+    rooms: RoomStore
+    publisher: Publisher
+    clock: Callable[[], float]
+    announce: Announce = nothing
+    notify: Notify = nothing
+
+    async def receive(self, body: Any) -> Received:
+        """Store it; one round trip, two where somebody is mentioned.
+
+        Raises ValidationFailed, PayloadTooLarge, and StoreUnavailable, after which Ably
+        delivers it again.
+        """
+        given, ignored = read_delivery(body, self.channels)
+        fresh = {one.key: one for one in given if self._is_fresh(one)}
+        mentions = await self._mentions([m for m in fresh.values() if isinstance(m, ChatMessage)])
+        groups = {key: self._drafts(one, mentions) for key, one in fresh.items()}
+        stored = await self.publisher.publish_groups(groups, owner=OWNER, mark_ttl_s=MARK_TTL_S)
+        stale = sum(not self._is_fresh(one) for one in given)
+        repeated = len(given) - stale - sum(stored)
+        return Received(stored=sum(stored), repeated=repeated, ignored=ignored + stale)
+
+    def _is_fresh(self, one: Inbound) -> bool:
+        return abs(self.clock() - one.timestamp / 1000) <= MAX_AGE_S
+
+    def _drafts(self, one: Inbound, mentions: Mapping[str, Sequence[str]]) -> list[Draft]:
+        drafts = drafts_of(one, max_bytes=self.publisher.max_event_bytes)
+        match one:
+            case PresenceChange():
+                return drafts
+            case ChatMessage(action="created"):
+                drafts += self.announce(one)
+                for user in mentions.get(one.key, ()):
+                    drafts += self.notify(Mention(one, user))
+                return drafts
+            case ChatMessage():
+                return drafts
+            case _:
+                assert_never(one)
+
+    async def _mentions(self, messages: Sequence[ChatMessage]) -> dict[str, list[str]]:
+        """By key of the message: the members that it names."""
+        named = {message.key: candidates(message) for message in messages}
+        wanted: dict[RoomId, list[str]] = {}
+        for message in messages:
+            known = wanted.setdefault(message.room, [])
+            known += [user for user in named[message.key] if user not in known]
+        members = await self.rooms.among_members(wanted)
+        return {
+            message.key: [user for user in named[message.key] if (message.room, user) in members]
+            for message in messages
+        }
+
+
+def _equal(given: str, right: str) -> bool:
+    return hmac.compare_digest(given.encode(), right.encode())

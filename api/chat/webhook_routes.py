@@ -1,0 +1,52 @@
+"""`/api/chat/webhook`: what a rule of the Ably application posts to."""
+
+from typing import Any
+
+from litestar import Controller, Request, post
+
+from api.chat.chat import Chat
+from api.chat.models import ReceivedView
+from api.chat.parameters import Signature, SignatureKey, WebhookSecret
+from api.chat.problems import ChatNotConfigured, WebhookUnverified
+from api.problems import (
+    BadRequest,
+    PayloadTooLarge,
+    StoreUnavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+
+JSON = "application/json"
+RECEIVING = {
+    "problems": (
+        *(BadRequest, PayloadTooLarge, StoreUnavailable, UnsupportedMediaType, ValidationFailed),
+        *(ChatNotConfigured, WebhookUnverified),
+    )
+}
+
+
+class WebhookController(Controller):
+    path = "/api/chat/webhook"
+    tags = ("chat",)
+    chat: Chat
+
+    @post(name="receive_webhook", status_code=200, opt=RECEIVING)
+    async def receive(
+        self,
+        *,
+        request: Request[Any, Any, Any],
+        signature: Signature = None,
+        key: SignatureKey = None,
+        secret: WebhookSecret = None,
+    ) -> ReceivedView:
+        """Take a delivery of Ably's webhook into our topics; each message once."""
+        desk = self.chat.online.webhook
+        if request.content_type[0] != JSON:
+            raise UnsupportedMediaType("Set the rule's encoding to JSON.")
+        raw = await request.body()
+        # Before it is parsed: what a stranger sends is not worth the work.
+        desk.verifier.verify(raw, signature=signature, secret=secret, key=key)
+        received = await desk.receive(await request.json())
+        return ReceivedView(
+            stored=received.stored, repeated=received.repeated, ignored=received.ignored
+        )
