@@ -29,20 +29,20 @@ class TooManyRooms(ApiError):
     remediation = "Name those you need: ?rooms=a,b; a token request holds more than a JWT."
 
 
-def ably_error(error: ApiError) -> tuple[int, dict[str, Any]]:
+def ably_error(kind: type[ApiError], detail: str | None = None) -> tuple[int, dict[str, Any]]:
     """Status and body. 403 ends a connection for good, so it is for bans alone."""
-    status = error.status
-    if status == Banned.status and not isinstance(error, Banned):
+    status = kind.status
+    if status == Banned.status and not issubclass(kind, Banned):
         status = Unauthorized.status
-    message = f"{error.detail or error.title}. {error.remediation}".replace("..", ".")
-    body = {"code": _code(error, status), "statusCode": status, "message": message}
+    message = f"{(detail or kind.title).rstrip('.')}. {kind.remediation}"
+    body = {"code": _code(kind, status), "statusCode": status, "message": message}
     return status, {"error": body}
 
 
-def _code(error: ApiError, status: int) -> int:
-    if isinstance(error, NoRooms):
+def _code(kind: type[ApiError], status: int) -> int:
+    if issubclass(kind, NoRooms):
         return NO_CAPABILITY
-    if isinstance(error, RateLimited):
+    if issubclass(kind, RateLimited):
         return TOO_MANY
     codes = {400: BAD_REQUEST, 401: UNAUTHORIZED, 403: BANNED, 503: UNAVAILABLE}
     return codes.get(status, INTERNAL if status >= ApiError.status else status * 100)

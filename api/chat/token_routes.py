@@ -44,7 +44,7 @@ AnyRequest = Request[Any, Any, Any]
 
 
 def _refused(_: AnyRequest, error: ApiError) -> Response[bytes]:
-    status, body = ably_error(error)
+    status, body = ably_error(type(error), error.detail)
     headers = {"Cache-Control": "no-store", **error.headers}
     return Response(msgspec.json.encode(body), status_code=status, media_type=JSON, headers=headers)
 

@@ -7,7 +7,7 @@ from litestar import Controller, Request, post
 from api.chat.chat import Chat
 from api.chat.models import ReceivedView
 from api.chat.parameters import Signature, SignatureKey, WebhookSecret
-from api.chat.problems import ChatNotConfigured, WebhookUnverified
+from api.chat.problems import WebhookUnverified
 from api.problems import (
     BadRequest,
     PayloadTooLarge,
@@ -20,7 +20,7 @@ JSON = "application/json"
 RECEIVING = {
     "problems": (
         *(BadRequest, PayloadTooLarge, StoreUnavailable, UnsupportedMediaType, ValidationFailed),
-        *(ChatNotConfigured, WebhookUnverified),
+        WebhookUnverified,
     )
 }
 
@@ -40,7 +40,9 @@ class WebhookController(Controller):
         secret: WebhookSecret = None,
     ) -> ReceivedView:
         """Take a delivery of Ably's webhook into our topics; each message once."""
-        desk = self.chat.online.webhook
+        if self.chat.on_ably is None:
+            raise WebhookUnverified  # without a key there is nothing that could be genuine
+        desk = self.chat.on_ably.webhook
         if request.content_type[0] != JSON:
             raise UnsupportedMediaType("Set the rule's encoding to JSON.")
         raw = await request.body()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import problems
+from api.chat.ably_errors import ably_error
 from api.problems import PROBLEM_MEDIA_TYPE, ApiError, outline
 from api.security.cookies import SESSION_COOKIE
 
@@ -180,11 +181,16 @@ def problem_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
 
 def ably_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
     """The same for the callers that are Ably's SDKs: errors in the shape that those read."""
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/AblyError"}}}
-    return {
-        status: {**answer, "content": content}
-        for status, answer in problem_responses(kinds).items()
-    }
+    by_status: dict[str, Document] = {}
+    for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
+        status, body = ably_error(kind)
+        answer = by_status.setdefault(str(status), {"description": kind.title, "content": {}})
+        shown = answer["content"].setdefault(
+            "application/json",
+            {"schema": {"$ref": "#/components/schemas/AblyError"}, "examples": {}},
+        )
+        shown["examples"][kind.code] = {"summary": kind.title, "value": body}
+    return by_status
 
 
 def _problem_response(kinds: Sequence[type[ApiError]]) -> Document:
