@@ -6,57 +6,104 @@ modes. So a deployment without a change is one.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+from infra.aws import bytecode, symbols
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
-VENDOR = BUILD / "lambda"
 ARCHIVE = BUILD / "lambda.zip"
-
-PYTHON_VERSION = "3.13"
-UV_PLATFORM = "aarch64-manylinux_2_28"
-PIP_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
 OURS = ("api", "functions")
+MANYLINUX = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
-# Litestar asks for them to invent examples and to colour its command line; no function does.
-UNUSED = ("faker", "polyfactory", "rich", "rich_click", "pygments", "bin")
-# Bytecode is compiled for another version here than the one that will run.
-LEFT_OUT = ("__pycache__", "*.pyc", "*.pyi", "direct_url.json", "RECORD", "INSTALLER", "REQUESTED")
+# What no function uses: invented examples, command lines, tests, the compile-time half of cffi,
+# the fast half of PyYAML (Litestar imports the other), and the blocking halves of clients.
+UNUSED = (
+    *("faker", "polyfactory", "litestar/testing"),
+    *("click", "rich", "rich_click", "pygments", "markdown_it", "markdown_it_py", "mdurl", "bin"),
+    *("api/cli", "litestar/cli"),
+    *("cffi", "pycparser", "_yaml"),
+    *("ably/sync", "websockets/sync", "websockets/legacy"),
+)
+LEFT_OUT = (
+    *("__pycache__", "*.pyc", "*.pyi", "*.pyx", "*.pxd", "*.h", "*.c"),
+    *("direct_url.json", "RECORD", "INSTALLER", "REQUESTED", "sboms"),
+    "_yaml.*.so",
+)
 
 # The earliest time that a zip can hold.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 READABLE = 0o100644 << 16
+EXECUTABLE = 0o100755 << 16
 
 
-def main() -> int:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The interpreter and the processor that will run it."""
+
+    python: str
+    machine: str
+
+    @property
+    def platforms(self) -> list[str]:
+        return [f"{name}_{self.machine}" for name in MANYLINUX]
+
+
+
+def main(words: list[str] | None = None) -> int:
     """The exit status: 0, or what the installer said."""
-    shutil.rmtree(VENDOR, ignore_errors=True)
-    installed = subprocess.run(_install(), cwd=ROOT, check=False)  # noqa: S603 - fixed words
-    if installed.returncode:
-        return installed.returncode
-    prune(VENDOR)
-    for package in OURS:
-        ignored = shutil.ignore_patterns(*LEFT_OUT)
-        shutil.copytree(ROOT / package, VENDOR / package, ignore=ignored)
-    archive(VENDOR, ARCHIVE)
-    print(f"{ARCHIVE.relative_to(ROOT)}: {ARCHIVE.stat().st_size / 1e6:.1f} MB")  # noqa: T201
+    parser = argparse.ArgumentParser(prog="python -m infra.aws.package", description=__doc__)
+    parser.add_argument("--python", default="3.13", help="version that will run it")
+    parser.add_argument("--machine", default="aarch64", help="aarch64 or x86_64")
+    parser.add_argument("--to", type=Path, default=ARCHIVE, help="the archive")
+    given = parser.parse_args(words)
+    tree: Path = given.to.with_suffix("")
+    if status := build(Target(given.python, given.machine), tree):
+        return status
+    archive(tree, given.to)
+    print(f"{given.to}: {given.to.stat().st_size / 1e6:.1f} MB")  # noqa: T201
     return 0
 
 
-def _install() -> list[str]:
-    target = ["--target", str(VENDOR), "--require-hashes", "-r", str(ROOT / "requirements.txt")]
-    version = ["--python-version", PYTHON_VERSION, "--only-binary", ":all:", "--no-deps"]
+def build(target: Target, tree: Path) -> int:
+    """Fill the folder `tree` with what the archive holds; the installer's exit status."""
+    shutil.rmtree(tree, ignore_errors=True)
+    installed = subprocess.run(_install(target, tree), cwd=ROOT, check=False)  # noqa: S603 - fixed words
+    if installed.returncode:
+        return installed.returncode
+    for package in OURS:
+        shutil.copytree(ROOT / package, tree / package)
+    prune(tree)
+    for library in tree.rglob("*.so"):
+        symbols.blank(library)
+    if not bytecode.compile_cold_start(tree, python=target.python, ours=OURS):
+        print(  # noqa: T201
+            f"no Python {target.python} here: cold starts will compile, and take twice as long",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _install(target: Target, tree: Path) -> list[str]:
+    what = ["--target", str(tree), "--require-hashes", "-r", str(ROOT / "requirements.txt")]
+    version = ["--python-version", target.python, "--only-binary", ":all:", "--no-deps"]
     if uv := shutil.which("uv"):
-        platform = ["--python-platform", UV_PLATFORM]
-        return [uv, "pip", "install", "--quiet", *target, *version, *platform]
-    platforms = [word for platform in PIP_PLATFORMS for word in ("--platform", platform)]
+        platform = ["--python-platform", target.platforms[0].replace(*_uv_spelling(target))]
+        return [uv, "pip", "install", "--quiet", *what, *version, *platform]
+    platforms = [word for platform in target.platforms for word in ("--platform", platform)]
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
-    return [*pip, *target, *version, *platforms]
+    return [*pip, *what, *version, *platforms]
+
+
+def _uv_spelling(target: Target) -> tuple[str, str]:
+    return f"{MANYLINUX[0]}_{target.machine}", f"{target.machine}-{MANYLINUX[0]}"
 
 
 def prune(folder: Path) -> None:
@@ -76,8 +123,10 @@ def archive(folder: Path, to: Path) -> None:
         for file in sorted(_files(folder)):
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = READABLE
-            zipped.writestr(entry, file.read_bytes())
+            content = file.read_bytes()
+            # A script must be one wherever the sources were checked out.
+            entry.external_attr = EXECUTABLE if content.startswith(b"#!/bin/sh") else READABLE
+            zipped.writestr(entry, content)
 
 
 def _files(folder: Path) -> Iterator[Path]:
