@@ -7,11 +7,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PYTHON ?= python3
 PY := .venv/bin/python
-NODE := tests/e2e/node
+NODE := tests/e2e/node infra/aws
 INSTALLED := .venv/installed
 COMMAND := .venv/bin/millrace
 # Node is used where it is there; the tests say what they skipped without it.
-NODE_INSTALLED := $(if $(shell command -v npm),$(NODE)/node_modules/.package-lock.json)
+NODE_INSTALLED := $(if $(shell command -v npm),$(NODE:%=%/node_modules/.package-lock.json))
 
 .PHONY: help run env test check bench soak package clean install
 
@@ -46,7 +46,7 @@ package: $(INSTALLED) ## Build build/lambda.zip, the same bytes from the same so
 
 clean: ## Remove what was built and installed; .local with its secrets stays
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
-	rm -rf $(NODE)/node_modules
+	rm -rf $(NODE:%=%/node_modules)
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 install: $(INSTALLED) $(COMMAND) $(NODE_INSTALLED)
@@ -70,6 +70,6 @@ $(INSTALLED): requirements-dev.txt | .venv/bin/python
 $(COMMAND): api/cli/millrace.sh $(INSTALLED)
 	@install -m 755 $< $@
 
-$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
-	npm ci --prefix $(NODE) --no-audit --no-fund --silent
+%/node_modules/.package-lock.json: %/package-lock.json
+	npm ci --prefix $* --no-audit --no-fund --silent
 	@touch $@

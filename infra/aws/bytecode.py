@@ -18,7 +18,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTRIES = ("functions.http",)
+ENTRIES = ("functions.http", "functions.stream")
 
 _LIST = f"""
 import importlib, json, sys

@@ -56,7 +56,6 @@ class Target:
         return [f"{name}_{self.machine}" for name in MANYLINUX]
 
 
-
 def main(words: list[str] | None = None) -> int:
     """The exit status: 0, or what the installer said."""
     parser = argparse.ArgumentParser(prog="python -m infra.aws.package", description=__doc__)

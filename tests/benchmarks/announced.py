@@ -25,12 +25,6 @@ def announce_when_reachable(port: int) -> None:
         return
 
 
-def free_port() -> int:
-    """For a server that cannot pick a port itself. Another process may take it first."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 class AnnouncedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -13,7 +13,8 @@ from litestar import Litestar, Request, get, post
 from litestar.datastructures import State
 from litestar.types import ASGIApp, HTTPResponseBodyEvent, Receive, Scope, Send
 
-from tests.benchmarks.announced import announce_when_reachable, free_port, serve
+from tests.benchmarks.announced import announce_when_reachable, serve
+from tests.support.ports import free_port
 
 _HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
 

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 import zipfile
+import zlib
 from pathlib import Path
 
+from multidict import _multidict
+
+from infra.aws import bytecode, symbols
 from infra.aws.package import archive, prune
+
+SHOW = """
+import sys
+sys.path[:0] = ["."]
+import api, litestar
+print(api.made, litestar.made)
+"""
 
 
 def tree(root: Path, names: list[str], *, modified: int, mode: int) -> Path:
@@ -51,3 +65,63 @@ def test_what_no_function_needs_stays_out(tmp_path: Path) -> None:
     assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
         *kept
     }
+
+
+def test_a_script_can_be_executed_however_it_was_checked_out(tmp_path: Path) -> None:
+    """Lambda starts the streaming loop by one."""
+    script = tmp_path / "one" / "bootstrap"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\nexec true\n")
+    script.chmod(0o600)
+
+    archive(script.parent, tmp_path / "one.zip")
+
+    [entry] = zipfile.ZipFile(tmp_path / "one.zip").infolist()
+    assert entry.external_attr >> 16 == 0o100755
+
+
+def test_a_library_without_its_symbols_is_still_loaded(tmp_path: Path) -> None:
+    """Only what no loader reads may be zeroed."""
+    source = Path(str(_multidict.__file__))
+    library = Path(shutil.copy(source, tmp_path))
+
+    symbols.blank(library)
+
+    loaded = subprocess.run(
+        [sys.executable, "-S", "-c", "import _multidict; _multidict.MultiDict()"],
+        env={"PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    assert library.stat().st_size == source.stat().st_size
+    assert len(zlib.compress(library.read_bytes())) <= len(zlib.compress(source.read_bytes()))
+
+
+def test_bytecode_is_used_though_every_time_in_an_archive_is_the_same(tmp_path: Path) -> None:
+    """Bytecode that is checked by time would be compiled again at each cold start."""
+    folder = tmp_path / "one"
+    for name in ("api", "litestar"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("made = 'compiled'\n")
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert bytecode.compile_cold_start(folder, python=version, ours=["api"])
+    (folder / "api" / "__init__.py").write_text("made = 'again'\n")
+
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", SHOW],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.stdout.split() == ["compiled", "compiled"], said.stderr
+    assert not (folder / "litestar" / "__init__.py").exists()
+
+
+def test_without_the_interpreter_that_will_run_it_there_is_no_bytecode(tmp_path: Path) -> None:
+    """Bytecode of another version is dead weight."""
+    assert not bytecode.compile_cold_start(tmp_path, python="3.99", ours=[])

@@ -21,6 +21,11 @@ PIN = re.compile(
 DECLARED = {
     "requirements.txt": PROJECT["dependencies"],
     "requirements-container.txt": PROJECT["dependencies"] + EXTRAS["container"],
+    "requirements-local.txt": [
+        *PROJECT["dependencies"],
+        *EXTRAS["container"],
+        *EXTRAS["local"],
+    ],
     "requirements-dev.txt": [
         *PROJECT["dependencies"],
         *EXTRAS["container"],
@@ -59,9 +64,9 @@ def test_every_line_is_a_pin_with_hashes(name: str) -> None:
 
 def test_what_is_tested_is_what_is_deployed() -> None:
     """The larger sets hold the smaller at the same versions."""
-    deployed, container, tested = (pins(name) for name in DECLARED)
+    deployed, container, local, tested = (pins(name) for name in DECLARED)
 
-    assert deployed.items() <= container.items() <= tested.items()
+    assert deployed.items() <= container.items() <= local.items() <= tested.items()
 
 
 def test_no_lock_file_names_a_download_address() -> None:

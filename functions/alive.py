@@ -1,0 +1,25 @@
+"""`python -m functions.alive`: exit status 0 when this container's process answers."""
+
+import os
+import sys
+from http.client import HTTPConnection, HTTPException
+
+TIMEOUT_S = 2.0
+OK = 200
+
+
+def main() -> int:
+    connection = HTTPConnection(
+        "127.0.0.1", int(os.environ.get("MILLRACE_PORT", "8000")), timeout=TIMEOUT_S
+    )
+    try:
+        connection.request("GET", "/api/health/live")
+        return 0 if connection.getresponse().status == OK else 1
+    except (OSError, HTTPException):
+        return 1
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
