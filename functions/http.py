@@ -12,13 +12,11 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from api.app import create_app
 from api.events.deadline import window
 from api.problems import PROBLEM_MEDIA_TYPE
-from api.settings import Settings
-from api.telemetry import logs
 from functions.runtime.lifespan import start_once
+from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
 
-settings = Settings.read()
-logs.configure(settings)
+settings = read_settings()
 app = create_app(settings, deadlines=window(settings.window_s))
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)  # Mangum runs every invocation on it

@@ -10,8 +10,7 @@ from typing import Any
 from api.app import create_app
 from api.events.deadline import Deadline
 from api.events.sse import CloseReason
-from api.settings import Settings
-from api.telemetry import logs
+from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
 
 # Earlier than the loop's own end: a reader that is slow must still get its goodbye.
@@ -24,7 +23,6 @@ def invocation_end(scope: Mapping[str, Any]) -> Deadline:
     return Deadline(max(0.0, left_s - MARGIN_S), CloseReason.DEADLINE)
 
 
-settings = Settings.read()
-logs.configure(settings)
+settings = read_settings()
 app = create_app(settings, deadlines=invocation_end)
 survive_snapshots(app.state.services)

@@ -1,0 +1,54 @@
+"""The settings of a function: from its environment, and its secrets from the Parameter Store."""
+
+import os
+from collections.abc import Iterator, MutableMapping
+
+from api.settings import Settings
+from api.telemetry import logs
+
+PREFIX = "MILLRACE_SSM_PREFIX"
+NAMES = ("MILLRACE_", "UPSTASH_REDIS_REST_", "ABLY_")
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S, TRIES = 2, 4, 3
+
+
+def read_settings() -> Settings:
+    """All settings, with the logs set up by them. Raises `SettingsError`.
+
+    `MILLRACE_SSM_PREFIX` names a folder of the Parameter Store, such as /millrace/prod: its
+    parameters, named like the settings, stand for those that the environment lacks.
+    """
+    if prefix := os.environ.get(PREFIX):
+        add_parameters(prefix, os.environ)
+    settings = Settings.read()
+    logs.configure(settings)
+    return settings
+
+
+def add_parameters(prefix: str, environ: MutableMapping[str, str]) -> None:
+    """Add the settings under `prefix` to `environ`; what it has already stays.
+
+    Raises botocore's errors: a function without its secrets must not start.
+    """
+    for path, value in _parameters(prefix):
+        name = path.rpartition("/")[2]
+        if name.startswith(NAMES):
+            environ.setdefault(name, value)
+
+
+def _parameters(prefix: str) -> Iterator[tuple[str, str]]:
+    # Lambda's runtime brings it; loading it takes longer than the rest of the start.
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415
+
+    limits = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"total_max_attempts": TRIES},
+    )
+    client = get_session().create_client("ssm", config=limits)
+    pages = client.get_paginator("get_parameters_by_path").paginate(
+        Path=prefix, WithDecryption=True
+    )
+    for page in pages:
+        for parameter in page["Parameters"]:
+            yield parameter["Name"], parameter["Value"]
