@@ -93,6 +93,23 @@ class AblyServer:
         """As new: nobody connected, nothing kept, no faults, the time as it is."""
         self.control("POST", "reset")
 
+    def faults(self, **change: Any) -> None:
+        """Switch faults on: `http_errors=1` (-1: until reset), `refuse_sockets=True`."""
+        self.control("PUT", "faults", **change)
+
+    def set_clock(self, offset_ms: int) -> None:
+        """Let the server think it is later; what is due by then happens before this returns."""
+        self.control("PUT", "clock", offset_ms=offset_ms)
+
+    def drop(self, **whom: str) -> int:
+        """Cut the sockets of all, or of one `clientId`; returns how many."""
+        dropped: int = self.control("POST", "drop", **whom)["dropped"]
+        return dropped
+
+    def expire_tokens(self) -> None:
+        """What was issued until now has expired."""
+        self.control("POST", "expire")
+
     def webhook(self, url: str) -> None:
         """Deliver webhooks there from now on; empty is nowhere."""
         self.control("PUT", "webhook", url=url)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from infra.local.ably.channels import Channels, Watchers
 from infra.local.ably.clock import Clock
 from infra.local.ably.connections import Connections
@@ -11,16 +13,37 @@ from infra.local.ably.keys import Key, Keyring
 from infra.local.ably.tokens import Tokens
 
 
+class Stream(Protocol):
+    """A response that goes on."""
+
+    def tick(self, now_ms: int) -> None:
+        """Do what is due by now."""
+
+    def end(self) -> None:
+        """Finish the response."""
+
+
 class App:
     """One app: nothing of it is seen by the others."""
 
     def __init__(self, app_id: str, clock: Clock, tokens: Tokens, watchers: Watchers) -> None:
         self.id = app_id
+        self.clock = clock
+        self.tokens = tokens
         self.channels = Channels(app_id, clock, watchers)
         self.connections = Connections(self.channels, tokens, clock)
+        self.streams: set[Stream] = set()
+
+    def tick(self) -> None:
+        self.connections.tick()
+        now_ms = self.clock.now_ms()
+        for stream in list(self.streams):
+            stream.tick(now_ms)
 
     def clear(self) -> None:
         self.connections.clear()
+        for stream in list(self.streams):
+            stream.end()
         self.channels.clear()
 
 
@@ -53,7 +76,7 @@ class Apps:
 
     def tick(self) -> None:
         for app in self.all():
-            app.connections.tick()
+            app.tick()
 
     def clear(self) -> None:
         """As new: no messages, no connections, no tokens, the time as it is."""

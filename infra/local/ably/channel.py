@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -109,9 +109,14 @@ class Channel:
         return [entry for entry in self._log if entry.serial > serial]
 
     def newest(self, count: int, *, since_ms: int) -> list[Entry]:
-        """The last publications of messages, oldest first."""
-        found = [one for one in self._messages() if one.timestamp_ms >= since_ms]
-        return found[-count:] if count else []
+        """The publications with the last `count` messages, oldest first."""
+        found: list[Entry] = []
+        for entry in reversed(self._log):
+            if entry.timestamp_ms < since_ms or sum(len(one.messages) for one in found) >= count:
+                break
+            if not entry.is_presence:
+                found.append(entry)
+        return found[::-1]
 
     def history(self, *, is_presence: bool) -> list[Message]:
         """All that is kept, oldest first."""
@@ -121,9 +126,6 @@ class Channel:
             if entry.is_presence == is_presence
             for message in entry.messages
         ]
-
-    def _messages(self) -> Iterator[Entry]:
-        return (entry for entry in self._log if not entry.is_presence)
 
     def _remember(self, message: Message) -> None:
         self._serials[message["id"]] = message["serial"]

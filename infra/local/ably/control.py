@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from infra.local.ably.apps import Apps
 from infra.local.ably.delivery import Delivery
 from infra.local.ably.errors import AblyError
+from infra.local.ably.faults import Faults
 from infra.local.ably.request import Reply, Request
 
 PREFIX = "_local"
 
 
 class Control:
-    """Answers `/_local/*`, with the first key only."""
+    """Answers `/_local/*`, with the server's own key only. No fault touches it."""
 
-    def __init__(self, apps: Apps, delivery: Delivery) -> None:
+    def __init__(self, apps: Apps, faults: Faults, delivery: Delivery) -> None:
         self._apps = apps
+        self._faults = faults
         self._delivery = delivery
 
     def answer(self, request: Request) -> Reply:
@@ -22,15 +26,40 @@ class Control:
         grant = self._apps.credentials.of_request(request.headers, request.query)
         if grant.is_token or grant.key != self._apps.key:
             raise AblyError(40160, 401, "the controls are worked with the server's own key")
+        wanted = request.object()
         match request.method, request.path[1:]:
             case "POST", ("reset",):
                 self._apps.clear()
+                self._faults.clear()
                 self._delivery.backlog.clear()
+            case "PUT", ("faults",):
+                self._faults.change(wanted)
+            case "PUT", ("clock",):
+                self._apps.clock.offset_ms = int(wanted.get("offset_ms") or 0)
+                self._apps.tick()
+            case "POST", ("drop",):
+                return Reply(200, {"dropped": self._drop(wanted)})
+            case "POST", ("expire",):
+                self._apps.tokens.expire_all()
+                self._apps.tick()
             case "PUT", ("webhook",):
-                self._delivery.turn_to(str(request.object().get("url") or ""))
+                self._delivery.turn_to(str(wanted.get("url") or ""))
             case "POST", ("redeliver",):
-                times = int(request.object().get("times") or 1)
+                times = int(wanted.get("times") or 1)
                 return Reply(200, {"batches": self._delivery.backlog.repeat(times)})
             case _:
                 raise AblyError(40400, 404, "no such control")
         return Reply(200, {})
+
+    def _drop(self, wanted: dict[str, Any]) -> int:
+        """Cut the sockets of all, or of one client, without a word."""
+        client_id = wanted.get("clientId")
+        found = [
+            connection
+            for app in self._apps.all()
+            for connection in app.connections.live()
+            if client_id in {None, connection.grant.client_id}
+        ]
+        for connection in found:
+            connection.cut()
+        return len(found)

@@ -25,6 +25,7 @@ class Grant:
     issued_ms: int
     expires_ms: int | None = None
     revocation_key: str | None = None
+    token: str = ""
 
     @classmethod
     def of_key(cls, key: Key) -> Grant:

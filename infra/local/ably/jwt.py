@@ -39,6 +39,7 @@ def grant_of_jwt(token: str, keys: Keyring) -> Grant:
         issued_ms=int(issued_s * 1000),
         expires_ms=int(expires_s * 1000),
         revocation_key=claims.get("x-ably-revocation-key"),
+        token=token,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from infra.local.ably.errors import AblyError, bad_request
@@ -40,11 +39,6 @@ def is_ephemeral(message: Message) -> bool:
     """Chat's typing and reactions: delivered, not kept."""
     extras = message.get("extras")
     return isinstance(extras, dict) and bool(extras.get("ephemeral"))
-
-
-def of_client(messages: Iterable[Message], client_id: str | None) -> list[Message]:
-    """What a member asks for in a list of presence or history."""
-    return [one for one in messages if client_id in {None, one.get("clientId")}]
 
 
 def _accepted(raw: Message) -> Message:

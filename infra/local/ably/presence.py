@@ -48,8 +48,18 @@ def said(raw: Any, grant: Grant, connection_id: str, prefix: str, now_ms: int) -
         client_id = grant.as_client(message.get("clientId"))
         if client_id is None:
             raise AblyError(91000, 400, "an anonymous client cannot be present")
-        origin = {"clientId": client_id, "connectionId": connection_id, "timestamp": now_ms}
-        events.append(message | origin | {"action": int(action), "id": f"{prefix}:{index}"})
+        said_before = str(message.get("id", "")).startswith(f"{connection_id}:")
+        events.append(
+            message
+            | {
+                "action": int(action),
+                # Entering again after a resume is no news if it has the id of the first time.
+                "id": message["id"] if said_before else f"{prefix}:{index}",
+                "clientId": client_id,
+                "connectionId": connection_id,
+                "timestamp": now_ms,
+            }
+        )
     return events
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
-
 from infra.local.ably import paging
 from infra.local.ably.apps import App, Apps
-from infra.local.ably.errors import AblyError, bad_request
+from infra.local.ably.batch import presence_batch, publish_batch, summary
+from infra.local.ably.chat import chat
+from infra.local.ably.errors import AblyError
 from infra.local.ably.grant import Grant
-from infra.local.ably.message import Message, accepted
+from infra.local.ably.message import Message
+from infra.local.ably.occupancy import status
+from infra.local.ably.provision import create_app, delete_app
+from infra.local.ably.publishing import publish
 from infra.local.ably.request import Reply, Request
+
+_NOTHING = AblyError(40400, 404, "no such path")
 
 
 class Rest:
@@ -24,15 +28,17 @@ class Rest:
         match request.method, request.path:
             case "GET", ("time",):
                 return Reply(200, [self._apps.clock.now_ms()])
+            case "POST", ("apps",):
+                return create_app(self._apps, request)
             case "POST", ("keys", name, "requestToken"):
                 return self._request_token(request, name)
         grant = self._apps.credentials.of_request(request.headers, request.query)
         match request.method, request.path:
             case "POST", ("keys", name, "revokeTokens"):
                 return self._revoke(request, grant, name)
-            case method, ("channels", name, *rest):
-                return self._channel(method, request, grant, name, tuple(rest))
-        raise AblyError(40400, 404, "no such path")
+            case "DELETE", ("apps", app_id):
+                return delete_app(self._apps, grant, app_id)
+        return _of_app(request, grant, self._apps.of(grant))
 
     def _request_token(self, request: Request, name: str) -> Reply:
         basic = None
@@ -43,64 +49,82 @@ class Rest:
     def _revoke(self, request: Request, grant: Grant, name: str) -> Reply:
         if grant.key.name != name:
             raise AblyError(40133, 401, "tokens of a key are revoked with that key")
-        results = self._apps.tokens.revocations.revoke(
-            grant, request.object(), self._apps.clock.now_ms()
-        )
+        now_ms = self._apps.clock.now_ms()
+        results = self._apps.tokens.revocations.revoke(grant, request.object(), now_ms)
+        # At once, not at the next tick: who was revoked is out when this returns.
         self._apps.tick()
         return Reply(200, summary(results))
 
-    def _channel(
-        self, method: str, request: Request, grant: Grant, name: str, rest: tuple[str, ...]
-    ) -> Reply:
-        app = self._apps.of(grant)
-        match method, rest:
-            case "POST", ("messages",):
-                return self._publish(request, grant, app, name)
-            case "GET", ("messages",) | ("history",):
-                grant.require("history", name)
-                found = paging.within(_channel_history(app, name), request.query)
-                return paging.page(found, request.query, rest[0])
-        raise AblyError(40400, 404, "no such path")
 
-    def _publish(self, request: Request, grant: Grant, app: App, name: str) -> Reply:
-        if request.query.get("_forceNack") == "true":
-            raise AblyError(40099, 400, "refused, as asked for")
-        serials, identity = publish(request.value(), grant, app, name)
-        return Reply(201, {"channel": name, "messageId": identity, "serials": serials})
+def _of_app(request: Request, grant: Grant, app: App) -> Reply:
+    match request.method, request.path:
+        case "POST", ("messages",):
+            return publish_batch(request, grant, app)
+        case "GET", ("presence",):
+            return presence_batch(request, grant, app)
+        case "GET", ("channels",):
+            return _list(request, grant, app)
+        case "GET" | "POST" as method, ("stats",):
+            return Reply(201 if method == "POST" else 200, [])
+        case _, ("channels", name, *rest):
+            return _of_channel(request, grant, app, name, tuple(rest))
+        case _, ("chat", _, "rooms", room, *rest):
+            return chat(request, grant, app, (room, *rest))
+    raise _NOTHING
 
 
-def publish(raw: Any, grant: Grant, app: App, name: str) -> tuple[list[str], str]:
-    """Publish what a body holds; its serials, and the id of the whole."""
-    grant.require("publish", name)
-    key = next((one.get("connectionKey") for one in _dicts(raw) if "connectionKey" in one), None)
-    connection = None if key is None else app.connections.find(key)
-    if key is not None and connection is None:
-        raise bad_request("connectionKey: no such connection")
-    messages = []
-    for message in accepted(raw):
-        client_id = grant.as_client(message.get("clientId"))
-        messages.append(message if client_id is None else message | {"clientId": client_id})
-    identity = secrets.token_urlsafe(9)
-    serials = app.channels.get(name).publish(
-        messages, prefix=identity, connection_id=None if connection is None else connection.id
-    )
-    return serials, identity
+def _of_channel(
+    request: Request, grant: Grant, app: App, name: str, rest: tuple[str, ...]
+) -> Reply:
+    match request.method, rest:
+        case "POST", ("messages",):
+            return _publish(request, grant, app, name)
+        case "GET", ("messages" | "history" as word,):
+            return _history(request, grant, app, name, word, is_presence=False)
+        case "GET", ("presence", "history"):
+            return _history(request, grant, app, name, "history", is_presence=True)
+        case "GET", ("presence",):
+            grant.require("subscribe", name)
+            members = [one for one in app.channels.get(name).members.all() if _asked(one, request)]
+            return paging.page(members, request.query, "presence")
+        case "GET", ():
+            grant.require("channel-metadata", name)
+            return Reply(200, status(app.channels.get(name)))
+    raise _NOTHING
 
 
-def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """How a batch is answered."""
-    failed = sum("error" in one for one in results)
-    return {
-        "successCount": len(results) - failed,
-        "failureCount": failed,
-        "results": results,
-    }
+def _publish(request: Request, grant: Grant, app: App, name: str) -> Reply:
+    if request.query.get("_forceNack") == "true":
+        raise AblyError(40099, 400, "refused, as asked for")
+    sent = publish(request.value(), grant, app, name)
+    answer = {"channel": name, "messageId": sent.identity, "serials": sent.serials}
+    return Reply(201, answer)
 
 
-def _dicts(raw: Any) -> list[dict[str, Any]]:
-    return [one for one in (raw if isinstance(raw, list) else [raw]) if isinstance(one, dict)]
-
-
-def _channel_history(app: App, name: str) -> list[Message]:
+def _history(
+    request: Request, grant: Grant, app: App, name: str, word: str, *, is_presence: bool
+) -> Reply:
+    grant.require("history", name)
     channel = app.channels.find(name)
-    return [] if channel is None else channel.history(is_presence=False)
+    kept = [] if channel is None else channel.history(is_presence=is_presence)
+    found = [one for one in kept if not is_presence or _asked(one, request)]
+    return paging.page(paging.within(found, request.query), request.query, word)
+
+
+def _list(request: Request, grant: Grant, app: App) -> Reply:
+    prefix = request.query.get("prefix", "")
+    found = [
+        channel
+        for channel in app.channels.all()
+        if channel.name.startswith(prefix)
+        and grant.capability.allows("channel-metadata", channel.name)
+    ]
+    if request.query.get("by") == "id":
+        return Reply(200, [channel.name for channel in found])
+    return Reply(200, [status(channel) for channel in found])
+
+
+def _asked(member: Message, request: Request) -> bool:
+    return all(
+        request.query.get(name) in {None, member[name]} for name in ("clientId", "connectionId")
+    )

@@ -7,16 +7,17 @@ import contextlib
 import json
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import uvicorn
 
 from infra.local.ably.apps import Apps
-from infra.local.ably.asgi import Gateway
 from infra.local.ably.clock import Clock
 from infra.local.ably.control import Control
 from infra.local.ably.delivery import Delivery
+from infra.local.ably.faults import Faults
+from infra.local.ably.gateway import Gateway
 from infra.local.ably.keys import Key
 from infra.local.ably.rest import Rest
 from infra.local.listening import bind, end_of_stdin, on_signal, url_of
@@ -66,17 +67,20 @@ async def _run(options: Options, listener: socket.socket) -> None:
     )
     apps.watchers.published.append(delivery.backlog.published)
     apps.watchers.lifecycle.append(delivery.backlog.lifecycle)
-    server = _server(Gateway(apps, Rest(apps), Control(apps, delivery)))
+    faults = Faults()
+    server = _server(Gateway(apps, Rest(apps), Control(apps, faults, delivery), faults))
 
     def stop() -> None:
         server.should_exit = True
+        # Sockets and streams do not end by themselves, and the drain would wait for them.
+        apps.clear()
 
     on_signal(stop)
     print(_BANNER, file=sys.stderr, flush=True)
     async with asyncio.TaskGroup() as tasks:
         helpers = [tasks.create_task(_tick(apps)), tasks.create_task(delivery.run())]
         if options.until_stdin_closes:
-            helpers.append(tasks.create_task(_stop_at_end_of_stdin(server)))
+            helpers.append(tasks.create_task(_stop_at_end_of_stdin(stop)))
         serving = tasks.create_task(server.serve(sockets=[listener]))
         _announce(options, listener)
         await asyncio.wait({serving})
@@ -90,9 +94,9 @@ async def _tick(apps: Apps) -> None:
         await asyncio.sleep(_TICK_S)
 
 
-async def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
+async def _stop_at_end_of_stdin(stop: Callable[[], None]) -> None:
     await end_of_stdin()
-    server.should_exit = True
+    stop()
 
 
 def _server(app: Gateway) -> uvicorn.Server:

@@ -31,7 +31,8 @@ class Tokens:
         self._clock = clock
         self._issued: dict[str, Grant] = {}
         self._nonces: dict[tuple[str, str], int] = {}
-        self._void_before_ms = 0
+        self._seen: set[str] = set()
+        self._void: set[str] = set()
         self.revocations = Revocations()
 
     def issue(
@@ -45,21 +46,24 @@ class Tokens:
         now_ms = self._clock.now_ms()
         if not is_own:
             self._check_signature(key, request, now_ms)
+        token = f"{key.app_id}.{secrets.token_urlsafe(24)}"
         grant = Grant(
             key=key,
             capability=_capability(key, request.get("capability")),
             client_id=request.get("clientId") or None,
             issued_ms=now_ms,
             expires_ms=now_ms + _ttl_ms(key, request.get("ttl")),
+            token=token,
         )
-        token = f"{key.app_id}.{secrets.token_urlsafe(24)}"
+        self._seen.add(token)
         self._issued[token] = grant
-        return _details(token, grant)
+        return _details(grant)
 
     def grant_of(self, token: str) -> Grant:
         """Who holds it. Raises AblyError 4010x or 4014x."""
         if token.count(".") == 2:  # noqa: PLR2004 - header, claims, signature
             grant = grant_of_jwt(token, self._keys)
+            self._seen.add(token)
         elif not self._keys.knows_app(token.partition(".")[0]):
             raise AblyError(40101, 401, "the token is not valid")
         elif (found := self._issued.get(token)) is None:
@@ -75,20 +79,19 @@ class Tokens:
         if grant.expires_ms is None:
             return
         now_ms = self._clock.now_ms()
-        if grant.expires_ms <= now_ms or grant.issued_ms < self._void_before_ms:
+        if grant.expires_ms <= now_ms or grant.token in self._void:
             raise AblyError(40142, 401, "the token has expired")
         if self.revocations.is_revoked(grant, now_ms):
             raise AblyError(40141, 401, "the token was revoked")
 
     def expire_all(self) -> None:
-        """What was issued until now has expired; what comes later is untouched."""
-        self._void_before_ms = self._clock.now_ms()
+        """All tokens seen so far have expired; those that come later are untouched."""
+        self._void |= self._seen
 
     def forget(self) -> None:
         """As if nothing had been issued or revoked."""
         self._issued.clear()
         self._nonces.clear()
-        self._void_before_ms = 0
         self.revocations.clear()
 
     def _check_signature(self, key: Key, request: Mapping[str, Any], now_ms: int) -> None:
@@ -135,9 +138,9 @@ def _capability(key: Key, given: object) -> Capability:
     return key.capability.narrowed_to(Capability.parse(str(given)))
 
 
-def _details(token: str, grant: Grant) -> dict[str, Any]:
+def _details(grant: Grant) -> dict[str, Any]:
     details = {
-        "token": token,
+        "token": grant.token,
         "keyName": grant.key.name,
         "issued": grant.issued_ms,
         "expires": grant.expires_ms,

@@ -1,0 +1,60 @@
+"""`/apps`: apps and keys made on demand, as the SDKs' own tests make them in the sandbox."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from infra.local.ably.apps import Apps
+from infra.local.ably.capability import Capability
+from infra.local.ably.errors import AblyError
+from infra.local.ably.grant import Grant
+from infra.local.ably.keys import DEFAULT, Key, made_key
+from infra.local.ably.message import accepted
+from infra.local.ably.request import Reply, Request
+
+
+def create_app(apps: Apps, request: Request) -> Reply:
+    """An app with the keys and the present members that the body lists."""
+    wanted = request.object()
+    app_id = secrets.token_hex(4)
+    keys = [_key(app_id, one) for one in wanted.get("keys") or [{}]]
+    for key in keys:
+        apps.keys.add(key)
+    for one in wanted.get("channels") or []:
+        channel = apps.of(Grant.of_key(keys[0])).channels.get(str(one.get("name")))
+        for index, member in enumerate(one.get("presence") or []):
+            identity = {"id": f"fixture:0:{index}", "connectionId": "fixture", "action": 1}
+            stamp = {"clientId": member["clientId"], "timestamp": apps.clock.now_ms()}
+            [content] = accepted(member)
+            channel.members.apply(content | identity | stamp)
+    shown = [
+        {
+            "keyName": key.name,
+            "keySecret": key.secret,
+            "keyStr": key.text,
+            "capability": key.capability.text,
+            "revocableTokens": key.is_revocable,
+        }
+        for key in keys
+    ]
+    return Reply(201, wanted | {"appId": app_id, "accountId": "local", "keys": shown})
+
+
+def delete_app(apps: Apps, grant: Grant, app_id: str) -> Reply:
+    """The app of the caller's key is gone, with all its connections."""
+    if grant.is_token or grant.key.app_id != app_id or grant.key == apps.key:
+        raise AblyError(40160, 401, "an app is deleted with one of its own keys")
+    apps.remove(app_id)
+    return Reply(204, None)
+
+
+def _key(app_id: str, wanted: dict[str, Any]) -> Key:
+    given = wanted.get("capability")
+    if given is None:
+        capability = DEFAULT
+    else:
+        text = given if isinstance(given, str) else json.dumps(given)
+        capability = Capability.parse(text)
+    return made_key(app_id, capability, is_revocable=bool(wanted.get("revocableTokens")))

@@ -1,0 +1,83 @@
+"""The vendor's JavaScript client, unmodified, works against the local server."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.local_ably.scripts import needs_node, run_node
+from tests.support.ably_server import AblyServer
+
+pytestmark = needs_node
+
+
+@pytest.mark.parametrize("form", ["msgpack", "json"])
+async def test_messages_history_presence_and_refusals(ably: AblyServer, form: str) -> None:
+    """What a member does works, what a reader may not do is 40160, and its connection survives."""
+    results = await run_node(ably, "ably-messages.mjs", form)
+
+    assert results == {
+        "modes": ["subscribe", "presence_subscribe"],
+        "heard": [
+            ["text", "grüße 😀", "alice"],
+            ["object", {"a": [1, "2", None]}, "alice"],
+            ["bytes", [0, 255], "alice"],
+            ["none", None, "alice"],
+            ["rest", [1], None],
+        ],
+        "serialsGrow": True,
+        "pages": [["rest", "none", "bytes"], ["object", "text"], False],
+        "forwards": [["text", "grüße 😀", "alice"]],
+        "rewound": ["bytes", "none", "rest"],
+        "present": [["alice", "busy"]],
+        "presentOverRest": ["alice"],
+        "presence": [
+            ["enter", "alice", "here"],
+            ["update", "alice", "busy"],
+            ["leave", "alice", None],
+        ],
+        "readerPublishes": 40160,
+        "readerEnters": 40160,
+        "foreignAttach": 40160,
+        "connectionAfter": "connected",
+        "otherIdentity": 40012,
+        "ping": True,
+    }
+
+
+@pytest.mark.parametrize("form", ["msgpack", "json"])
+async def test_a_cut_connection_resumes_without_a_gap_and_without_a_double(
+    ably: AblyServer, form: str
+) -> None:
+    """Its own publishes while down included; and nobody saw it leave."""
+    results = await run_node(ably, "ably-resume.mjs", form)
+
+    heard = results.pop("heard")
+    assert sorted(heard) == ["1", "2", "3", "4", "5", "6", "own 1", "own 2"]
+    assert [one for one in heard if one.isdigit()] == ["1", "2", "3", "4", "5", "6"]
+    assert results == {
+        "resumed": True,
+        "sameConnection": True,
+        "presence": [["enter", "alice"]],
+        "present": ["alice"],
+    }
+
+
+async def test_tokens_are_renewed_or_refused_with_the_code_that_says_why(
+    ably: AblyServer,
+) -> None:
+    """A renewed connection stays the same one; a forged or used request opens none."""
+    results = await run_node(ably, "ably-tokens.mjs")
+
+    assert results == {
+        "prompted": ["connected", "connected"],
+        "renewed": True,
+        "expired": 40142,
+        "forcedExpiry": [40142, True],
+        "revoked": [40141, True],
+        "upgraded": [40160, "attached"],
+        "otherClient": 40102,
+        "afterOtherClient": "failed",
+        "replayed": 40105,
+        "tampered": 40101,
+        "jwt": "jo",
+    }
