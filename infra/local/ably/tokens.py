@@ -92,6 +92,8 @@ class Tokens:
         """As if nothing had been issued or revoked."""
         self._issued.clear()
         self._nonces.clear()
+        self._seen.clear()
+        self._void.clear()
         self.revocations.clear()
 
     def _check_signature(self, key: Key, request: Mapping[str, Any], now_ms: int) -> None:

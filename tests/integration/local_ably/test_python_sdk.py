@@ -1,0 +1,31 @@
+"""The vendor's Python client, unmodified, works against the local server."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.local_ably.scripts import run_python
+from tests.support.ably_server import AblyServer
+
+
+@pytest.mark.parametrize("form", ["msgpack", "json"])
+async def test_rest_and_realtime(ably: AblyServer, form: str) -> None:
+    """Pages, a batch, messages of all kinds, presence, and refusals by capability."""
+    results = await run_python(ably, "messages.py", form)
+
+    assert results == {
+        "pages": [["c", "b"], [{"n": "a"}]],
+        "batch": 2,
+        "status": "room:rest",
+        "time": True,
+        "heard": [
+            ["text", "grüße 😀", "alice"],
+            ["object", {"a": [1, None]}, "alice"],
+            ["bytes", [0, 255], "alice"],
+        ],
+        "present": [["alice", "here"]],
+        "presence": [[2, "alice"], [3, "alice"]],
+        "readerPublishes": 40160,
+        "foreignAttach": 40160,
+        "connectionAfter": "connected",
+    }
