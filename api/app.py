@@ -20,6 +20,9 @@ from api.docs.routes import docs_routes, document_routes, page_routes
 from api.events.deadline import Deadlines, rotation
 from api.events.opening import EventServices
 from api.events.routes import event_routes
+from api.notifications.routes import NotificationServices, notification_routes
+from api.notifications.service import Notifications
+from api.notifications.state import ReadStates
 from api.responses import EXCEPTION_HANDLERS, answer_options
 from api.security.authenticator import Credentials
 from api.security.cookies import SESSION_COOKIE
@@ -59,6 +62,9 @@ def create_app(
     limits = deadlines or rotation(settings.stream_max_s, parts.desk.rng)
     events = EventServices(parts.desk, parts.publisher, parts.security, limits, settings)
 
+    read_states = ReadStates(parts.desk.log, settings.notifications_ttl_s, parts.desk.clock)
+    notifications = Notifications(parts.publisher, parts.desk.log, read_states)
+
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with parts.running():
@@ -81,6 +87,7 @@ def create_app(
     dependencies = {"principal": Provide(principal)}
     routes = [
         *event_routes(events),
+        *notification_routes(NotificationServices(notifications, events)),
         *activity_routes(ActivityServices(ActivityFeeds(parts.publisher, parts.desk.log), events)),
         *clock_routes(events),
         *chat_routes(parts.chat),

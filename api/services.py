@@ -21,6 +21,7 @@ from api.events.poller import Pace, Poller
 from api.events.publisher import Publisher
 from api.events.retention import Retention, Retentions
 from api.events.streams import OpenStreams
+from api.notifications import topics
 from api.security.wiring import Security, build_security
 from api.settings import Settings
 from api.telemetry.meter import CommandMeter
@@ -98,6 +99,7 @@ def build_services(
     hub.on_demand = poller.wake
     catalogue = Catalogue()
     feeds.declare_events(catalogue)
+    topics.declare_events(catalogue)
     security = build_security(settings, commands, clock=clock, monotonic=monotonic, new_id=new_id)
     publisher = Publisher(
         log,
@@ -143,4 +145,4 @@ def _retentions(settings: Settings) -> Retentions:
         ttl_s=settings.topic_ttl_s,
         idempotency_ttl_s=settings.idempotency_ttl_s,
     )
-    return Retentions(usual, feeds.retentions(settings))
+    return Retentions(usual, {**feeds.retentions(settings), **topics.retentions(settings)})

@@ -100,6 +100,12 @@ class Settings(BaseSettings):
     activity_ttl_s: int = Field(
         default=2_592_000, ge=60, description="Seconds a feed outlives its last entry, as a topic."
     )
+    notifications_max: int = Field(
+        default=500, ge=10, le=5000, description="Newest of a user, and of all, kept at least."
+    )
+    notifications_ttl_s: int = Field(
+        default=2_592_000, ge=60, description="Age at which a notification is no longer shown."
+    )
 
     # Reading Redis
     poll_min_ms: int = Field(default=100, ge=10, le=5000, description="Pause after activity.")

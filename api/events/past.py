@@ -41,15 +41,17 @@ async def page_back(
     limit: int,
     cursor: str | None = None,
     shows: Shows = every,
+    before: Positions | None = None,
     after: Positions | None = None,
 ) -> PastPage:
-    """The newest events of all topics that `shows` lets through and that are above `after`.
+    """The newest events of all topics that `shows` lets through.
 
-    Of the same id, those of the topic named first come first. Costs one command for each topic,
-    and more where much is not shown. Raises `InvalidCursor` and `RedisError`.
+    Those above `after` and below `before`, or below the page that `cursor` is from. Of the same
+    id, those of the topic named first come first. Costs one command for each topic, and more
+    where much is not shown. Raises `InvalidCursor` and `RedisError`.
     """
-    before = _bounds(topics, cursor) if cursor else {}
-    found, ends = await _gathered(log, topics, limit, before=before, shows=shows, after=after or {})
+    bounds = _bounds(topics, cursor) if cursor else before or {}
+    found, ends = await _gathered(log, topics, limit, before=bounds, shows=shows, after=after or {})
     # An id of two topics: the order of `topics` decides, so the key falls with the topic's rank.
     ranks = {topic: -rank for rank, topic in enumerate(topics)}
     merged = merge(*found.values(), key=lambda event: (event.id, ranks[event.topic]), reverse=True)

@@ -202,16 +202,17 @@ class Publisher:
             raise IdempotencyKeyReused
         self.metrics.published.inc(0 if stored.replayed else len(entries))
         # Also for a repeat: the try that stored it may have lost its answer before it rang.
-        topics = [topic for topic, _ in entries]
-        for topic in topics:
-            self.wake(topic)
-        await self._ring(topics)
+        await self.announce([topic for topic, _ in entries])
         return stored.ids, stored.replayed
 
-    async def _ring(self, topics: Sequence[TopicName]) -> None:
-        """Ring other processes' bells; a lost ring only delays, as they poll as well."""
-        rings = self.rings(topics)
-        if rings:
+    async def announce(self, topics: Sequence[TopicName]) -> None:
+        """Tell readers here and elsewhere of events that a script has stored.
+
+        A ring that is lost only delays, as other processes poll as well.
+        """
+        for topic in topics:
+            self.wake(topic)
+        if rings := self.rings(topics):
             with suppress(RedisError):
                 await self.log.client.pipeline(rings)
 

@@ -38,7 +38,8 @@ class Span:
     @property
     def is_empty(self) -> bool:
         """Whether nothing can be there; Redis refuses to look below its first id."""
-        return self.before is not None and self.before <= (self.after or EventId(0, 0))
+        lowest = self.after.next() if self.after else EventId(0, 0)
+        return self.before is not None and self.before <= lowest
 
     @property
     def bounds(self) -> tuple[str, str]:

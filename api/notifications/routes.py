@@ -1,0 +1,206 @@
+"""`/api/notifications`."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from api.events.cohort import View
+from api.events.cursor import Cursor
+from api.events.event import Event
+from api.events.opening import AnyRequest, EventServices, open_stream
+from api.events.parameters import (
+    MAX_HISTORY,
+    Conn,
+    CursorParameter,
+    IdempotencyHeader,
+    LastEventId,
+    Limit,
+    Named,
+    PageCursor,
+)
+from api.events.session import Reading
+from api.events.stream import EventStream
+from api.notifications.models import (
+    ChangedView,
+    NotificationBody,
+    NotificationsView,
+    ReadBody,
+    SentItem,
+    SentView,
+    UnreadView,
+)
+from api.notifications.service import Notifications, recipients
+from api.notifications.topics import topics_of
+from api.problems import (
+    Forbidden,
+    ForeignOrigin,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    InvalidEventId,
+    NotFound,
+    OverConnectionLimit,
+    PublishUncertain,
+    RateLimited,
+)
+from api.security.principal import Principal
+
+JSON = "application/json"
+FIRST = 20
+
+SENDING = {
+    "problems": (
+        Forbidden,
+        ForeignOrigin,
+        IdempotencyKeyReused,
+        RateLimited,
+        PublishUncertain,
+    )
+}
+STREAMING = {"problems": (InvalidCursor, OverConnectionLimit), "is_stream": True}
+MARKING = {"problems": (InvalidCursor, InvalidEventId, ForeignOrigin)}
+CHANGING = {"problems": (InvalidEventId, NotFound, ForeignOrigin)}
+
+Unread = Annotated[
+    bool, QueryParameter(name="unread", description="`true` leaves out what was read.")
+]
+FirstUnread = Annotated[
+    int,
+    QueryParameter(
+        name="unread",
+        ge=0,
+        le=MAX_HISTORY,
+        description="Without a cursor: start with so many of the newest unread, oldest first.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationServices:
+    """What the handlers of this package call."""
+
+    notifications: Notifications
+    events: EventServices
+
+
+class NotificationsController(Controller):
+    path = "/api/notifications"
+    tags = ("notifications",)
+    services: NotificationServices
+
+    @post(name="send_notification", opt=SENDING)
+    async def send(
+        self,
+        *,
+        data: JSONBody[NotificationBody],
+        principal: NamedDependency[Principal],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[SentView]:
+        """Notify users, or all; with an Idempotency-Key once however often it is sent."""
+        topics, security = recipients(data), self.services.events.security
+        await security.access.require_publish(principal, topics)
+        security.publish_rate.take(principal.id, len(topics))
+        stored = await self.services.notifications.send(
+            data, caller=principal.id, key=idempotency_key
+        )
+        sent = [SentItem(id=str(one.id), topic=topic) for topic, one in stored]
+        replayed = any(one.replayed for _, one in stored)
+        headers = {"Idempotency-Replayed": "true"} if replayed else {}
+        return Response(SentView(sent=sent), headers=headers)
+
+    @get(name="list_notifications", opt={"problems": (InvalidCursor,)})
+    async def list(
+        self,
+        *,
+        principal: NamedDependency[Principal],
+        limit: Limit = 50,
+        cursor: PageCursor = None,
+        unread: Unread = False,
+    ) -> Response[NotificationsView]:
+        """The caller's notifications, newest first; pages stay right while more come."""
+        page = await self.services.notifications.page(
+            principal.id, limit=limit, cursor=cursor, unread=unread
+        )
+        content: Any = {
+            "data": [_with_flag(event, is_read=is_read) for event, is_read in page.events],
+            "next_cursor": page.next_cursor,
+            "has_more": page.next_cursor is not None,
+            "seen": page.seen,
+        }
+        headers = {"Cache-Control": "private, no-cache"}
+        return Response(msgspec.json.encode(content), media_type=JSON, headers=headers)  # type: ignore[arg-type]
+
+    @get("/unread", name="count_unread_notifications")
+    async def count_unread(self, principal: NamedDependency[Principal]) -> Response[UnreadView]:
+        """How many of the caller's notifications are unread."""
+        unread = await self.services.notifications.unread(principal.id)
+        return Response(UnreadView(unread=unread), headers={"Cache-Control": "private, no-cache"})
+
+    @get("/stream", name="stream_notifications", opt=STREAMING)
+    async def stream(
+        self,
+        *,
+        request: AnyRequest,
+        principal: NamedDependency[Principal],
+        last_event_id: LastEventId = None,
+        cursor: CursorParameter = None,
+        unread: FirstUnread = FIRST,
+        named: Named = True,
+        conn: Conn = None,
+    ) -> EventStream:
+        """The caller's newest unread notifications, then live, with what other devices read."""
+        given = last_event_id or cursor
+        reading = Reading(
+            View(tuple(sorted(topics_of(principal.id))), None, named),
+            Cursor.parse(given) if given else None,
+            history=unread,
+            newest=partial(self.services.notifications.newest_unread, principal.id),
+        )
+        return await open_stream(
+            request, self.services.events, reading, principal=principal, conn=conn
+        )
+
+    @post("/read", name="mark_notifications_read", status_code=200, opt=MARKING)
+    async def mark_read(
+        self, data: JSONBody[ReadBody], principal: NamedDependency[Principal]
+    ) -> ChangedView:
+        """Mark some as read, or all that a client has seen; the user's other devices follow."""
+        notifications = self.services.notifications
+        if data.up_to is not None:
+            changed = await notifications.mark_up_to(principal.id, data.up_to)
+        else:
+            changed = await notifications.mark_read(principal.id, data.ids or [])
+        return ChangedView(changed=changed.count, missing=[*changed.missing])
+
+    @post(
+        "/{topic:str}/{event_id:str}/read",
+        name="mark_notification_read",
+        status_code=204,
+        opt=CHANGING,
+    )
+    async def mark_one_read(
+        self, topic: FromPath[str], event_id: FromPath[str], principal: NamedDependency[Principal]
+    ) -> None:
+        """Mark one as read; once more is as good."""
+        await self.services.notifications.mark_one_read(principal.id, topic, event_id)
+
+    @delete("/{topic:str}/{event_id:str}", name="delete_notification", opt=CHANGING)
+    async def delete(
+        self, topic: FromPath[str], event_id: FromPath[str], principal: NamedDependency[Principal]
+    ) -> None:
+        """Never show one again; once more is as good."""
+        await self.services.notifications.delete(principal.id, topic, event_id)
+
+
+def notification_routes(services: NotificationServices) -> list[type[Controller]]:
+    """The handlers, bound to `services`."""
+    return [type("NotificationsController", (NotificationsController,), {"services": services})]
+
+
+def _with_flag(event: Event, *, is_read: bool) -> msgspec.Raw:
+    """The event's own JSON object with one more member."""
+    return msgspec.Raw(event.body[:-1] + b',"read":%s}' % msgspec.json.encode(is_read))
