@@ -118,10 +118,8 @@ class Publisher:
 
     async def stored(self, topics: Sequence[TopicName]) -> None:
         """Tell readers of events that a feature stored by itself, with its own state."""
-        for topic in topics:
-            self.wake(topic)
         self.metrics.published.inc(len(topics))
-        await self._ring(topics)
+        await self._announce(topics)
 
     async def publish_groups(
         self, groups: Mapping[str, Sequence[Draft]], *, owner: str, mark_ttl_s: int
@@ -141,10 +139,8 @@ class Publisher:
             raise StoreUnavailable from error
         pairs = zip(ready, stored, strict=True)
         self.metrics.published.inc(sum(len(group.entries) for group, is_new in pairs if is_new))
-        topics = list(dict.fromkeys(topic for group in ready for topic, _ in group.entries))
-        for topic in topics:
-            self.wake(topic)
-        await self._ring(topics)
+        topics = dict.fromkeys(topic for group in ready for topic, _ in group.entries)
+        await self._announce(list(topics))
         return stored
 
     def _entries(self, drafts: Sequence[Draft]) -> Iterator[tuple[TopicName, str]]:
@@ -202,14 +198,11 @@ class Publisher:
             raise IdempotencyKeyReused
         self.metrics.published.inc(0 if stored.replayed else len(entries))
         # Also for a repeat: the try that stored it may have lost its answer before it rang.
-        await self.announce([topic for topic, _ in entries])
+        await self._announce([topic for topic, _ in entries])
         return stored.ids, stored.replayed
 
-    async def announce(self, topics: Sequence[TopicName]) -> None:
-        """Tell readers here and elsewhere of events that a script has stored.
-
-        A ring that is lost only delays, as other processes poll as well.
-        """
+    async def _announce(self, topics: Sequence[TopicName]) -> None:
+        """Wake readers here and elsewhere; a lost ring only delays, as all poll as well."""
         for topic in topics:
             self.wake(topic)
         if rings := self.rings(topics):

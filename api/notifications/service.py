@@ -146,7 +146,7 @@ class Notifications:
 
     async def _announce(self, user: str, count: int) -> None:
         if count:
-            await self.publisher.announce([personal(user)])
+            await self.publisher.stored([personal(user)])
 
 
 def recipients(body: NotificationBody) -> list[TopicName]:
