@@ -27,7 +27,10 @@ class JobQueue(Protocol):
         """Deliver the job to some worker, not before `delay_s`."""
 
     async def claim(self, limit: int, *, wait_s: float) -> Sequence[Delivery]:
-        """Up to `limit` deliveries, those of dead workers included; waits for the first."""
+        """Up to `limit` deliveries, those of dead workers included; waits for the first.
+
+        Cancelled, it gives back what it has received.
+        """
 
     async def heartbeat(self, delivery: Delivery, *, lease_s: float) -> None:
         """Keep the delivery from others for `lease_s` more."""
@@ -37,3 +40,6 @@ class JobQueue(Protocol):
 
     async def done(self, delivery: Delivery) -> None:
         """It needs no other delivery."""
+
+    async def bury(self, delivery: Delivery) -> None:
+        """No worker survives it: put it aside, where operators look."""

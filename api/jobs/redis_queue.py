@@ -1,0 +1,217 @@
+"""The queue of jobs where Redis is the queue: a stream with one group of all workers.
+
+An entry is pending with the worker that got it, and stays alive by heartbeats; one that nobody
+kept alive for long enough is claimed by another. What is due later waits in a sorted set.
+REST has no blocking reads, so an idle worker asks at a pace that slows down.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from api.events.poller import JITTER, Pace
+from api.jobs import keys
+from api.jobs.claiming import uncut
+from api.jobs.job import JobId, find_job_id
+from api.jobs.queue import Delivery
+from api.jobs.queue_scripts import JOIN, MOVE_DUE
+from api.upstash import Command, Refused, UpstashClient
+
+GROUP = "workers"
+FORGET_CONSUMER_MS = 86_400_000
+DEAD_KEPT = 10_000
+# Longer than the lease, which the worker prolongs at the same time: who gets a dead worker's
+# entry shall find its lease over.
+OUTLIVES_LEASE = 1.25
+LOOK_FOR_DUE_S = 5.0
+DUE_AT_ONCE = 100
+
+log = structlog.get_logger()
+
+
+class RedisQueue:
+    """Deliveries from Redis. `clock` gives epoch seconds; a worker names itself by `new_id`."""
+
+    def __init__(
+        self,
+        redis: UpstashClient,
+        *,
+        lease_s: float,
+        pace: Pace,
+        clock: Callable[[], float],
+        rng: random.Random,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._redis = redis
+        self._dead_after_s = lease_s * OUTLIVES_LEASE
+        self._pace = pace
+        self._clock = clock
+        self._rng = rng
+        self._new_id = new_id
+        self._consumer: str | None = None
+        self._reclaim_at = self._look_at = 0.0
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was queued by this process: ask at once."""
+        self._pace.quicken()
+        self._awake.set()
+
+    async def enqueue(self, job_id: JobId, *, delay_s: float = 0) -> None:
+        await self._redis.write(*self._put(job_id, delay_s), repeatable=True)
+        self.wake()
+
+    async def claim(self, limit: int, *, wait_s: float) -> Sequence[Delivery]:
+        until = self._clock() + wait_s
+        while True:
+            self._awake.clear()
+            if found := await uncut(self._take(limit), self._give_back):
+                self._pace.quicken()
+                return found
+            left_s = until - self._clock()
+            if left_s <= 0:
+                return []
+            await self._rest(left_s)
+
+    async def heartbeat(self, delivery: Delivery, *, lease_s: float) -> None:  # noqa: ARG002
+        """Its idle time starts again; how long it may last is the same for all."""
+        await self._redis.write(
+            *("XCLAIM", keys.QUEUE, GROUP, self._name(), 0, delivery.receipt, "JUSTID"),
+            repeatable=True,
+        )
+
+    async def release(self, delivery: Delivery, *, delay_s: float) -> None:
+        await self._replace(delivery, self._put(delivery.job_id, delay_s))
+        self.wake()
+
+    async def done(self, delivery: Delivery) -> None:
+        await self._replace(delivery)
+
+    async def bury(self, delivery: Delivery) -> None:
+        await self._replace(delivery, _grave(delivery.job_id))
+
+    async def _take(self, limit: int) -> list[Delivery]:
+        try:
+            if self._consumer is None:
+                await self._join()
+            found = await self._of_the_dead(limit)
+            await self._move_due()
+            if len(found) < limit:
+                found += await self._new(limit - len(found))
+        except Refused as error:
+            if error.kind != "NOGROUP":
+                raise
+            self._consumer = None  # the database was emptied
+            return []
+        return found
+
+    async def _join(self) -> None:
+        await self._redis.script(
+            JOIN, keys=[keys.QUEUE], args=[GROUP, FORGET_CONSUMER_MS], repeatable=True
+        )
+        self._name()
+
+    async def _new(self, limit: int) -> list[Delivery]:
+        reply = await self._redis.write(
+            *("XREADGROUP", "GROUP", GROUP, self._name(), "COUNT", limit),
+            *("STREAMS", keys.QUEUE, ">"),
+        )
+        entries = reply[0][1] if reply else []
+        return await self._deliveries(entries, {})
+
+    async def _of_the_dead(self, limit: int) -> list[Delivery]:
+        """Entries that their workers did not keep alive; looked for now and then."""
+        now, idle_ms = self._clock(), int(self._dead_after_s * 1000)
+        if now < self._reclaim_at:
+            return []
+        stale = await self._redis.read(
+            "XPENDING", keys.QUEUE, GROUP, "IDLE", idle_ms, "-", "+", limit
+        )
+        if len(stale) < limit:
+            self._reclaim_at = now + self._dead_after_s * self._rng.uniform(0.25, 0.5)
+        if not stale:
+            return []
+        entries = await self._redis.write(
+            *("XCLAIM", keys.QUEUE, GROUP, self._name(), idle_ms),
+            *(entry_id for entry_id, *_ in stale),
+        )
+        return await self._deliveries(entries, {one[0]: one[3] + 1 for one in stale})
+
+    async def _deliveries(self, entries: Sequence[Any], receives: dict[str, int]) -> list[Delivery]:
+        """What can be read of the entries; the rest is put aside."""
+        found = []
+        for entry_id, fields in filter(None, entries):
+            text = dict(zip(fields[::2], fields[1::2], strict=True)).get(keys.QUEUE_FIELD, "")
+            job_id = find_job_id(text)
+            delivery = Delivery(job_id or JobId(text[:64]), entry_id, receives.get(entry_id, 1))
+            if job_id is None:
+                log.warning("queue.foreign_entry", entry_id=entry_id)
+                await self.bury(delivery)
+            else:
+                found.append(delivery)
+        return found
+
+    async def _move_due(self) -> None:
+        """Queue what is due. Others put jobs there too, so it is looked at now and then."""
+        now = self._clock()
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_FOR_DUE_S
+        first = await self._redis.read("ZRANGE", keys.DELAYED, 0, 0, "WITHSCORES")
+        if not first:
+            return
+        if (due := float(first[0][1]) / 1000) > now:
+            self._look_at = min(self._look_at, due)
+            return
+        moved: int = await self._redis.script(
+            MOVE_DUE,
+            keys=[keys.DELAYED, keys.QUEUE],
+            args=[int(now * 1000), DUE_AT_ONCE, keys.QUEUE_FIELD],
+            repeatable=True,
+        )
+        if moved:
+            self._look_at = now  # there may be more
+
+    async def _replace(self, delivery: Delivery, *others: Command) -> None:
+        """Take the entry out of the queue, after `others` took its place."""
+        ended: list[Command] = [
+            ("XACK", keys.QUEUE, GROUP, delivery.receipt),
+            ("XDEL", keys.QUEUE, delivery.receipt),
+        ]
+        # A second run would at most queue the job twice, which the fence makes harmless.
+        for result in await self._redis.transaction([*others, *ended], repeatable=True):
+            if isinstance(result, Exception):
+                raise result
+
+    async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            await self.release(delivery, delay_s=0)
+
+    def _put(self, job_id: JobId, delay_s: float) -> Command:
+        if delay_s <= 0:
+            return ("XADD", keys.QUEUE, "*", keys.QUEUE_FIELD, job_id)
+        due = self._clock() + delay_s
+        self._look_at = min(self._look_at, due)
+        return ("ZADD", keys.DELAYED, int(due * 1000), job_id)
+
+    def _name(self) -> str:
+        # Not in __init__: a snapshot of a started function is restored many times over.
+        self._consumer = self._consumer or self._new_id()
+        return self._consumer
+
+    async def _rest(self, left_s: float) -> None:
+        pause = self._pace.after(news=False, is_rung=False) * self._rng.uniform(
+            1 - JITTER, 1 + JITTER
+        )
+        pause = min(pause, left_s, max(0.0, self._look_at - self._clock()) or pause)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._awake.wait()
+
+
+def _grave(job_id: JobId) -> Command:
+    return ("XADD", keys.DEAD, "MAXLEN", "~", DEAD_KEPT, "*", keys.QUEUE_FIELD, job_id)
