@@ -1,0 +1,108 @@
+"""Workers on the real local store, with handlers that tests steer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.events.poller import Pace
+from api.jobs.attempt import Rhythm
+from api.jobs.context import JobContext
+from api.jobs.job import Job
+from api.jobs.queue import Delivery
+from api.jobs.redis_queue import RedisQueue
+from api.jobs.registry import Registry, job
+from api.jobs.runner import Bounds, JobRunner
+from api.jobs.verdict import Backoff
+from api.jobs.worker import Worker
+from tests.integration.jobs.conftest import Bench
+from tests.unit.security.support import counting_ids
+
+LEASE_S = 2.0
+HEARTBEAT_S = 0.1
+RESULT_BYTES = 100_000
+
+
+class Nothing(BaseModel):
+    n: int = 1
+
+
+class Said(BaseModel):
+    text: str = "done"
+
+
+Body = Callable[[JobContext], Awaitable[Any]]
+
+
+class Crew:
+    """One process's worker. `does` says what jobs of type `report` do."""
+
+    def __init__(self, bench: Bench, *, slots: int = 2, lease_s: float = LEASE_S) -> None:
+        self.bench = bench
+        self.contexts: list[JobContext] = []
+        rng = random.Random(1)
+        self.queue = RedisQueue(
+            bench.redis,
+            lease_s=lease_s,
+            pace=Pace(shortest_s=0.01, longest_s=0.05, longest_rung_s=0.05),
+            clock=bench.clock,
+            rng=rng,
+            new_id=counting_ids(f"worker-{id(self)}"),
+        )
+        self.registry = Registry()
+        self.runner = JobRunner(
+            store=bench.store,
+            queue=self.queue,
+            registry=self.registry,
+            rhythm=Rhythm(lease_s=lease_s, heartbeat_s=HEARTBEAT_S),
+            bounds=Bounds(result_bytes=RESULT_BYTES, receives=3),
+            backoff=Backoff(first_s=0.1, chance=lambda: 1.0),
+            clock=bench.clock,
+            monotonic=time.monotonic,
+            rng=rng,
+            new_id=counting_ids("ref"),
+        )
+        bench.store.on_write = self.runner.saw
+        self.worker = Worker(self.queue, self.runner, slots=slots, rng=rng)
+
+    def does(self, body: Body, *, timeout_s: float = 60, type_: str = "report") -> Crew:
+        @job(type_, input=Nothing, result=Said, timeout_s=timeout_s)
+        async def handler(context: JobContext, _: Nothing) -> Any:
+            """What the test says."""
+            self.contexts.append(context)
+            return await body(context)
+
+        self.registry.add(handler)
+        return self
+
+    async def taken(self) -> Delivery:
+        """The next delivery, which must be there."""
+        (delivery,) = await self.queue.claim(1, wait_s=0)
+        return delivery
+
+    async def job(self, job: Job) -> Job:
+        """The job as it is now."""
+        found = await self.bench.store.find(job.id)
+        assert found is not None
+        return found
+
+    async def until(self, job: Job, holds: Callable[[Job], bool]) -> Job:
+        """The job, once it is as wanted."""
+        async with asyncio.timeout(10):
+            while not holds(found := await self.job(job)):
+                await asyncio.sleep(0.02)
+            return found
+
+
+async def said(_: JobContext) -> Said:
+    return Said()
+
+
+async def forever(_: JobContext) -> Said:
+    await asyncio.sleep(3600)
+    return Said()
