@@ -10,7 +10,10 @@ from uuid import uuid4
 
 from api import extensions
 from api.activity import feeds
+from api.activity.fan_in import message_posted
 from api.chat.chat import Chat, Parts, build_chat
+from api.chat.inbound import ChatMessage
+from api.chat.webhook import nothing
 from api.events import doorbell
 from api.events.catalogue import Catalogue
 from api.events.doorbell import Doorbell
@@ -18,7 +21,7 @@ from api.events.held import StreamDesk
 from api.events.hub import Hub
 from api.events.log import TopicLog
 from api.events.poller import Pace, Poller
-from api.events.publisher import Publisher
+from api.events.publisher import Draft, Publisher
 from api.events.retention import Retention, Retentions
 from api.events.streams import OpenStreams
 from api.notifications import topics
@@ -112,6 +115,7 @@ def build_services(
     chat = build_chat(
         settings,
         Parts(commands, publisher, catalogue, security.access, clock, monotonic, new_id),
+        announce=_posted if settings.chat_activity else nothing,
     )
     extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
     streams = OpenStreams(keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams)
@@ -146,3 +150,10 @@ def _retentions(settings: Settings) -> Retentions:
         idempotency_ttl_s=settings.idempotency_ttl_s,
     )
     return Retentions(usual, {**feeds.retentions(settings), **topics.retentions(settings)})
+
+
+def _posted(message: ChatMessage) -> list[Draft]:
+    """What a chat message is in the activity feed of the workspace of its room's name."""
+    if message.client_id is None:
+        return []
+    return [message_posted(message.room, message.client_id, message.id)]

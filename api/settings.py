@@ -132,6 +132,9 @@ class Settings(BaseSettings):
     chat_direct_publish: bool = Field(
         default=True, description="Members send to Ably themselves; else only through us."
     )
+    chat_activity: bool = Field(
+        default=True, description="Messages also show in the feed `workspace:<room>`."
+    )
     chat_webhook_secret: SecretStr | None = Field(
         default=None, min_length=16, description="X-Webhook-Secret of single deliveries."
     )

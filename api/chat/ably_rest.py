@@ -24,6 +24,8 @@ CONNECT_S: Final = 2
 REQUEST_S: Final = 3
 HOSTS: Final = 2
 WHOLE_CALL_S: Final = 8.0
+RENEWABLE: Final = "4014"
+PASSES: Final = 503
 OK: Final = range(200, 300)
 PASSING: Final = frozenset({408, 429, *range(500, 600)})
 SAFE: Final = ":"
@@ -46,9 +48,12 @@ class AblyRest:
     All calls are harmless to repeat.
     """
 
-    def __init__(self, key: AblyKey, url: str | None = None) -> None:
+    def __init__(
+        self, key: AblyKey, url: str | None = None, *, request_s: float = REQUEST_S
+    ) -> None:
         self._key = key
         self._url = url
+        self._request_s = request_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._of_loop: Any = None
 
@@ -107,11 +112,14 @@ class AblyRest:
         except Exception as error:
             # The SDK lets everything through: its own errors, those of httpx, of msgpack.
             log.warning("ably.failed", error=type(error).__name__)
-            raise AblyUnavailable from error
+            raise _kind(getattr(error, "status_code", None) or PASSES) from error
         if answer.status_code in OK:
             return answer
         log.warning("ably.refused", status=answer.status_code, code=answer.error_code)
-        raise AblyUnavailable if answer.status_code in PASSING else AblyRefused
+        if str(answer.error_code).startswith(RENEWABLE):
+            await self.close()  # the next client gets itself another one
+            raise AblyUnavailable
+        raise _kind(answer.status_code)
 
     async def _client(self) -> Any:
         """The client of the running loop: connections must not outlive their loop."""
@@ -128,11 +136,15 @@ class AblyRest:
             "key_secret": self._key.secret,
             "use_binary_protocol": False,
             "http_open_timeout": CONNECT_S,
-            "http_request_timeout": REQUEST_S,
+            "http_request_timeout": self._request_s,
             "http_max_retry_count": HOSTS,
-            "http_max_retry_duration": REQUEST_S,
+            "http_max_retry_duration": self._request_s,
         }
         return options | _endpoint(self._url)
+
+
+def _kind(status: int) -> type[AblyUnavailable | AblyRefused]:
+    return AblyUnavailable if status in PASSING else AblyRefused
 
 
 def _endpoint(url: str | None) -> dict[str, Any]:
