@@ -13,6 +13,7 @@ from api.activity import feeds
 from api.activity.fan_in import message_posted
 from api.chat.chat import Chat, Parts, build_chat
 from api.chat.inbound import ChatMessage
+from api.chat.mentions import Mention
 from api.chat.webhook import nothing
 from api.events import doorbell
 from api.events.catalogue import Catalogue
@@ -30,6 +31,8 @@ from api.settings import Settings
 from api.telemetry.meter import CommandMeter
 from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
+
+MENTION_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ def build_services(
         settings,
         Parts(commands, publisher, catalogue, security.access, clock, monotonic, new_id),
         announce=_posted if settings.chat_activity else nothing,
+        notify=_mentioned,
     )
     extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
     streams = OpenStreams(keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams)
@@ -157,3 +161,14 @@ def _posted(message: ChatMessage) -> list[Draft]:
     if message.client_id is None:
         return []
     return [message_posted(message.room, message.client_id, message.id)]
+
+
+def _mentioned(mention: Mention) -> list[Draft]:
+    """Whoever is named in a room's message is notified, wherever that user is."""
+    message = mention.message
+    notification = {
+        "title": f"{message.client_id or 'Somebody'} mentioned you in {message.room}",
+        "body": message.text[:MENTION_CHARS],
+        "data": {"room": message.room, "message": message.id},
+    }
+    return [Draft(topics.personal(mention.user), topics.NOTIFICATION, notification)]

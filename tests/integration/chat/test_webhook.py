@@ -273,6 +273,24 @@ async def test_a_message_shows_in_the_feed_of_its_workspace(
     assert "psst" not in json.dumps(event)
 
 
+async def test_who_is_mentioned_is_notified_once(
+    instance: Instance, room: Person, bob: Person, carol: Person, upstash: UpstashServer
+) -> None:
+    """Members alone, and not the author; for all rooms of a batch in one round trip more."""
+    said = item(message("c:0", "hi @alice, @carol and @bob. @nobody"))
+    upstash.reset_meter()
+
+    for _ in range(2):
+        await deliver(instance, batch(said))
+
+    (event,) = await room.events("user:alice:notifications")
+    assert event["data"]["title"] == "bob mentioned you in a"
+    assert event["data"]["data"] == {"room": "a", "message": "c:0"}
+    assert upstash.meter().commands["ZMSCORE"] == 2
+    for other in (bob, carol):
+        assert await other.events(f"user:{other.name}:notifications") == []
+
+
 async def test_edits_and_deletions_are_events_of_their_own(
     instance: Instance, room: Person
 ) -> None:
