@@ -6,6 +6,7 @@ import sys
 import uvloop
 
 from tests.benchmarks import fanout, report, summary
+from tests.benchmarks.cold import measure_cold
 from tests.benchmarks.idle import Idle, measure_idle
 from tests.benchmarks.plan import Plan, parse
 from tests.benchmarks.servers import BUILD
@@ -40,11 +41,20 @@ async def _run(plan: Plan) -> int:
     if "idle" in plan.scenarios and MILLRACE in plan.targets:
         idle = await measure_idle(plan)
         print(report.idle_table(idle, plan.readers), flush=True)
+    starts = measure_cold(plan.cold_rounds) if "cold" in plan.scenarios else []
+    if starts:
+        print(report.cold_table(starts), flush=True)
     verdicts = summary.verdicts(rows)
     if verdicts:
         print(report.verdict_table(verdicts, plan.readers))
     report.write_json(
-        BUILD / "fanout.json", plan=plan, fanout=rows, burst=burst, idle=idle, verdicts=verdicts
+        BUILD / "fanout.json",
+        plan=plan,
+        fanout=rows,
+        burst=burst,
+        idle=idle,
+        cold=starts,
+        verdicts=verdicts,
     )
     failures = [row.failure for row in (*rows, *burst)] + [result.failure for result in idle]
     return int(any(failures))

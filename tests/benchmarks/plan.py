@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks.targets import TARGETS
 
-SCENARIOS = ("fanout", "burst", "idle")
+SCENARIOS = ("fanout", "burst", "idle", "cold")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Plan:
     burst_readers: int
     idle_s: float
     idle_events: int
+    cold_rounds: int
 
 
 def parse(arguments: list[str]) -> Plan:
@@ -55,6 +56,7 @@ def parse(arguments: list[str]) -> Plan:
         burst_readers=50,
         idle_s=options.idle_s,
         idle_events=options.idle_events,
+        cold_rounds=options.cold_rounds,
     )
 
 
@@ -69,6 +71,7 @@ _FULL = {
     "burst_events": 10_000,
     "idle_s": 30.0,
     "idle_events": 48,
+    "cold_rounds": 9,
 }
 _QUICK = {
     "readers": 300,
@@ -77,6 +80,7 @@ _QUICK = {
     "burst_events": 2000,
     "idle_s": 3.0,
     "idle_events": 8,
+    "cold_rounds": 3,
 }
 
 

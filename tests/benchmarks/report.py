@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.benchmarks.cold import LIMIT, Start
 from tests.benchmarks.fanout import Load
 from tests.benchmarks.idle import Idle
 from tests.benchmarks.summary import Row, Verdict
@@ -37,6 +38,14 @@ def idle_table(results: list[Idle], readers: int) -> str:
     )  # fmt: skip
     title = f"Idle: millrace with {readers:,} readers, then 4 events/s at random times"
     return _section(title, head, (_idle_cells(result, len(head)) for result in results))
+
+
+def cold_table(starts: list[Start]) -> str:
+    title = f"Cold start: CPU of an import in a fresh process; functions.http <= {LIMIT}"
+    head = ("entry", "CPU ms", "x bare frameworks")
+    return _section(
+        title, head, ((one.entry, f"{one.cpu_ms:.0f}", f"{one.ratio:.2f}") for one in starts)
+    )
 
 
 def verdict_table(verdicts: list[Verdict], readers: int) -> str:
