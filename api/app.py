@@ -20,6 +20,7 @@ from api.docs.routes import docs_routes, document_routes, page_routes
 from api.events.deadline import Deadlines, rotation
 from api.events.opening import EventServices
 from api.events.routes import event_routes
+from api.jobs.routes import JobServices, job_routes
 from api.notifications.routes import NotificationServices, notification_routes
 from api.notifications.service import Notifications
 from api.notifications.state import ReadStates
@@ -38,9 +39,14 @@ EXPOSED_HEADERS = [
     "ETag",
     "Idempotency-Replayed",
     "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "X-Poll-After-Ms",
     "X-Request-Id",
+    "X-Run-Id",
+    "X-Workflow-Run-Id",
 ]
 ALLOWED_HEADERS = [
     "Authorization",
@@ -75,7 +81,13 @@ def create_app(
 
     @cache
     def document() -> bytes:
-        return openapi(routes, dependencies=dependencies, types=TYPES, catalogue=parts.catalogue)
+        return openapi(
+            routes,
+            dependencies=dependencies,
+            types=TYPES,
+            catalogue=parts.catalogue,
+            job_kinds=parts.jobs.registry.kinds(),
+        )
 
     watch = Watch(
         settings=settings,
@@ -91,6 +103,7 @@ def create_app(
         *activity_routes(ActivityServices(ActivityFeeds(parts.publisher, parts.desk.log), events)),
         *clock_routes(events),
         *chat_routes(parts.chat),
+        *job_routes(JobServices(parts.jobs.service, parts.jobs.watch, parts.jobs.hints, events)),
         *telemetry_routes(watch),
         *document_routes(document, parts.catalogue),
         *docs_routes(),

@@ -3,14 +3,14 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
 from api import extensions
 from api.activity import feeds
-from api.activity.fan_in import message_posted
+from api.activity.fan_in import job_finished, message_posted
 from api.chat.chat import Chat, Parts, build_chat
 from api.chat.inbound import ChatMessage
 from api.chat.mentions import Mention
@@ -25,6 +25,10 @@ from api.events.poller import Pace, Poller
 from api.events.publisher import Draft, Publisher
 from api.events.retention import Retention, Retentions
 from api.events.streams import OpenStreams
+from api.jobs import wiring as jobs_wiring
+from api.jobs.job import Job
+from api.jobs.registry import Registry
+from api.jobs.wiring import JobParts
 from api.notifications import topics
 from api.security.wiring import Security, build_security
 from api.settings import Settings
@@ -47,6 +51,7 @@ class Services:
     publisher: Publisher
     desk: StreamDesk
     poller: Poller
+    jobs: JobParts
     chat: Chat
     clients: tuple[UpstashClient, ...]
 
@@ -106,6 +111,7 @@ def build_services(
     catalogue = Catalogue()
     feeds.declare_events(catalogue)
     topics.declare_events(catalogue)
+    jobs_wiring.declare_events(catalogue)
     security = build_security(settings, commands, clock=clock, monotonic=monotonic, new_id=new_id)
     publisher = Publisher(
         log,
@@ -121,8 +127,24 @@ def build_services(
         announce=_posted if settings.chat_activity else nothing,
         notify=_mentioned,
     )
-    extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
     streams = OpenStreams(keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams)
+    jobs = jobs_wiring.build_jobs(
+        settings,
+        commands,
+        Registry(),
+        queue=None,
+        publisher=publisher,
+        topics=retentions,
+        hub=hub,
+        access=security.access,
+        announce=_job_news,
+        is_shedding=lambda: streams.refusal is not None,
+        clock=clock,
+        monotonic=monotonic,
+        rng=rng,
+        new_id=new_id,
+    )
+    extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
     metrics.observe(open_streams=lambda: len(streams), lease_failures=security.connections.failures)
     return Services(
         settings=settings,
@@ -141,9 +163,15 @@ def build_services(
             rng=rng,
         ),
         poller=poller,
+        jobs=jobs,
         chat=chat,
         clients=(commands, reading),
     )
+
+
+def _job_news(job: Job) -> Sequence[Draft]:
+    """What a job that is done brings into its owner's feed."""
+    return [job_finished(job.owner, job.id, job.type, job.status)]
 
 
 def _retentions(settings: Settings) -> Retentions:

@@ -107,6 +107,20 @@ class Settings(BaseSettings):
         default=2_592_000, ge=60, description="Age at which a notification is no longer shown."
     )
 
+    # Jobs
+    job_queue_ttl_s: int = Field(
+        default=86_400, ge=1, description="Seconds a job waits for a start before it expires."
+    )
+    job_result_ttl_s: int = Field(
+        default=86_400, ge=1, description="Seconds a job that succeeded or was canceled is kept."
+    )
+    job_failed_ttl_s: int = Field(
+        default=604_800, ge=1, description="Seconds a job that failed or expired is kept."
+    )
+    job_gone_ttl_s: int = Field(
+        default=86_400, ge=1, description="Seconds after that in which reading it is 410, not 404."
+    )
+
     # Reading Redis
     poll_min_ms: int = Field(default=100, ge=10, le=5000, description="Pause after activity.")
     poll_idle_ms: int = Field(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.app import create_app
-from api.events.deadline import Deadline
+from api.events.deadline import FUNCTION_HOLD_S, Deadline
 from api.events.sse import CloseReason
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
@@ -20,7 +20,8 @@ MARGIN_S = 3.0
 def invocation_end(scope: Mapping[str, Any]) -> Deadline:
     """What is left of the invocation, less a margin."""
     left_s = scope["aws.context"].get_remaining_time_in_millis() / 1000
-    return Deadline(max(0.0, left_s - MARGIN_S), CloseReason.DEADLINE)
+    lifetime_s = max(0.0, left_s - MARGIN_S)
+    return Deadline(lifetime_s, CloseReason.DEADLINE, hold_s=FUNCTION_HOLD_S)
 
 
 settings = read_settings()

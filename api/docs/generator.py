@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from api.docs.openapi import VERSION, Facts, complete
 from api.events.catalogue import Catalogue
 from api.events.openapi import describe_events, describe_stream
+from api.jobs.kinds import JobKind
+from api.jobs.openapi import describe_jobs
 
 SUMMARY = "Real-time events over SSE that survive every disconnect, and the same by JSON polls."
 
@@ -25,6 +27,7 @@ def openapi(
     dependencies: Mapping[str, Provide],
     types: Sequence[Any],
     catalogue: Catalogue,
+    job_kinds: Sequence[JobKind],
 ) -> bytes:
     """The OpenAPI 3.1 document of these handlers, as JSON.
 
@@ -46,6 +49,7 @@ def openapi(
     )
     document = described.openapi_schema.to_schema()
     describe_events(document, catalogue)
+    describe_jobs(document, job_kinds)
     handlers = {_operation_id(handler): handler for handler in _handlers(described)}
     for path in document["paths"].values():
         for operation in path.values():

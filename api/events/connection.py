@@ -134,6 +134,14 @@ class Connection:
         if self._task is not None:
             self._loop.call_later(self.grace_s, self._give_up)
 
+    def finish(self) -> None:
+        """End behind what was pushed, without a goodbye: nothing will ever follow."""
+        if self.ended or self._ending:
+            return
+        self.ended = CloseReason.COMPLETE
+        self.is_idle = False
+        self._write(body(b"", more=False))
+
     async def push(self, chunk: bytes) -> None:
         """Send before the connection is fed, waiting for the reader as long as need be."""
         await self._through()  # a keep-alive may be waiting

@@ -7,14 +7,27 @@ from typing import Any
 
 from api.events.sse import CloseReason
 
+SERVER_HOLD_S = 25.0
+FUNCTION_HOLD_S = 20.0
+"""API Gateway gives up after 29 s, and an instance that waits is paid for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`one_batch` ends the answer behind its first events: what a buffered answer needs."""
+    """`one_batch` ends the answer behind its first events: what a buffered answer needs.
+
+    `hold_s` is the longest a JSON answer may be held until there is news.
+    """
 
     lifetime_s: float
     reason: CloseReason
     one_batch: bool = False
+    hold_s: float = SERVER_HOLD_S
+
+    @property
+    def longest_hold_s(self) -> float:
+        """A window limits streams, which are worth little while nobody sees them; not these."""
+        return self.hold_s if self.one_batch else min(self.hold_s, self.lifetime_s)
 
 
 Deadlines = Callable[[Mapping[str, Any]], Deadline]
@@ -34,6 +47,6 @@ def window(longest_s: float) -> Deadlines:
     """For buffered functions: a backlog at once, else the first batch within `longest_s`."""
 
     def deadline(_: Mapping[str, Any]) -> Deadline:
-        return Deadline(longest_s, CloseReason.DEADLINE, one_batch=True)
+        return Deadline(longest_s, CloseReason.DEADLINE, one_batch=True, hold_s=FUNCTION_HOLD_S)
 
     return deadline

@@ -75,8 +75,10 @@ def describe_events(document: Document, catalogue: Catalogue) -> None:
     }
     _describe_reading(operations["read_events"])
     for operation in operations.values():
-        if any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", ())):
-            operation["responses"]["201"]["headers"] = dict(REPLAYED)
+        stored = operation["responses"].get("201")
+        names = [one["name"] for one in operation.get("parameters", ())]
+        if stored is not None and "Idempotency-Key" in names:
+            stored["headers"] = dict(REPLAYED)
     _describe_types(schemas, catalogue)
 
 

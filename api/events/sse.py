@@ -18,7 +18,10 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class CloseReason(StrEnum):
-    """Why a stream ended. GONE, the client's own doing, is for metrics and never sent."""
+    """Why a stream ended. The last two are for metrics and never sent.
+
+    GONE is the client's own doing; after COMPLETE there is nothing to come back for.
+    """
 
     ROTATE = "rotate"
     DEADLINE = "deadline"
@@ -26,6 +29,7 @@ class CloseReason(StrEnum):
     SHUTDOWN = "shutdown"
     UNAUTHORIZED = "unauthorized"
     GONE = "gone"
+    COMPLETE = "complete"
 
 
 class ResetReason(StrEnum):

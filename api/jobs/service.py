@@ -10,6 +10,7 @@ import msgspec
 from api.jobs.cache import JobCache, Seen
 from api.jobs.job import Job, JobId, NotAllowed, find_job_id, job_id_of
 from api.jobs.kinds import JobKinds
+from api.jobs.listing import Filter, Page, read_page
 from api.jobs.queue import JobQueue, QueueError
 from api.jobs.store import Idempotency, JobStore, Missing
 from api.problems import (
@@ -71,7 +72,7 @@ class Jobs:
             if not created.replayed:
                 await self.store.discard(created.job, once)
             raise StoreUnavailable("The queue does not answer.")
-        return await self._located(self.cache.take_in(created.job)), created.replayed
+        return await self._located(self.cache.put(created.job)), created.replayed
 
     async def get(self, principal: Principal, text: str, *, at_least: int = 0) -> Seen:
         """A job that the caller may see. Raises `JobNotFound`, `JobExpired`.
@@ -100,15 +101,21 @@ class Jobs:
     ) -> tuple[list[Job], list[str]]:
         """The jobs that are there for the caller, as ordered, and the ids that are not."""
         wanted = {text: job_id for text in texts if (job_id := find_job_id(text))}
-        known = {i: seen.job for i in wanted.values() if (seen := self.cache.fresh(i))}
+        known = {i: seen.job for i in wanted.values() if (seen := self.cache.find_fresh(i))}
         found = await self.store.find_many([i for i in wanted.values() if i not in known])
-        known |= {job_id: self.cache.take_in(job).job for job_id, job in found.items()}
+        known |= {job_id: self.cache.put(job).job for job_id, job in found.items()}
         shown = {
             text: job
             for text, job_id in wanted.items()
             if (job := known.get(job_id)) and _may(principal, job.owner) and not self._is_gone(job)
         }
         return list(shown.values()), [text for text in texts if text not in shown]
+
+    async def page(
+        self, principal: Principal, wanted: Filter, *, cursor: str | None, limit: int
+    ) -> Page:
+        """Some of the caller's own jobs, newest first. Raises `InvalidCursor`."""
+        return await read_page(self.store, principal.id, wanted, cursor=cursor, limit=limit)
 
     async def result(self, principal: Principal, text: str) -> str:
         """The result's JSON. Raises `JobWithoutResult`, and as `get`."""
@@ -130,7 +137,7 @@ class Jobs:
             return job.cancel_asked(now_ms)
 
         job = before if was_done else await self._change(before, ask)
-        return self.cache.take_in(job), was_done
+        return self.cache.put(job), was_done
 
     async def retry(self, principal: Principal, text: str) -> Seen:
         """The job, queued once more. Raises `NotRetryable`."""
@@ -145,7 +152,7 @@ class Jobs:
         if not await self._enqueue(job.id):
             await self._change(job, lambda found: before if found == job else found)
             raise StoreUnavailable("The queue does not answer.")
-        return await self._located(self.cache.take_in(job))
+        return await self._located(self.cache.put(job))
 
     async def _change(
         self, known: Job, transition: Callable[[Job], Job], *, enqueue: bool = False

@@ -84,7 +84,7 @@ class JobStore:
     clock: Callable[[], float]
     new_id: Callable[[], str]
     tell: Callable[[Sequence[TopicName]], Awaitable[None]]
-    on_write: Callable[[Job], None] = lambda _: None
+    on_write: Callable[[Job], object] = lambda _: None
 
     async def create(
         self, job: Job, input_json: str, *, idempotency: Idempotency | None, enqueue: bool

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any, cast
 
+import httpx
 import pytest
+from pydantic import BaseModel, PositiveInt
 
+from api.events.deadline import Deadlines
 from api.events.publisher import Draft
 from api.events.retention import Retention as TopicRetention
 from api.events.retention import Retentions
 from api.events.topic import TopicName
+from api.jobs.context import JobContext
 from api.jobs.hints import Hints
 from api.jobs.job import Job, job_id_of
+from api.jobs.registry import job
 from api.jobs.store import JobStore
 from api.jobs.writes import Retention, Writes
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
+from tests.support.asgi_reader import AsgiConnection
+from tests.support.client import Stream
+from tests.support.instances import Instance, running, settings_for
 from tests.support.upstash_server import UpstashServer
 from tests.unit.security.support import FakeClock, counting_ids
 
@@ -88,3 +98,109 @@ def bill(upstash: UpstashServer) -> Bill:
         return commands
 
     return bill
+
+
+class Report(BaseModel):
+    """What a report is made of."""
+
+    rows: PositiveInt = 1
+
+
+@job("report", input=Report, result=Report)
+async def report(_: JobContext, data: Report) -> Report:
+    """Counts rows."""
+    return data
+
+
+class Caller:
+    """A user of an instance, with the jobs API at hand."""
+
+    def __init__(self, instance: Instance, user: str, *roles: str) -> None:
+        sessions = instance.services.security.sessions
+        token = sessions.issue(user, roles=list(roles), grants={}, ttl_s=600)
+        self.user = user
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self._app = cast(Any, instance.app)  # both sides name ASGI's types their own way
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self._app),
+            base_url="http://test",
+            headers=self.headers,
+            timeout=30,
+        )
+
+    async def create(self, rows: int = 1, *, key: str = "", **headers: str) -> httpx.Response:
+        if key:
+            headers["Idempotency-Key"] = key
+        body = {"type": "report", "input": {"rows": rows}}
+        return await self.http.post("/api/jobs", json=body, headers=headers)
+
+    async def created(self) -> str:
+        job_id: str = (await self.create()).raise_for_status().json()["id"]
+        return job_id
+
+    async def read(
+        self, job_id: str, *, etag: str = "", prefer: str = "", **query: Any
+    ) -> httpx.Response:
+        headers = {"If-None-Match": etag} if etag else {}
+        if prefer:
+            headers["Prefer"] = prefer
+        return await self.http.get(f"/api/jobs/{job_id}", params=query, headers=headers)
+
+    async def act(self, job_id: str, what: str) -> httpx.Response:
+        return await self.http.post(f"/api/jobs/{job_id}/{what}")
+
+    async def ask(self, path: str = "", *, etag: str = "", **query: Any) -> httpx.Response:
+        headers = {"If-None-Match": etag} if etag else {}
+        return await self.http.get(f"/api/jobs{path}", params=query, headers=headers)
+
+    def stream(self, job_id: str, version: int | None = None) -> Stream:
+        headers = {**self.headers, "Accept": "text/event-stream"}
+        if version is not None:
+            headers["Last-Event-ID"] = str(version)
+        return Stream(AsgiConnection(self._app, f"/api/jobs/{job_id}/events", [], headers))
+
+
+@dataclass
+class Site:
+    """Instances on one store, and those who call them."""
+
+    server: UpstashServer
+    stack: AsyncExitStack
+
+    async def start(self, deadlines: Deadlines | None = None, **changes: Any) -> Instance:
+        settings = settings_for(self.server, **changes)
+        instance = await self.stack.enter_async_context(running(settings, deadlines))
+        instance.services.jobs.registry.add(report)
+        return instance
+
+    def caller(self, instance: Instance, user: str = "alice", *roles: str) -> Caller:
+        caller = Caller(instance, user, *roles)
+        self.stack.push_async_callback(caller.http.aclose)
+        return caller
+
+
+@pytest.fixture
+async def site(upstash: UpstashServer) -> AsyncIterator[Site]:
+    async with AsyncExitStack() as stack:
+        yield Site(upstash, stack)
+
+
+@pytest.fixture
+async def instance(site: Site) -> Instance:
+    return await site.start()
+
+
+@pytest.fixture
+def store(instance: Instance) -> JobStore:
+    """Of the same process; what it writes is known there at once."""
+    return instance.services.jobs.store
+
+
+@pytest.fixture
+def alice(site: Site, instance: Instance) -> Caller:
+    return site.caller(instance)
+
+
+@pytest.fixture
+def bob(site: Site, instance: Instance) -> Caller:
+    return site.caller(instance, "bob")

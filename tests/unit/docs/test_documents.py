@@ -25,7 +25,7 @@ def test_every_reason_is_documented() -> None:
     byes = get_args(ByeControl.model_fields["reason"].annotation)
     resets = get_args(ResetView.model_fields["reason"].annotation)
 
-    assert set(byes) == set(CloseReason) - {CloseReason.GONE}
+    assert set(byes) == set(CloseReason) - {CloseReason.GONE, CloseReason.COMPLETE}
     assert set(resets) == set(ResetReason)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from api.events.deadline import Deadline, rotation, window
+from api.events.deadline import FUNCTION_HOLD_S, Deadline, rotation, window
 from api.events.sse import CloseReason
 
 
@@ -20,4 +20,14 @@ def test_rotation_is_spread_over_a_fifth_of_the_longest():
 
 def test_a_window_ends_behind_the_first_batch():
     """That is all that a buffered answer needs."""
-    assert window(5)({}) == Deadline(5, CloseReason.DEADLINE, one_batch=True)
+    assert window(5)({}) == Deadline(5, CloseReason.DEADLINE, one_batch=True, hold_s=20)
+
+
+def test_json_answers_are_held_as_long_as_the_deployment_bears():
+    """25 s by a server, 20 by a function, which may end earlier; a window does not matter."""
+    server = rotation(900, random.Random(1))({})
+    function = Deadline(600, CloseReason.DEADLINE, hold_s=FUNCTION_HOLD_S)
+    ending = Deadline(7, CloseReason.DEADLINE, hold_s=FUNCTION_HOLD_S)
+    buffered = window(5)({})
+
+    assert [one.longest_hold_s for one in (server, function, ending, buffered)] == [25, 20, 7, 20]

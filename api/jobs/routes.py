@@ -1,0 +1,286 @@
+"""`/api/jobs`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from api.events.opening import AnyRequest, EventServices, hold_stream
+from api.events.parameters import Conn
+from api.events.stream import EventStream
+from api.jobs import answers
+from api.jobs.cache import Seen
+from api.jobs.hints import Hints
+from api.jobs.job import Job
+from api.jobs.listing import Filter
+from api.jobs.models import PATH, JobBody, JobPage, JobsView, JobView, job_view
+from api.jobs.parameters import (
+    MAX_IDS,
+    After,
+    IdempotencyHeader,
+    Ids,
+    IfNoneMatch,
+    LastVersion,
+    Limit,
+    PageCursor,
+    Prefer,
+    PreferDone,
+    Status,
+    Type,
+    Wait,
+)
+from api.jobs.service import Jobs, Request
+from api.jobs.stream import JobStream
+from api.jobs.watch import JobWatch
+from api.problems import (
+    BadRequest,
+    ForeignOrigin,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    JobExpired,
+    JobNotFound,
+    JobWithoutResult,
+    NotRetryable,
+    OverConnectionLimit,
+    RateLimited,
+)
+from api.security.principal import Principal
+
+JSON = "application/json"
+MAX_PREFERRED_S = 20
+
+# For the OpenAPI document: what a handler answers with beside what every handler may.
+READING = {"problems": (JobNotFound, JobExpired)}
+LISTING = {"problems": (InvalidCursor,)}
+CREATING = {"problems": (ForeignOrigin, IdempotencyKeyReused, JobExpired, RateLimited)}
+CANCELING = {"problems": (ForeignOrigin, JobNotFound, JobExpired)}
+RETRYING = {"problems": (ForeignOrigin, JobNotFound, JobExpired, NotRetryable)}
+TAKING = {"problems": (JobNotFound, JobExpired, JobWithoutResult)}
+STREAMING = {"problems": (JobNotFound, JobExpired, OverConnectionLimit)}
+
+
+@dataclass(frozen=True, slots=True)
+class JobServices:
+    """What the handlers of this package call."""
+
+    jobs: Jobs
+    watch: JobWatch
+    hints: Hints
+    events: EventServices
+
+    def hold_s(self, request: AnyRequest, wanted_s: float) -> float:
+        """How long an answer may be held where it is deployed."""
+        return min(wanted_s, self.events.deadlines(request.scope).longest_hold_s)
+
+
+class JobsController(Controller):
+    path = PATH
+    tags = ("jobs",)
+    services: JobServices
+
+    @post(name="create_job", status_code=202, opt=CREATING)
+    async def create(
+        self,
+        *,
+        request: AnyRequest,
+        data: JSONBody[JobBody],
+        principal: NamedDependency[Principal],
+        idempotency_key: IdempotencyHeader = None,
+        prefer: PreferDone = None,
+    ) -> Response[JobView]:
+        """Have a job done; with an Idempotency-Key once, however often it is sent."""
+        self.services.events.security.publish_rate.take(principal.id)
+        wanted = Request(data.type, data.input, idempotency_key)
+        seen, replayed = await self.services.jobs.create(principal, wanted)
+        headers = {"Location": f"{PATH}/{seen.job.id}"}
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        wait_s = min(answers.preferred_wait_s(prefer), MAX_PREFERRED_S)
+        if wait_s:
+            hold_s = self.services.hold_s(request, wait_s)
+            seen = await self.services.watch.done(seen, within_s=hold_s)
+            if seen.job.is_done:
+                headers["Preference-Applied"] = f"wait={wait_s}"
+                return self._answer(seen, 200, headers)
+        return self._answer(seen, 202, headers)
+
+    @get("/{job_id:str}", name="read_job", opt=READING)
+    async def read(
+        self,
+        *,
+        request: AnyRequest,
+        job_id: FromPath[str],
+        principal: NamedDependency[Principal],
+        wait: Wait = 0,
+        after: After = None,
+        prefer: Prefer = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response[JobView]:
+        """A job's state; 304 when it is the one that the client has."""
+        seen = await self.services.jobs.get(principal, job_id)
+        preferred_s = answers.preferred_wait_s(prefer)
+        wait_s = wait or min(preferred_s, MAX_PREFERRED_S)
+        if not wait_s:
+            return await self._conditional(seen, if_none_match, {})
+        headers = {"Cache-Control": answers.NO_STORE}
+        if not wait:
+            headers["Preference-Applied"] = f"wait={wait_s}"
+        known = answers.version_in(if_none_match) if after is None else after
+        if seen.job.version == known and not seen.job.is_done:
+            hold_s = self.services.hold_s(request, wait_s)
+            changed = await self.services.watch.changed(seen, within_s=hold_s)
+            if changed is None:
+                return self._unchanged(seen, headers)
+            seen = changed
+        return await self._conditional(seen, if_none_match, headers)
+
+    @get(name="list_jobs", opt=LISTING)
+    async def list_(
+        self,
+        *,
+        principal: NamedDependency[Principal],
+        ids: Ids = None,
+        status: Status = None,
+        type_: Type = None,
+        cursor: PageCursor = None,
+        limit: Limit = 50,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response[JobsView | JobPage]:
+        """Some jobs by their ids, or a page of the caller's, newest first."""
+        if ids is not None:
+            return await self._some(principal, ids, if_none_match)
+        page = await self.services.jobs.page(
+            principal, Filter(status, type_), cursor=cursor, limit=limit
+        )
+        etag = answers.etag_of_all(page.jobs, page.next_cursor or "")
+        headers = {"ETag": etag, "Vary": answers.VARY, "Cache-Control": answers.LIST}
+        if answers.matches(if_none_match, etag):
+            return Response(None, status_code=304, headers=headers)  # type: ignore[arg-type]
+        content = {
+            "data": self._views(page.jobs),
+            "next_cursor": page.next_cursor,
+            "has_more": page.next_cursor is not None,
+        }
+        return _json(content, 200, headers)
+
+    @post("/{job_id:str}/cancel", name="cancel_job", status_code=202, opt=CANCELING)
+    async def cancel(
+        self, job_id: FromPath[str], principal: NamedDependency[Principal]
+    ) -> Response[JobView]:
+        """Ask a job to stop: 202, or 200 when it was done before."""
+        seen, was_done = await self.services.jobs.cancel(principal, job_id)
+        return self._answer(seen, 200 if was_done else 202, {})
+
+    @post("/{job_id:str}/retry", name="retry_job", status_code=202, opt=RETRYING)
+    async def retry(
+        self, job_id: FromPath[str], principal: NamedDependency[Principal]
+    ) -> Response[JobView]:
+        """Queue a job that fell short once more, under the same id."""
+        seen = await self.services.jobs.retry(principal, job_id)
+        return self._answer(seen, 202, {"Location": f"{PATH}/{seen.job.id}"})
+
+    @get("/{job_id:str}/result", name="read_job_result", opt=TAKING)
+    async def result(
+        self, job_id: FromPath[str], principal: NamedDependency[Principal]
+    ) -> Response[Any]:
+        """What the job brought, of any size."""
+        text = await self.services.jobs.result(principal, job_id)
+        headers = {"Vary": answers.VARY, "Cache-Control": answers.REVALIDATE}
+        return Response(text.encode(), media_type=JSON, headers=headers)
+
+    @get("/{job_id:str}/events", name="stream_job", opt=STREAMING)
+    async def events(
+        self,
+        *,
+        request: AnyRequest,
+        job_id: FromPath[str],
+        principal: NamedDependency[Principal],
+        last_event_id: LastVersion = None,
+        conn: Conn = None,
+    ) -> EventStream | Response[None]:
+        """The job's state as a stream, until it is done; then 204 to whoever has that."""
+        services = self.services
+        seen = await services.jobs.get(principal, job_id)
+        version = answers.version_of(last_event_id)
+        if seen.job.is_done and version == seen.job.version:
+            return Response(None, status_code=204)
+
+        def session(deadline: Any) -> Any:
+            return JobStream(
+                services.events.desk,
+                services.watch,
+                services.hints,
+                seen.job.id,
+                version=version,
+                deadline=deadline,
+                expires_at=principal.expires_at,
+            ).run
+
+        return await hold_stream(request, services.events, session, principal=principal, conn=conn)
+
+    async def _some(
+        self, principal: Principal, ids: str, if_none_match: str | None
+    ) -> Response[Any]:
+        wanted = list(dict.fromkeys(filter(None, ids.split(","))))
+        if len(wanted) > MAX_IDS:
+            message = f"{MAX_IDS} ids at most"
+            raise BadRequest(errors=[{"field": "ids", "message": message}])
+        jobs, missing = await self.services.jobs.get_many(principal, wanted)
+        hint = answers.soonest_ms([self.services.hints.poll_after_ms(job) for job in jobs])
+        etag = answers.etag_of_all(jobs, *missing)
+        headers = {
+            **answers.polling_headers(hint, done=not hint),
+            "ETag": etag,
+            "Cache-Control": answers.REVALIDATE,
+        }
+        if answers.matches(if_none_match, etag):
+            return Response(None, status_code=304, headers=headers)
+        content = {"data": self._views(jobs), "missing": missing, "poll_after_ms": hint}
+        return _json(content, 200, headers)
+
+    async def _conditional(
+        self, seen: Seen, if_none_match: str | None, headers: Mapping[str, str]
+    ) -> Response[Any]:
+        # A process that meets the job first does not look for its place as well.
+        if seen.lacks_position and answers.version_in(if_none_match) == seen.job.version:
+            return self._unchanged(seen, headers)
+        seen = await self.services.jobs.located(seen)
+        if answers.matches(if_none_match, answers.etag_of(seen)):
+            return self._unchanged(seen, headers)
+        return self._answer(seen, 200, headers)
+
+    def _unchanged(self, seen: Seen, headers: Mapping[str, str]) -> Response[Any]:
+        return Response(None, status_code=304, headers=self._headers(seen) | dict(headers))
+
+    def _answer(self, seen: Seen, status: int, headers: Mapping[str, str]) -> Response[Any]:
+        all_headers = self._headers(seen) | dict(headers)
+        hint = int(all_headers["X-Poll-After-Ms"])
+        content = job_view(seen.job, position=seen.position, poll_after_ms=hint)
+        return _json(content, status, all_headers)
+
+    def _headers(self, seen: Seen) -> dict[str, str]:
+        hint = self.services.hints.poll_after_ms(seen.job, position=seen.position)
+        return {
+            **answers.polling_headers(hint, done=seen.job.is_done),
+            "ETag": answers.etag_of(seen),
+            "Cache-Control": answers.REVALIDATE,
+        }
+
+    def _views(self, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
+        hints = self.services.hints
+        return [job_view(job, poll_after_ms=hints.poll_after_ms(job)) for job in jobs]
+
+
+def job_routes(services: JobServices) -> list[type[Controller]]:
+    """The handlers, bound to `services`."""
+    return [type("JobsController", (JobsController,), {"services": services})]
+
+
+def _json(content: Any, status: int, headers: Mapping[str, str]) -> Response[Any]:
+    return Response(
+        msgspec.json.encode(content), status_code=status, media_type=JSON, headers=dict(headers)
+    )

@@ -1,0 +1,90 @@
+"""A job's state as Server-Sent Events: each change, until it is done."""
+
+import asyncio
+
+import structlog
+
+from api.events import sse
+from api.events.connection import Connection
+from api.events.deadline import Deadline
+from api.events.held import HeldStream, StreamDesk
+from api.events.sse import CloseReason
+from api.jobs.cache import Seen
+from api.jobs.hints import Hints
+from api.jobs.job import JobId
+from api.jobs.models import job_json
+from api.jobs.watch import JobWatch, Watcher
+from api.upstash import RedisError
+
+log = structlog.get_logger()
+
+
+class JobStream(HeldStream):
+    """Sends the job's present state, and each later one. Ids are versions.
+
+    `version` is the one that the client has. A client that missed some gets the newest: a
+    state, unlike an event, makes those before it worthless.
+    """
+
+    def __init__(
+        self,
+        desk: StreamDesk,
+        watch: JobWatch,
+        hints: Hints,
+        job_id: JobId,
+        *,
+        version: int | None,
+        deadline: Deadline,
+        expires_at: float | None,
+    ) -> None:
+        super().__init__(desk, deadline, named=True, expires_at=expires_at)
+        self._watch = watch
+        self._hints = hints
+        self._job_id = job_id
+        self._version = version
+        self._watcher: Watcher | None = None
+
+    def _closed(self, _: Connection) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
+
+    async def _feed(self, connection: Connection) -> None:
+        try:
+            await connection.push(sse.opening(self._desk.pause_ms()))
+            self._watcher = watcher = self._watch.open(self._job_id)
+            while not connection.ended:
+                seen = await self._next(watcher)
+                if seen is None:  # the next connect is told why
+                    connection.end(CloseReason.ROTATE)
+                    return
+                await self._say(connection, seen)
+        except Exception:
+            log.exception("stream.broken")
+            connection.end(CloseReason.ROTATE)
+
+    async def _say(self, connection: Connection, seen: Seen) -> None:
+        self._version = seen.job.version
+        await connection.push(job_frame(seen, self._hints))
+        self._desk.metrics.delivered.inc()
+        if seen.job.is_done:
+            connection.finish()
+        elif self._deadline.one_batch:
+            connection.end(self._deadline.reason)
+
+    async def _next(self, watcher: Watcher) -> Seen | None:
+        """The next state, however long Redis is away."""
+        while True:
+            try:
+                return await watcher.next(self._version)
+            except RedisError as error:
+                log.warning("stream.waits_for_store", error=type(error).__name__)
+            await asyncio.sleep(self._desk.rng.uniform(0.5, 1.5))
+
+
+def job_frame(seen: Seen, hints: Hints) -> bytes:
+    """One state, as GET would have it."""
+    job = seen.job
+    data = job_json(
+        job, position=seen.position, poll_after_ms=hints.poll_after_ms(job, position=seen.position)
+    )
+    return b"event: job\ndata: %s\nid: %d\n\n" % (data, job.version)

@@ -1,0 +1,91 @@
+"""The package as one object, built from the settings."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from api.events.catalogue import Catalogue
+from api.events.hub import Hub
+from api.events.publisher import Draft, Publisher
+from api.events.retention import Retentions
+from api.jobs.cache import JobCache
+from api.jobs.hints import Hints
+from api.jobs.job import Job
+from api.jobs.models import JobView
+from api.jobs.queue import JobQueue
+from api.jobs.registry import Registry
+from api.jobs.rule import TOPICS, OwnersRead
+from api.jobs.service import Jobs
+from api.jobs.store import JobStore
+from api.jobs.watch import JobWatch
+from api.jobs.writes import EVENT_TYPE, Retention, Writes
+from api.security.grants import Access
+from api.settings import Settings
+from api.upstash import UpstashClient
+
+
+@dataclass(frozen=True, slots=True)
+class JobParts:
+    """What handlers and workers need of this package."""
+
+    registry: Registry
+    store: JobStore
+    cache: JobCache
+    watch: JobWatch
+    hints: Hints
+    service: Jobs
+
+
+def declare_events(catalogue: Catalogue) -> None:
+    catalogue.declare(EVENT_TYPE, JobView, topics=(TOPICS,))
+
+
+def build_jobs(
+    settings: Settings,
+    redis: UpstashClient,
+    registry: Registry,
+    *,
+    queue: JobQueue | None,
+    publisher: Publisher,
+    topics: Retentions,
+    hub: Hub,
+    access: Access,
+    announce: Callable[[Job], Sequence[Draft]],
+    is_shedding: Callable[[], bool],
+    clock: Callable[[], float],
+    monotonic: Callable[[], float],
+    rng: random.Random,
+    new_id: Callable[[], str],
+) -> JobParts:
+    """`queue` None means that Redis is the queue. `clock` gives epoch seconds."""
+    hints = Hints(clock=clock, rng=rng, is_shedding=is_shedding)
+    keep = Retention(
+        result_s=settings.job_result_ttl_s,
+        failed_s=settings.job_failed_ttl_s,
+        gone_s=settings.job_gone_ttl_s,
+        queue_s=settings.job_queue_ttl_s,
+    )
+    store = JobStore(
+        redis=redis,
+        writes=Writes(keep, topics, hints, announce),
+        clock=clock,
+        new_id=new_id,
+        tell=publisher.stored,
+    )
+    cache = JobCache(store, clock=monotonic)
+    store.on_write = cache.put
+    access.add_rule(TOPICS, OwnersRead(cache))
+    return JobParts(
+        registry=registry,
+        store=store,
+        cache=cache,
+        watch=JobWatch(hub, cache, monotonic),
+        hints=hints,
+        service=Jobs(
+            store=store,
+            cache=cache,
+            kinds=registry,
+            queue=queue,
+            idempotency_ttl_s=settings.idempotency_ttl_s,
+        ),
+    )
