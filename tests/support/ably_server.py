@@ -114,6 +114,11 @@ class AblyServer:
         """Deliver webhooks there from now on; empty is nowhere."""
         self.control("PUT", "webhook", url=url)
 
+    def webhooks_waiting(self) -> int:
+        """How many events the endpoint has not taken yet."""
+        waiting: int = self.control("GET", "webhook")["waiting"]
+        return waiting
+
     def redeliver(self, times: int = 1) -> int:
         """Deliver the last batches again, out of order; returns how many that will be."""
         batches: int = self.control("POST", "redeliver", times=times)["batches"]

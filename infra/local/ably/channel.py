@@ -50,15 +50,15 @@ Watcher = Callable[["Channel", Entry], None]
 class Channel:
     """Everything published passes `publish` or `announce`, gets a serial, and is heard by all."""
 
-    def __init__(self, name: str, clock: Clock, watcher: Watcher) -> None:
+    def __init__(self, name: str, clock: Clock, born: str, watcher: Watcher) -> None:
         self.name = name
         self.members = Members()
         self.listeners: list[Listener] = []
         self._clock = clock
         self._watcher = watcher
         self._log: deque[Entry] = deque()
-        # What came at this serial or before can no longer be replayed.
-        self._floor = clock.stamp()
+        # What came at this serial or before cannot be replayed: it is of another life, or dropped.
+        self._floor = born
         self._last = self._floor
         self._serials: OrderedDict[str, str] = OrderedDict()
 

@@ -34,13 +34,14 @@ class Channels:
         self._clock = clock
         self._watchers = watchers
         self._channels: dict[str, Channel] = {}
+        self._born = clock.stamp()
 
     def get(self, name: str) -> Channel:
         """The channel, made when it is new. Raises AblyError 40010 for what is no name."""
         if not name or name.startswith(":") or "\n" in name:
             raise AblyError(40010, 400, "the channel name is not valid")
         if name not in self._channels:
-            self._channels[name] = Channel(name, self._clock, self._published)
+            self._channels[name] = Channel(name, self._clock, self._born, self._published)
         return self._channels[name]
 
     def find(self, name: str) -> Channel | None:
@@ -63,6 +64,7 @@ class Channels:
 
     def clear(self) -> None:
         self._channels.clear()
+        self._born = self._clock.stamp()
 
     def _published(self, channel: Channel, entry: Entry) -> None:
         for tell in self._watchers.published:

@@ -42,6 +42,8 @@ class Control:
             case "POST", ("expire",):
                 self._apps.tokens.expire_all()
                 self._apps.tick()
+            case "GET", ("webhook",):
+                return Reply(200, {"waiting": self._delivery.backlog.waiting})
             case "PUT", ("webhook",):
                 self._delivery.turn_to(str(wanted.get("url") or ""))
             case "POST", ("redeliver",):

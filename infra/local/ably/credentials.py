@@ -77,6 +77,6 @@ class Credentials:
 
 def _text(encoded: str) -> str:
     try:
-        return base64.b64decode(encoded.strip()).decode()
+        return base64.b64decode(encoded.strip(), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         raise AblyError(40101, 401, "the credentials are not base64") from None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from infra.local.ably.apps import App
 from infra.local.ably.attachment import rewind
-from infra.local.ably.channel import Channel
+from infra.local.ably.channel import Channel, Entry
 from infra.local.ably.codec import Format, encode
 from infra.local.ably.errors import AblyError, bad_request
 from infra.local.ably.frames import Action, Frame, Mode
@@ -39,8 +39,15 @@ class EventStream:
         self._spoke_ms = app.clock.now_ms()
         last = request.headers.get("last-event-id") or query.get("lastEvent")
         self._heard = [_Heard(app.channels.get(name), self._write_frame) for name in names]
+        missed = [
+            entry
+            for heard in self._heard
+            for entry in heard.missed(last, query.get("rewind", ""), self._spoke_ms)
+        ]
+        # One position serves all channels, because serials are ordered over all of them.
+        for entry in sorted(missed, key=lambda one: one.serial):
+            self._write_frame(entry.frame)
         for heard in self._heard:
-            heard.begin(last, query, self._spoke_ms)
             app.channels.attach(heard)
         app.streams.add(self)
 
@@ -105,11 +112,7 @@ class _Heard:
         if frame["action"] == Action.MESSAGE:
             self._write(frame)
 
-    def begin(self, last: str | None, query: Mapping[str, str], now_ms: int) -> None:
+    def missed(self, last: str | None, wanted: str, now_ms: int) -> list[Entry]:
         if last is None:
-            missed = rewind(self.channel, query.get("rewind", ""), now_ms)
-        else:
-            # Serials are ordered over all channels, so one is a position on each of them.
-            missed = self.channel.after(last) or []
-        for entry in missed:
-            self.hear(entry.frame)
+            return rewind(self.channel, wanted, now_ms)
+        return [one for one in self.channel.after(last) or [] if not one.is_presence]

@@ -40,6 +40,11 @@ class Backlog:
         self._sent: deque[list[Item]] = deque(maxlen=_SENT_KEPT)
         self._again: deque[list[Item]] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many events are still to be delivered, repeats included."""
+        return len(self._items) + sum(map(len, self._again))
+
     def published(self, app_id: str, channel: Channel, entry: Entry) -> None:
         """Note messages or presence events; a watcher of channels."""
         source = "channel.presence" if entry.is_presence else "channel.message"
