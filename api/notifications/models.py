@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from api.events.link import Link
 
@@ -55,10 +55,21 @@ class NotificationsDeleted(_Body):
     ids: list[str]
 
 
+def _kind(to: object) -> str:
+    """Which of both was meant, so that only its offences are told."""
+    return "all" if isinstance(to, str) else "users"
+
+
+_All = Annotated[Literal["all"], Tag("all")]
+_Users = Annotated[list[UserId], Field(min_length=1, max_length=MAX_USERS), Tag("users")]
+
+
 class NotificationBody(Notification):
     """A notification to send: to all, or to each of some users."""
 
-    to: Literal["all"] | Annotated[list[UserId], Field(min_length=1, max_length=MAX_USERS)]
+    to: Annotated[_All | _Users, Discriminator(_kind)] = Field(
+        examples=[["alice"], "all"], description="User ids, or `all`."
+    )
 
 
 class ReadBody(_Body):

@@ -12,7 +12,6 @@ import httpx
 JSON = {"Content-Type": "application/json"}
 SSE = {"Accept": "text/event-stream"}
 EVENT = {"type": "order.shipped", "data": 1}
-DOCUMENT = {"type": "document", "id": "42"}
 DEEP = 1_000_000
 
 
@@ -56,18 +55,6 @@ def bad_key(rule: str, key: str) -> Row:
         headers={"Idempotency-Key": key},
         field="Idempotency-Key",
     )
-
-
-def bad_list_cursor(rule: str, path: str, cursor: str) -> Row:
-    return Row(
-        f"a cursor {rule} at {path}", "GET", f"{path}?cursor={cursor}", 400, "invalid-cursor"
-    )
-
-
-def bad_action(rule: str, change: dict[str, Any], name: str) -> Row:
-    body = {"verb": "edited", "object": DOCUMENT, **change}
-    path = "/api/activity/workspace:42"
-    return Row(f"an activity {rule}", "POST", path, 422, "validation-failed", body, field=name)
 
 
 def base64url(raw: bytes) -> str:
@@ -253,41 +240,6 @@ ROWS = [
     ),
     Row("history without grant", "GET", "/api/events/user:bob:inbox/history", 403, "forbidden"),
     Row("publishing without grant", "POST", "/api/events/public:a", 403, "forbidden", EVENT),
-    *(
-        Row(f"the feed {feed}", "GET", f"/api/activity/{feed}", 400, "invalid-topic")
-        for feed in ("shop", "workspace", "workspace:*", "public:a", "a%20b")
-    ),
-    Row("a feed without grant", "GET", "/api/activity/workspace:42", 403, "forbidden"),
-    Row("a feed's stream without grant", "GET", "/api/activity/user:bob/stream", 403, "forbidden"),
-    Row(
-        "an activity without grant",
-        "POST",
-        "/api/activity/user:alice",
-        403,
-        "forbidden",
-        {"verb": "edited", "object": DOCUMENT},
-    ),
-    bad_action("without a verb", {"verb": None}, "verb"),
-    bad_action("with a verb in capitals", {"verb": "EDITED"}, "verb"),
-    bad_action("without an object", {"object": None}, "object"),
-    bad_action(
-        "with a link that runs",
-        {"object": {**DOCUMENT, "link": "javascript:alert(1)"}},
-        "object.link",
-    ),
-    bad_action(
-        "with a link that leaves the site",
-        {"object": {**DOCUMENT, "link": "//evil.example"}},
-        "object.link",
-    ),
-    bad_action("with an actor without a name", {"actor": ""}, "actor"),
-    bad_action("with an unknown field", {"when": 1}, "when"),
-    bad_range("limit", "0", "/api/activity/user:alice"),
-    bad_range("limit", "101", "/api/activity/user:alice"),
-    bad_range("history", "101", "/api/activity/user:alice/stream"),
-    bad_list_cursor("that is text", "/api/activity/user:alice", "not%20a%20cursor"),
-    bad_list_cursor("of another list", "/api/activity/user:alice", base64url(b"\x01\x00")),
-    bad_list_cursor("of a stream", "/api/activity/user:alice/stream", "garbage!"),
     Row("a token in the URL", "GET", "/api/events?topic=shop:a&token=x", 400, "bad-request"),
     Row(
         "an access token in the URL",

@@ -10,11 +10,12 @@ import pytest
 from api.events.deadline import Deadline
 from tests.integration.http.conftest import Api, client_of, production
 from tests.integration.http.rows import EVENT, JSON, ROWS, SSE, Row, assert_problem
+from tests.integration.http.rows_feeds import FEED_ROWS, NOTIFICATION_ROWS
 from tests.support.instances import running
 from tests.support.upstash_server import UpstashServer
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.rule)
+@pytest.mark.parametrize("row", [*ROWS, *FEED_ROWS, *NOTIFICATION_ROWS], ids=lambda row: row.rule)
 async def test_bad_requests_are_named_and_remedied(api: Api, row: Row) -> None:
     headers = api.bearer() | row.headers
     body: dict[str, Any] = (
