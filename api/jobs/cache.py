@@ -59,12 +59,12 @@ class JobCache:
     ) -> Seen | None:
         """The job; None if there is none. Its position may be missing.
 
-        It was read after `since`, by default `FRESH_S` ago; or else it has the version
-        `at_least`, which somebody has already heard of.
+        It was read after `since`, by default `FRESH_S` ago; or, where somebody has already
+        heard of the version `at_least`, it has that.
         """
         since = self._clock() - FRESH_S if since is None else since
         seen = self._seen.get(job_id)
-        if seen is not None and (0 < at_least <= seen.job.version or seen.at > since):
+        if seen is not None and seen.job.version >= at_least and (at_least or seen.at > since):
             return seen
         seen = await self._shared(job_id, since)
         if seen is not None and seen.job.version < at_least:

@@ -119,10 +119,11 @@ class Caller:
         sessions = instance.services.security.sessions
         token = sessions.issue(user, roles=list(roles), grants={}, ttl_s=600)
         self.user = user
+        self.instance = instance
         self.headers = {"Authorization": f"Bearer {token}"}
-        self._app = cast(Any, instance.app)  # both sides name ASGI's types their own way
+        self.app = cast(Any, instance.app)  # both sides name ASGI's types their own way
         self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self._app),
+            transport=httpx.ASGITransport(self.app),
             base_url="http://test",
             headers=self.headers,
             timeout=30,
@@ -157,7 +158,7 @@ class Caller:
         headers = {**self.headers, "Accept": "text/event-stream"}
         if version is not None:
             headers["Last-Event-ID"] = str(version)
-        return Stream(AsgiConnection(self._app, f"/api/jobs/{job_id}/events", [], headers))
+        return Stream(AsgiConnection(self.app, f"/api/jobs/{job_id}/events", [], headers))
 
 
 @dataclass

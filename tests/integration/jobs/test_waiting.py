@@ -1,0 +1,191 @@
+"""Long polls: an answer comes with the change, or says after a while that there was none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from api.events.deadline import Deadline
+from api.events.sse import CloseReason
+from api.jobs.job import Progress
+from api.jobs.store import JobStore, Transition
+from tests.integration.jobs.conftest import Bill, Caller, Site
+from tests.support.instances import Instance
+from tests.support.upstash_server import UpstashServer
+
+FORMS = ["parameters", "preference"]
+
+
+async def held(caller: Caller, job_id: str, version: int, wait_s: int, form: str) -> Any:
+    if form == "parameters":
+        return await caller.read(job_id, wait=wait_s, after=version)
+    return await caller.read(job_id, etag=f'W/"{version}"', prefer=f"wait={wait_s}")
+
+
+def report(percent: int) -> Transition:
+    return lambda job: job.progressed(Progress(percent, 100))
+
+
+async def until_watched(instance: Instance, count: int = 1) -> None:
+    """The polls are held: they follow the job's topic."""
+    while len(instance.services.desk.hub.positions()) < count:
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_change_ends_the_wait(
+    alice: Caller, instance: Instance, store: JobStore, form: str
+):
+    """At once, with the new state."""
+    job_id: Any = await alice.created()
+    waiting = asyncio.create_task(held(alice, job_id, 1, 10, form))
+    await until_watched(instance)
+    await store.start(job_id, lease_s=60)
+    answer = await asyncio.wait_for(waiting, 1)
+
+    assert (answer.status_code, answer.json()["version"]) == (200, 2)
+    assert answer.headers["cache-control"] == "no-store"
+    applied = answer.headers.get("preference-applied")
+    assert applied == ("wait=10" if form == "preference" else None)
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_wait_in_vain_is_304(alice: Caller, form: str):
+    """After as long as it was to be, with the hint for the next."""
+    job_id = await alice.created()
+    began = time.monotonic()
+    answer = await held(alice, job_id, 1, 1, form)
+
+    assert 0.95 < time.monotonic() - began < 3
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["cache-control"] == "no-store"
+    assert int(answer.headers["x-poll-after-ms"]) > 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("version", [0, 7])
+async def test_who_has_another_version_does_not_wait(alice: Caller, form: str, version: int):
+    """Be it older, or from elsewhere."""
+    job_id = await alice.created()
+    answer = await asyncio.wait_for(held(alice, job_id, version, 20, form), 2)
+
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+
+
+async def test_what_is_done_is_not_waited_for(alice: Caller):
+    """No change will come."""
+    job_id = await alice.created()
+    await alice.act(job_id, "cancel")
+    answers = [await held(alice, job_id, 2, 20, form) for form in FORMS]
+
+    assert [answer.status_code for answer in answers] == [200, 304]
+    assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
+
+
+async def test_a_preference_without_a_version_is_answered_at_once(alice: Caller):
+    """Whatever there is, is news to whoever has nothing."""
+    job_id = await alice.created()
+    answer = await asyncio.wait_for(alice.read(job_id, prefer="wait=20"), 2)
+
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+
+
+async def test_every_change_is_seen_soon_after_its_write(
+    alice: Caller, instance: Instance, store: JobStore
+):
+    """Most within 60 ms: the writer wakes the poller of its process."""
+    job_id: Any = await alice.created()
+    work = await store.start(job_id, lease_s=60)
+    version, late = work.job.version, []
+    for percent in range(1, 31):
+        waiting = asyncio.create_task(held(alice, job_id, version, 10, "parameters"))
+        await until_watched(instance)
+        await store.change(job_id, report(percent), token=work.token)
+        written = time.monotonic()
+        answer = await waiting
+        late.append(time.monotonic() - written)
+        version = answer.json()["version"]
+
+    assert version == work.job.version + 30
+    late.sort()
+    print(f"median {late[15] * 1000:.0f} ms, p95 {late[28] * 1000:.0f} ms")
+    assert late[15] < 0.06
+    assert late[28] < 0.25
+
+
+async def test_a_change_by_another_process_ends_the_wait(site: Site, alice: Caller):
+    """The log brings it."""
+    other = await site.start()
+    job_id: Any = await alice.created()
+    waiting = asyncio.create_task(held(site.caller(other), job_id, 1, 10, "parameters"))
+    await until_watched(other)
+    await alice.act(job_id, "cancel")
+    answer = await asyncio.wait_for(waiting, 2)
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
+
+
+async def test_a_change_while_the_wait_begins_is_not_missed(
+    site: Site, alice: Caller, upstash: UpstashServer
+):
+    """Neither the cache nor the search for "now" may hide it."""
+    other = await site.start()
+    poller = site.caller(other)
+    for _ in range(5):
+        job_id: Any = await alice.created()
+        await poller.read(job_id)  # the other process believes that it is queued
+        await alice.act(job_id, "cancel")
+        answer = await asyncio.wait_for(held(poller, job_id, 1, 10, "parameters"), 2)
+        assert answer.json()["status"] == "canceled"
+
+
+async def test_those_who_wait_for_one_job_share_their_reads(
+    alice: Caller, instance: Instance, store: JobStore, bill: Bill
+):
+    """One to begin with. What this process has written itself is not read at all."""
+    instance.services.desk.hub.on_demand = lambda: None
+    job_id: Any = await alice.created()
+    await store.start(job_id, lease_s=60)
+    bill()
+    waiting = [asyncio.create_task(held(alice, job_id, 2, 10, "parameters")) for _ in range(50)]
+    await until_watched(instance)
+    await asyncio.sleep(0.1)
+    begun = bill()
+    await store.change(job_id, lambda j: j.cancel_asked(1))
+    bill()
+    await instance.services.poller.run_once()
+    answers = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+
+    assert {answer.json()["version"] for answer in answers} == {3}
+    assert begun == {"XREAD": 1, "HMGET": 1}
+    assert bill().get("HMGET", 0) == 0
+
+
+async def test_a_wait_is_no_longer_than_the_deployment_bears(site: Site):
+    """A function that is about to end answers before."""
+    soon = Deadline(0.3, CloseReason.DEADLINE, hold_s=20)
+    caller = site.caller(await site.start(lambda _: soon))
+    job_id = await caller.created()
+    began = time.monotonic()
+    answers = await asyncio.gather(
+        *(held(caller, job_id, 1, 20, form) for form in FORMS), caller.create(Prefer="wait=20")
+    )
+
+    assert time.monotonic() - began < 3
+    assert [answer.status_code for answer in answers] == [304, 304, 202]
+
+
+async def test_nothing_is_left_of_a_wait(alice: Caller, instance: Instance):
+    """Neither of one that was cut off."""
+    job_id = await alice.created()
+    waiting = asyncio.create_task(held(alice, job_id, 1, 20, "parameters"))
+    await until_watched(instance)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await held(alice, job_id, 1, 1, "parameters")
+
+    assert instance.services.desk.hub.positions() == {}
+    assert not instance.services.desk.hub.follows_anything
