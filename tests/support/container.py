@@ -15,6 +15,7 @@ from typing import IO, Any
 import httpx
 import psutil
 
+from api.settings import OWN_NAMES
 from tests.support.instances import SECRET
 from tests.support.upstash_server import ROOT, UpstashServer
 
@@ -66,7 +67,7 @@ class Container:
             "UPSTASH_REDIS_REST_URL": self._upstash.url,
             "UPSTASH_REDIS_REST_TOKEN": self._upstash.token,
         }
-        own = {f"MILLRACE_{name.upper()}": str(value) for name, value in self._settings.items()}
+        own = {_variable(name): str(value) for name, value in self._settings.items()}
         # A file, not a pipe: nobody reads it while the server runs.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `wait`
         self._process = subprocess.Popen(
@@ -149,3 +150,9 @@ class Container:
         assert self._process is not None, "not started"
         if self._process.poll() is None:
             self._process.send_signal(number)
+
+
+def _variable(name: str) -> str:
+    """What a setting is called in the environment."""
+    variable = name.upper()
+    return variable if variable in OWN_NAMES else f"MILLRACE_{variable}"
