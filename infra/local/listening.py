@@ -47,8 +47,11 @@ async def end_of_stdin() -> None:
     """Return when it ends. A killed starter sends no signal, but its end of our pipe closes."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    await reader.read()
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        await reader.read()
+    finally:
+        pipe.close()
 
 
 def _is_loopback(host: str) -> bool:

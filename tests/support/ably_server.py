@@ -48,7 +48,16 @@ class AblyServer:
         """Return when announced. Raises RuntimeError with the server's own words otherwise."""
         # A file, not a pipe: nobody reads it while the server runs.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process ended
-        command = [sys.executable, "-m", "infra.local.ably", "--port=0", "--until-stdin-closes"]
+        # Warnings of the server end up in its complaints.
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "infra.local.ably",
+            "--port=0",
+            "--until-stdin-closes",
+        ]
         self._process = subprocess.Popen(
             [*command, f"--key={KEY}", *self._options],
             stdin=subprocess.PIPE,

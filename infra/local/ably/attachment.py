@@ -83,7 +83,7 @@ class Attachment:
         given = frame.get("channelSerial")
         if given and (missed := self.channel.after(given)) is not None:
             return given, Flag.RESUMED, missed
-        is_resumed = Flag.ATTACH_RESUME in Flag(int(frame.get("flags") or 0) & 0xFF)
+        is_resumed = Flag.ATTACH_RESUME in Flag(frame.get("flags", 0) & 0xFF)
         if given or is_resumed:
             return self.channel.serial, Flag(0), []
         rewound = rewind(self.channel, self.params.get("rewind", ""), now_ms)
@@ -113,7 +113,7 @@ def asked_modes(frame: Mapping[str, Any], params: Mapping[str, str]) -> Mode:
             found |= Mode.__members__.get(name.strip(), Mode(0))
         return found
     every = sum(Mode)
-    return Mode(int(frame.get("flags") or 0) & every) or DEFAULT_MODES
+    return Mode(frame.get("flags", 0) & every) or DEFAULT_MODES
 
 
 def permitted(asked: Mode, grant: Grant, channel: str) -> Mode:

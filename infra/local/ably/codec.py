@@ -40,9 +40,11 @@ def decode(raw: bytes | str, form: Format) -> Any:
 
 def encode(value: Any, form: Format) -> bytes:
     if form is Format.MSGPACK:
-        packed: bytes = msgpack.packb(value, use_bin_type=True)
+        packed: bytes = msgpack.packb(value, use_bin_type=True, unicode_errors="replace")
         return packed
-    return json.dumps(_textual(value), separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(_textual(value), separators=(",", ":"), ensure_ascii=False)
+    # JSON can carry half a surrogate pair, UTF-8 cannot.
+    return text.encode(errors="replace")
 
 
 def _textual(value: Any) -> Any:

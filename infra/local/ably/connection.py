@@ -162,8 +162,8 @@ class Connection:
         self.send(answer | ({"id": frame["id"]} if frame.get("id") else {}))
 
     def _attach(self, frame: Frame) -> None:
-        name = str(frame.get("channel") or "")
-        params = {key: str(one) for key, one in (frame.get("params") or {}).items()}
+        name = frame.get("channel", "")
+        params = {key: str(one) for key, one in frame.get("params", {}).items()}
         asked = asked_modes(frame, params)
         try:
             modes = permitted(asked, self.grant, name)
@@ -178,7 +178,7 @@ class Connection:
         self._channels.attach(attachment)
 
     def _detach(self, frame: Frame) -> None:
-        name = str(frame.get("channel") or "")
+        name = frame.get("channel", "")
         self._leave(name)
         self._release(name)
         self.send({"action": int(Action.DETACHED), "channel": name})
@@ -209,14 +209,14 @@ class Connection:
         self._answer(frame, announce)
 
     def _answer(self, frame: Frame, act: Callable[[str, str], Frame]) -> None:
-        serial = int(frame.get("msgSerial") or 0)
+        serial = frame.get("msgSerial", 0)
         answer: Frame = {"msgSerial": serial, "count": 1}
         if serial in self._acked:
             # Sent again after a resume, because our ACK was lost with the socket.
             self.send(self._acked[serial])
             return
         try:
-            result = act(str(frame.get("channel") or ""), f"{self.id}:{serial}")
+            result = act(frame.get("channel", ""), f"{self.id}:{serial}")
         except AblyError as error:
             self.send({"action": int(Action.NACK), "error": error.info()} | answer)
             return
@@ -226,11 +226,11 @@ class Connection:
         self.send(self._acked[serial])
 
     def _sync(self, frame: Frame) -> None:
-        if (attachment := self.attachments.get(str(frame.get("channel")))) is not None:
+        if (attachment := self.attachments.get(frame.get("channel", ""))) is not None:
             attachment.sync()
 
     def _authorize(self, frame: Frame) -> None:
-        token = str((frame.get("auth") or {}).get("accessToken"))
+        token = str(frame.get("auth", {}).get("accessToken"))
         try:
             grant = self._same_client(self._tokens.grant_of(token))
         except AblyError as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 from typing import Any, TypeAlias
 
+from infra.local.ably.errors import bad_request
+
 Frame: TypeAlias = dict[str, Any]
 """One ProtocolMessage."""
 
@@ -63,6 +65,31 @@ DEFAULT_MODES = (
     | Mode.PRESENCE_SUBSCRIBE
     | Mode.ANNOTATION_PUBLISH
 )
+
+
+_SHAPES: dict[str, type] = {
+    "action": int,
+    "auth": dict,
+    "channel": str,
+    "channelSerial": str,
+    "flags": int,
+    "id": str,
+    "messages": list,
+    "msgSerial": int,
+    "params": dict,
+    "presence": list,
+}
+
+
+def checked(value: object) -> Frame:
+    """A frame as a client sends it, without nulls. Raises AblyError 40000 for any other value."""
+    if not isinstance(value, dict):
+        raise bad_request("a frame is an object")
+    frame = {name: one for name, one in value.items() if one is not None}
+    for name, shape in _SHAPES.items():
+        if not isinstance(frame.get(name, shape()), shape):
+            raise bad_request(f"{name} is not of its type")
+    return frame
 
 
 class PresenceAction(IntEnum):

@@ -13,6 +13,7 @@ Message: TypeAlias = dict[str, Any]
 
 MAX_BYTES = 65_536
 # ably-js adds `size`, and a client decides neither serial nor connection.
+_TEXTS = ("id", "name", "encoding", "clientId")
 _KEPT = ("id", "name", "data", "encoding", "clientId", "extras")
 
 
@@ -32,7 +33,11 @@ def size(message: Message) -> int:
     parts = [message.get("name"), message.get("clientId"), message.get("data")]
     extras = message.get("extras")
     parts.append(json.dumps(extras) if extras else None)
-    return sum(len(one if isinstance(one, bytes) else str(one).encode()) for one in parts if one)
+    return sum(
+        len(one if isinstance(one, bytes) else str(one).encode(errors="replace"))
+        for one in parts
+        if one
+    )
 
 
 def is_ephemeral(message: Message) -> bool:
@@ -43,6 +48,8 @@ def is_ephemeral(message: Message) -> bool:
 
 def _accepted(raw: Message) -> Message:
     message = {name: raw[name] for name in _KEPT if raw.get(name) is not None}
+    if not all(isinstance(message.get(name, ""), str) for name in _TEXTS):
+        raise bad_request(f"{', '.join(_TEXTS)}: each is a text")
     data = message.get("data")
     if isinstance(data, dict | list | bool | int | float):
         message["data"] = json.dumps(data, separators=(",", ":"), ensure_ascii=False)

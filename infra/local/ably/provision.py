@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.local.ably.apps import Apps
 from infra.local.ably.capability import Capability
-from infra.local.ably.errors import AblyError
+from infra.local.ably.errors import AblyError, bad_request
 from infra.local.ably.grant import Grant
 from infra.local.ably.keys import DEFAULT, Key, made_key
 from infra.local.ably.message import accepted
@@ -16,8 +16,14 @@ from infra.local.ably.request import Reply, Request
 
 
 def create_app(apps: Apps, request: Request) -> Reply:
-    """An app with the keys and the present members that the body lists."""
-    wanted = request.object()
+    """An app with the keys and the present members that the body lists. Raises AblyError."""
+    try:
+        return _create(apps, request.object())
+    except (AttributeError, KeyError, TypeError):
+        raise bad_request("keys and channels are lists of objects") from None
+
+
+def _create(apps: Apps, wanted: dict[str, Any]) -> Reply:
     app_id = secrets.token_hex(4)
     keys = [_key(app_id, one) for one in wanted.get("keys") or [{}]]
     for key in keys:

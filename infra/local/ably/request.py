@@ -26,7 +26,7 @@ class Request:
         cls, method: str, raw_path: bytes, query: bytes, headers: Mapping[str, str], body: bytes
     ) -> Request:
         # Split before decoding: channel names carry %2F and %3A.
-        segments = (unquote(one) for one in raw_path.decode("ascii").split("/") if one)
+        segments = (unquote(one) for one in raw_path.decode("latin-1").split("/") if one)
         return cls(method, tuple(segments), query_of(query), headers, body)
 
     @property

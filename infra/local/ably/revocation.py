@@ -47,7 +47,9 @@ class Revocations:
         targets = body.get("targets")
         if not isinstance(targets, list) or not 0 < len(targets) <= _MAX_TARGETS:
             raise bad_request(f"targets: 1 to {_MAX_TARGETS} are needed")
-        before_ms = int(body.get("issuedBefore") or now_ms)
+        before_ms = body.get("issuedBefore") or now_ms
+        if not isinstance(before_ms, int):
+            raise bad_request("issuedBefore is in milliseconds")
         applies_ms = now_ms + (MARGIN_MS if body.get("allowReauthMargin") else 0)
         return [self._one(grant, target, before_ms, applies_ms) for target in targets]
 

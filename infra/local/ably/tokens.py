@@ -50,7 +50,7 @@ class Tokens:
         grant = Grant(
             key=key,
             capability=_capability(key, request.get("capability")),
-            client_id=request.get("clientId") or None,
+            client_id=_plain(request.get("clientId")) or None,
             issued_ms=now_ms,
             expires_ms=now_ms + _ttl_ms(key, request.get("ttl")),
             token=token,

@@ -8,8 +8,8 @@ from infra.local.ably.apps import Apps
 from infra.local.ably.asgi import ASGIMessage, Receive, Send
 from infra.local.ably.codec import Format, decode, encode
 from infra.local.ably.connection import Connection
-from infra.local.ably.errors import AblyError, bad_request
-from infra.local.ably.frames import Action, Frame
+from infra.local.ably.errors import AblyError
+from infra.local.ably.frames import Action, Frame, checked
 from infra.local.ably.outbox import Outbox
 from infra.local.ably.request import query_of
 
@@ -38,7 +38,7 @@ class Socket:
             if connection is not None:
                 connection.dropped(outbox)
             outbox.end()
-            await asyncio.gather(writing, return_exceptions=True)
+            await writing
 
     def _connect(self, outbox: Outbox) -> Connection | None:
         try:
@@ -54,15 +54,10 @@ class Socket:
             if connection is None:
                 continue
             try:
-                connection.receive(self._frame(message.get("text") or message.get("bytes") or b""))
+                raw = message.get("text") or message.get("bytes") or b""
+                connection.receive(checked(decode(raw, self._format)))
             except AblyError as error:
                 connection.disconnect(error)
-
-    def _frame(self, raw: bytes | str) -> Frame:
-        value = decode(raw, self._format)
-        if not isinstance(value, dict):
-            raise bad_request("a frame is an object")
-        return value
 
     async def _write(self, outbox: Outbox) -> None:
         try:

@@ -396,7 +396,17 @@ async def test_occupancy_is_told_to_who_asks_for_it(dial: Dial) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '"x"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '"x"',
+        '{"action":15,"msgSerial":"x"}',
+        '{"action":10,"channel":"a","params":[]}',
+        '{"action":[]}',
+    ],
+)
 async def test_what_is_no_frame_ends_the_socket_with_a_reason(
     ably: AblyServer, text: str, dial: Dial
 ) -> None:

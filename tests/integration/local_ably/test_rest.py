@@ -124,12 +124,28 @@ async def test_messages_beyond_64_kib_are_refused(rest: httpx.AsyncClient) -> No
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, 40009)
 
 
-@pytest.mark.parametrize("body", [b"{", b"1", b"[]", b'["x"]', b"\xff"])
+@pytest.mark.parametrize("body", [b"{", b"1", b"[]", b'["x"]', b"\xff", b'{"name":1}'])
 async def test_what_is_no_message_is_40000(rest: httpx.AsyncClient, body: bytes) -> None:
     """Never a traceback."""
     answer = await rest.post(MESSAGES, content=body, headers={"content-type": "application/json"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, 40000)
+
+
+async def test_half_a_surrogate_pair_harms_nobody(rest: httpx.AsyncClient) -> None:
+    """JSON can carry it, UTF-8 cannot: it is replaced."""
+    headers = {"content-type": "application/json"}
+    sent = await rest.post(MESSAGES, content=b'{"name":"\\ud800"}', headers=headers)
+
+    assert sent.status_code == 201
+    assert await names(rest) == ["?"]
+
+
+@pytest.mark.parametrize("body", [{"keys": 1}, {"keys": [1]}, {"channels": [{"presence": [{}]}]}])
+async def test_an_app_that_is_described_wrongly_is_40000(
+    rest: httpx.AsyncClient, body: object
+) -> None:
+    assert (await rest.post("/apps", json=body)).json()["error"]["code"] == 40000
 
 
 async def test_errors_are_application_json_and_nothing_more(rest: httpx.AsyncClient) -> None:

@@ -1,0 +1,94 @@
+"""Bytes to values and back, and messages in between."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgpack
+import pytest
+
+from infra.local.ably.codec import Format, decode, encode
+from infra.local.ably.errors import AblyError
+from infra.local.ably.message import accepted
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        (None, Format.JSON),
+        ("application/json", Format.JSON),
+        ("msgpack", Format.MSGPACK),
+        ("application/x-msgpack;q=1", Format.MSGPACK),
+    ],
+)
+def test_the_format_is_json_unless_msgpack_is_named(text: str | None, form: Format) -> None:
+    assert Format.of(text) is form
+
+
+def test_binary_data_is_base64_in_json_wherever_it_stands() -> None:
+    """Behind the encodings that it had before; the value itself is not touched."""
+    frame: dict[str, Any] = {
+        "messages": [{"data": b"\x00", "encoding": "utf-8/cipher+aes-128-cbc"}, {"data": "x"}]
+    }
+
+    shown = json.loads(encode(frame, Format.JSON))
+
+    assert shown["messages"] == [
+        {"data": "AA==", "encoding": "utf-8/cipher+aes-128-cbc/base64"},
+        {"data": "x"},
+    ]
+    assert frame["messages"][0]["data"] == b"\x00"
+    assert msgpack.unpackb(encode(frame, Format.MSGPACK)) == frame
+
+
+@pytest.mark.parametrize("form", Format)
+@pytest.mark.parametrize("raw", [b"\xc1", b"", b"\x92\x01", b'{"a":1', b"\xd9\x01\xff"])
+def test_what_cannot_be_read_is_40000(form: Format, raw: bytes) -> None:
+    with pytest.raises(AblyError) as raised:
+        decode(raw, form)
+
+    assert raised.value.code == 40000
+
+
+def test_strings_of_the_old_msgpack_are_text() -> None:
+    """ably-python packs its text as raw and its bytes as bin."""
+    old = msgpack.packb({"name": "a"}, use_bin_type=False)
+
+    assert decode(old, Format.MSGPACK) == {"name": "a"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"data": "AP8=", "encoding": "base64"}, {"data": b"\x00\xff"}),
+        (
+            {"data": "AP8=", "encoding": "json/cipher+aes/base64"},
+            {"data": b"\x00\xff", "encoding": "json/cipher+aes"},
+        ),
+        ({"data": {"a": [1]}}, {"data": '{"a":[1]}', "encoding": "json"}),
+        ({"data": 1}, {"data": "1", "encoding": "json"}),
+        ({"data": '{"a":1}', "encoding": "json"}, {"data": '{"a":1}', "encoding": "json"}),
+        ({"name": "a", "data": None, "size": 1, "serial": "x"}, {"name": "a"}),
+    ],
+)
+def test_a_message_is_kept_as_bytes_or_text(raw: object, message: object) -> None:
+    """What the wire did to the data is undone; what clients may not set is dropped."""
+    assert accepted(raw) == [message]
+
+
+def test_data_that_claims_to_be_base64_and_is_not_is_40000() -> None:
+    with pytest.raises(AblyError) as raised:
+        accepted({"data": "?", "encoding": "base64"})
+
+    assert raised.value.code == 40000
+
+
+def test_the_size_of_messages_is_counted_together() -> None:
+    """64 KiB of name, client, data and extras; one byte more is 40009."""
+    half = {"name": "n", "data": "ä" * 16_383 + "x"}
+
+    assert len(accepted([half, half])) == 2
+    with pytest.raises(AblyError) as raised:
+        accepted([half, half, {"name": "x"}])
+    assert raised.value.code == 40009

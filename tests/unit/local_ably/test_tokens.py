@@ -1,0 +1,243 @@
+"""Token requests, tokens, JWTs and their end, without a server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.local.ably.capability import Capability
+from infra.local.ably.clock import Clock
+from infra.local.ably.errors import AblyError
+from infra.local.ably.grant import Grant
+from infra.local.ably.keys import Key, Keyring
+from infra.local.ably.tokens import Tokens
+from tests.support.ably_tokens import signed_jwt, signed_request
+
+NOW_S = 1_700_000_000
+KEY = Key("app.full", "s:e:cret", Capability.parse('{"*": ["*"], "a":["publish"]}'))
+LASTING = Key("app.long", "secret", Capability.parse('{"a":["publish"]}'), is_revocable=False)
+
+
+class Desk:
+    """Tokens of two keys at a time that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(lambda: NOW_S)
+        self.tokens = Tokens(Keyring([KEY, LASTING]), self.clock)
+
+    def issue(self, key: Key = KEY, **fields: Any) -> dict[str, Any]:
+        request = signed_request(key.text, **({"timestamp": NOW_S * 1000} | fields))
+        return self.tokens.issue(key.name, request, None)
+
+    def grant(self, token: str) -> Grant | None:
+        """Whoever holds it; None for nobody is only a word for the type checker."""
+        return self.tokens.grant_of(token)
+
+    def jwt(self, key: Key = KEY, **claims: Any) -> Grant:
+        times = {"iat": NOW_S, "exp": NOW_S + 60}
+        return self.tokens.grant_of(signed_jwt(key.text, **(times | claims)))
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def code_of(act: Any) -> int:
+    with pytest.raises(AblyError) as raised:
+        act()
+    return raised.value.code
+
+
+def test_a_signed_request_is_a_token_with_what_it_asked_for(desk: Desk) -> None:
+    """An hour when it says nothing of time."""
+    details = desk.issue(clientId="zoë", capability='{"a":["publish"]}')
+
+    token = details.pop("token")
+    assert details == {
+        "keyName": "app.full",
+        "issued": NOW_S * 1000,
+        "expires": NOW_S * 1000 + 3_600_000,
+        "capability": '{"a":["publish"]}',
+        "clientId": "zoë",
+    }
+    grant = desk.tokens.grant_of(token)
+    assert (grant.client_id, grant.is_token) == ("zoë", True)
+
+
+def test_a_capability_is_signed_as_received_and_shown_verbatim(desk: Desk) -> None:
+    """The Python SDK signs it with spaces; without one, the key's own text is shown."""
+    spaced = '{"b": ["subscribe"], "a": ["publish", "history"]}'
+
+    assert desk.issue(capability=spaced)["capability"] == spaced
+    assert desk.issue()["capability"] == KEY.capability.text
+
+
+@pytest.mark.parametrize("changed", ["ttl", "capability", "clientId", "nonce"])
+def test_a_request_that_was_changed_is_40101(desk: Desk, changed: str) -> None:
+    """The mac covers every field."""
+    request = signed_request(KEY.text, timestamp=NOW_S * 1000, ttl=1000, clientId="alice")
+    forged = request | {changed: '{"*":["*"]}' if changed == "capability" else "9" * 16}
+
+    assert code_of(lambda: desk.tokens.issue(KEY.name, forged, None)) == 40101
+
+
+def test_a_request_without_mac_needs_the_key_itself(desk: Desk) -> None:
+    """Basic auth with another key is not enough."""
+    own, other = Grant.of_key(KEY), Grant.of_key(LASTING)
+
+    assert desk.tokens.issue(KEY.name, {}, own)["keyName"] == KEY.name
+    assert code_of(lambda: desk.tokens.issue(KEY.name, {}, other)) == 40101
+    assert code_of(lambda: desk.tokens.issue(KEY.name, {}, None)) == 40101
+
+
+def test_a_request_is_good_once(desk: Desk) -> None:
+    """Whoever saw it on its way cannot use it again."""
+    request = signed_request(KEY.text, timestamp=NOW_S * 1000)
+    desk.tokens.issue(KEY.name, request, None)
+
+    assert code_of(lambda: desk.tokens.issue(KEY.name, request, None)) == 40105
+
+
+@pytest.mark.parametrize("nonce", ["", "fifteen letters"])
+def test_a_short_nonce_is_40105(desk: Desk, nonce: str) -> None:
+    assert code_of(lambda: desk.issue(nonce=nonce)) == 40105
+
+
+@pytest.mark.parametrize("away_s", [-121, 121, 10**6])
+def test_a_request_of_another_time_is_40104(desk: Desk, away_s: int) -> None:
+    """Two minutes either way are allowed for clocks that differ."""
+    assert code_of(lambda: desk.issue(timestamp=(NOW_S + away_s) * 1000)) == 40104
+    assert desk.issue(timestamp=str((NOW_S + 119) * 1000))["token"]
+
+
+@pytest.mark.parametrize(
+    ("key", "ttl", "is_good"),
+    [
+        (KEY, "3600000", True),
+        (KEY, 3_600_001, False),
+        (LASTING, 86_400_000, True),
+        (LASTING, 86_400_001, False),
+        (KEY, 0, False),
+        (KEY, "soon", False),
+    ],
+    ids=str,
+)
+def test_a_ttl_is_bounded_by_the_key(desk: Desk, key: Key, ttl: object, is_good: bool) -> None:
+    """An hour where tokens can be revoked, a day where not."""
+    if is_good:
+        assert desk.issue(key, ttl=ttl)["expires"] == NOW_S * 1000 + int(str(ttl))
+    else:
+        assert code_of(lambda: desk.issue(key, ttl=ttl)) == 40003
+
+
+def test_a_token_ends_when_its_time_is_over(desk: Desk) -> None:
+    token = desk.issue(ttl=1000)["token"]
+
+    desk.clock.offset_ms = 999
+    assert desk.grant(token)
+    desk.clock.offset_ms = 1000
+    assert code_of(lambda: desk.tokens.grant_of(token)) == 40142
+
+
+def test_a_token_of_an_earlier_run_is_one_to_renew(desk: Desk) -> None:
+    """40143 makes the SDK ask for another; what is no token of this app at all is 40101."""
+    token = desk.issue()["token"]
+    desk.tokens.forget()
+
+    assert code_of(lambda: desk.tokens.grant_of(token)) == 40143
+    assert code_of(lambda: desk.tokens.grant_of("other.token")) == 40101
+
+
+def test_expiring_all_spares_those_that_come_later(desk: Desk) -> None:
+    """Also of the same second, which is all that a JWT tells of its birth."""
+    before, jwt = desk.issue()["token"], signed_jwt(KEY.text, iat=NOW_S, exp=NOW_S + 9)
+    desk.tokens.grant_of(jwt)
+
+    desk.tokens.expire_all()
+
+    assert code_of(lambda: desk.tokens.grant_of(before)) == 40142
+    assert code_of(lambda: desk.tokens.grant_of(jwt)) == 40142
+    assert desk.grant(desk.issue()["token"])
+    assert desk.grant(signed_jwt(KEY.text, iat=NOW_S, exp=NOW_S + 10))
+
+
+def test_a_jwt_says_who_and_what(desk: Desk) -> None:
+    """Without a capability it has the key's."""
+    claims: dict[str, Any] = {
+        "x-ably-clientId": "alice",
+        "x-ably-capability": '{"a":["subscribe"]}',
+        "x-ably-revocation-key": "staff",
+    }
+    grant = desk.jwt(**claims)
+
+    assert (grant.client_id, grant.revocation_key) == ("alice", "staff")
+    assert grant.capability.allows("subscribe", "a")
+    assert not grant.capability.allows("publish", "a")
+    assert desk.jwt(LASTING).capability == LASTING.capability
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "a.b.c",
+        "..",
+        signed_jwt("app.none:secret"),
+        signed_jwt("app.full:wrong"),
+        signed_jwt(KEY.text, exp=None),
+        signed_jwt(KEY.text) + "x",
+    ],
+)
+def test_a_jwt_that_is_none_is_40144(desk: Desk, token: str) -> None:
+    """Not base64, not JSON, another key's, another secret's, without an end, changed."""
+    assert code_of(lambda: desk.tokens.grant_of(token)) == 40144
+
+
+def test_a_jwt_ends_too(desk: Desk) -> None:
+    assert code_of(lambda: desk.jwt(exp=NOW_S)) == 40142
+
+
+@pytest.mark.parametrize(
+    ("target", "is_hit"),
+    [
+        ("clientId:alice", True),
+        ("clientId:bob", False),
+        ("channel:a", True),
+        ("channel:*", False),
+        ("revocationKey:alice", False),
+    ],
+)
+def test_a_revocation_hits_whom_it_names(desk: Desk, target: str, is_hit: bool) -> None:
+    """Those issued before; a token made after it is good."""
+    token = desk.issue(clientId="alice", capability='{"a":["*"]}')["token"]
+    desk.clock.offset_ms = 1
+
+    body = {"targets": [target]}
+    desk.tokens.revocations.revoke(Grant.of_key(KEY), body, desk.clock.now_ms())
+
+    if is_hit:
+        assert code_of(lambda: desk.tokens.grant_of(token)) == 40141
+        assert desk.grant(desk.issue(clientId="alice")["token"])
+    else:
+        assert desk.grant(token)
+
+
+@pytest.mark.parametrize(
+    ("grant", "targets", "code"),
+    [
+        (Grant(KEY, KEY.capability, None, 0, 1), ["clientId:a"], 40162),
+        (Grant.of_key(LASTING), ["clientId:a"], 40163),
+        (Grant.of_key(KEY), [], 40000),
+        (Grant.of_key(KEY), ["clientId:a"] * 101, 40000),
+        (Grant.of_key(KEY), None, 40000),
+    ],
+    ids=["token", "key", "none", "many", "missing"],
+)
+def test_who_may_not_revoke_or_says_not_whom_is_refused(
+    desk: Desk, grant: Grant, targets: object, code: int
+) -> None:
+    def revoke() -> object:
+        return desk.tokens.revocations.revoke(grant, {"targets": targets}, NOW_S * 1000)
+
+    assert code_of(revoke) == code
