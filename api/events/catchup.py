@@ -24,10 +24,11 @@ class Batch:
 
 
 class Newest(Protocol):
-    """Chooses the history of a reader's new topics, as `TopicLog.newest` does.
+    """Chooses the history of a new reader, as `TopicLog.newest` does, for all topics together.
 
     `Page.end` is where the reader goes on; `Page.events` are of what stands up to there, oldest
-    first. A topic without a page starts now.
+    first. A topic without a page starts now. Since events may be left out, none that is chosen
+    is a place to go on from: a reader cut among them, or new to one of its topics, begins anew.
     """
 
     async def __call__(
@@ -56,11 +57,14 @@ class Catchup:
         self._topics = topics
         self._history = history
         self._newest: Newest = newest or log.newest
+        self._is_chosen = newest is not None
         self._settled: set[TopicName] = set()
         self.positions: dict[TopicName, EventId] = {}
         if cursor is not None:
             known = {topic: cursor.position(topic) for topic in topics}
             self.positions = {topic: at for topic, at in known.items() if at is not None}
+        if self._is_chosen and len(self.positions) < len(topics):
+            self.positions = {}
 
     async def begin(self) -> tuple[dict[TopicName, EventId], Sequence[Event]]:
         """Find a place on the topics that the cursor does not name.
@@ -76,7 +80,7 @@ class Catchup:
         found |= await self._hub.locate([topic for topic in fresh if topic not in found])
         events = _in_order([event for page in pages.values() for event in page.events])
         events = events[max(0, len(events) - self._history) :]
-        told = {event.topic for event in events}
+        told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
         start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
         self.positions |= found
         self._settle(found)

@@ -1,7 +1,7 @@
 """One stream of topics, from its first byte to its `bye`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +17,7 @@ from api.events.deadline import Deadline
 from api.events.event import Event, EventId
 from api.events.held import HeldStream, StreamDesk
 from api.events.sse import CloseReason
+from api.events.topic import TopicName
 from api.upstash import RedisError
 
 LOOK_UP_S = 1.0
@@ -101,7 +102,8 @@ class StreamSession(HeldStream):
         start, history = await self._patiently(connection, catchup.begin)
         writer = CursorWriter(start)
         await self._send(connection, [self._connected(writer)])
-        has_sent = await self._send(connection, self._encoded(history, writer))
+        frames = self._history(history, writer, catchup.positions)
+        has_sent = await self._send(connection, frames)
         while True:
             movement = desk.hub.movement
             batch = await self._patiently(connection, catchup.step)
@@ -117,6 +119,22 @@ class StreamSession(HeldStream):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_UP_S):
                         await movement.wait()
+
+    def _history(
+        self, events: Sequence[Event], writer: CursorWriter, ends: Mapping[TopicName, EventId]
+    ) -> list[bytes]:
+        """The frames of the past. A chosen one has nowhere to go on from before its end."""
+        if self._reading.newest is None:
+            return self._encoded(events, writer)
+        named, last = self._reading.view.named, len(events) - 1
+        frames = []
+        for number, event in enumerate(events):
+            if number == last:
+                for topic, end in ends.items():
+                    writer.move(topic, end)
+            frames.append(sse.event_frame(event, writer.text(), named=named))
+        self._desk.metrics.delivered.inc(len(frames))
+        return frames
 
     def _connected(self, writer: CursorWriter) -> bytes:
         return sse.connected(

@@ -99,6 +99,32 @@ async def test_what_came_while_offline_is_in_list_count_and_stream(sender: Sende
             assert titles(await stream.until_events(2)) == ["own", "shared"]
 
 
+async def test_a_stream_cut_among_its_first_unread_begins_with_them_anew(
+    sender: Sender, alice: Inbox
+):
+    """Some in between were read, and left out: no event of them is a place to go on from."""
+    names = [(await sender.send(str(n), *(["alice"] * (n % 2))))[0] for n in range(6)]
+    await alice.read(ids=[names[2]])
+    async with alice.stream() as stream:
+        await stream.until_events(5)
+        *first, last = [frame.id for frame in stream.frames]
+    async with alice.stream(first[-1]) as again, alice.stream(last) as behind:
+        assert titles(await again.until_events(5)) == ["0", "1", "3", "4", "5"]
+        await sender.send("live")
+        assert titles(await behind.until_events(1)) == ["live"]
+
+
+async def test_a_cursor_of_one_topic_begins_anew_too(sender: Sender, alice: Inbox):
+    """What another device has read since stands on the other topic."""
+    async with alice.client.stream(["public:notifications"]) as stream:
+        cursor = stream.cursor
+    (name,) = await sender.send("read elsewhere")
+    await sender.send("unread")
+    await alice.read(ids=[name])
+    async with alice.stream(cursor) as stream:
+        assert titles(await stream.until_events(1)) == ["unread"]
+
+
 async def test_history_and_live_have_no_hole_and_no_double_while_others_send(
     sender: Sender, alice: Inbox, upstash: UpstashServer
 ):
