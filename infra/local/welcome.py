@@ -10,6 +10,7 @@ Millrace is ready after {took_s:.1f} s. Ctrl-C stops it.
   page    {url}/
   docs    {url}/api/docs
   store   {store}
+  chat    {chat}
   env     eval "$(make -s env)"
 
 Watch a topic from another terminal:
@@ -23,5 +24,9 @@ Watch a topic from another terminal:
 def welcome(values: Mapping[str, str], took_s: float) -> str:
     """Where to look, and a first line to paste."""
     return _TEXT.format(
-        url=values["MILLRACE_URL"], store=values["UPSTASH_REDIS_REST_URL"], took_s=took_s
+        url=values["MILLRACE_URL"],
+        store=values["UPSTASH_REDIS_REST_URL"],
+        # Without an address, a key is one of the service itself.
+        chat=values.get("MILLRACE_ABLY_URL", "Ably"),
+        took_s=took_s,
     )

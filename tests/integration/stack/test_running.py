@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,6 +140,22 @@ def test_the_local_ably_server_answers_to_the_exported_key(stack: RunningStack) 
     answer = httpx.post(f"{url}/channels/room/messages", auth=(name, secret), json={"name": "x"})
 
     assert answer.status_code == httpx.codes.CREATED
+
+
+def test_the_webhooks_of_the_local_ably_server_are_taken_by_the_api(stack: RunningStack) -> None:
+    """It is told the API's address before the API is up, and signs with the key that both have."""
+    settings = stack.settings()
+    name, _, secret = settings["ABLY_API_KEY"].partition(":")
+
+    with httpx.Client(base_url=settings["MILLRACE_ABLY_URL"], auth=(name, secret)) as http:
+        http.post("/channels/room/messages", json={"name": "x"})
+        deadline = time.monotonic() + 10
+        while (waiting := http.get("/_local/webhook").json()["waiting"]) and (
+            time.monotonic() < deadline
+        ):
+            time.sleep(0.01)
+
+    assert waiting == 0
 
 
 def test_a_restart_from_a_shell_that_had_joined_keeps_the_secrets_and_starts_a_store(
