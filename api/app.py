@@ -24,6 +24,7 @@ from api.jobs.routes import JobServices, job_routes
 from api.notifications.routes import NotificationServices, notification_routes
 from api.notifications.service import Notifications
 from api.notifications.state import ReadStates
+from api.relay.routes import RelayServices, relay_routes
 from api.responses import EXCEPTION_HANDLERS, answer_options
 from api.security.authenticator import Credentials
 from api.security.cookies import SESSION_COOKIE
@@ -104,6 +105,7 @@ def create_app(
         *clock_routes(events),
         *chat_routes(parts.chat),
         *job_routes(JobServices(parts.jobs.service, parts.jobs.watch, parts.jobs.hints, events)),
+        *relay_routes(RelayServices(parts.relay, events)),
         *telemetry_routes(watch),
         *document_routes(document, parts.catalogue),
         *docs_routes(),

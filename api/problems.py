@@ -131,6 +131,12 @@ class NotRetryable(ApiError):
     remediation = "Only jobs that have failed, expired or been canceled can; look at `retryable`."
 
 
+class UnknownSource(NotFound):
+    code = "unknown-source"
+    title = "There is no source of this name"
+    remediation = "Use a name of MILLRACE_RELAY_SOURCES."
+
+
 class MethodNotAllowed(ApiError):
     code = "method-not-allowed"
     status = 405

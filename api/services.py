@@ -30,6 +30,8 @@ from api.jobs.job import Job
 from api.jobs.registry import Registry
 from api.jobs.wiring import JobParts
 from api.notifications import topics
+from api.relay.reader import Tools
+from api.relay.service import Relay, build_relay
 from api.security.wiring import Security, build_security
 from api.settings import Settings
 from api.telemetry.meter import CommandMeter
@@ -53,6 +55,7 @@ class Services:
     poller: Poller
     jobs: JobParts
     chat: Chat
+    relay: Relay
     clients: tuple[UpstashClient, ...]
 
     @asynccontextmanager
@@ -64,6 +67,7 @@ class Services:
         finally:
             renewing.cancel()
             await asyncio.wait([renewing])
+            await self.relay.close()
             await self.poller.close()
             await self.chat.close()
             for client in self.clients:
@@ -146,6 +150,8 @@ def build_services(
     )
     extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
     metrics.observe(open_streams=lambda: len(streams), lease_failures=security.connections.failures)
+    tools = Tools(publisher, settings.relay_lease_s, clock, rng)
+    relay = build_relay(settings, tools, security.access, new_id=new_id)
     return Services(
         settings=settings,
         redis=commands,
@@ -165,6 +171,7 @@ def build_services(
         poller=poller,
         jobs=jobs,
         chat=chat,
+        relay=relay,
         clients=(commands, reading),
     )
 

@@ -74,6 +74,7 @@ def describe_events(document: Document, catalogue: Catalogue) -> None:
         for operation in path.values()
     }
     _describe_reading(operations["read_events"])
+    operations["read_events"]["security"] = [{"bearer": []}, {"cookie": []}, {"ticket": []}]
     for operation in operations.values():
         stored = operation["responses"].get("201")
         names = [one["name"] for one in operation.get("parameters", ())]
@@ -83,7 +84,10 @@ def describe_events(document: Document, catalogue: Catalogue) -> None:
 
 
 def describe_stream(operation: Document) -> None:
-    """Complete an operation that answers with a stream and with nothing else."""
+    """Complete an operation that answers with a stream, and with JSON only where it polls."""
+    if any(parameter["name"] == "wait" for parameter in operation["parameters"]):
+        _describe_reading(operation)
+        return
     operation["responses"]["200"] = {
         "description": "A stream that is held open.",
         "content": {sse.MEDIA_TYPE: _stream()},
@@ -96,7 +100,6 @@ def _stream() -> Document:
 
 
 def _describe_reading(read: Document) -> None:
-    read["security"] = [{"bearer": []}, {"cookie": []}, {"ticket": []}]
     read["parameters"].append(IF_NONE_MATCH)
     read["responses"]["200"] = {
         "description": "A stream that is held open, or one JSON answer: as `Accept` says.",

@@ -119,7 +119,7 @@ class Publisher:
     async def stored(self, topics: Sequence[TopicName]) -> None:
         """Tell readers of events that a feature stored by itself, with its own state."""
         self.metrics.published.inc(len(topics))
-        await self._announce(topics)
+        await self._announce(list(dict.fromkeys(topics)))
 
     async def publish_groups(
         self, groups: Mapping[str, Sequence[Draft]], *, owner: str, mark_ttl_s: int

@@ -110,9 +110,9 @@ class EventsController(Controller):
         """Read topics as a held stream, or as one JSON answer, from one cursor."""
         reading = _reading(topic, last_event_id or cursor, types, named=named, history=history)
         await self.services.security.access.require_read(principal, reading.view.topics)
-        if _wants_json(request):
+        if wants_json(request):
             answer = await poll(self.services.desk, reading, wait_s=wait)
-            return _json_answer(request, self.services, answer, is_held=wait > 0)
+            return json_answer(request, self.services, answer, is_held=wait > 0)
         return await open_stream(request, self.services, reading, principal=principal, conn=conn)
 
     @post("/{topic:str}", name="publish_event", opt=PUBLISHING)
@@ -220,7 +220,7 @@ def _reading(
     return Reading(view, Cursor.parse(cursor) if cursor else None, history)
 
 
-def _wants_json(request: AnyRequest) -> bool:
+def wants_json(request: AnyRequest) -> bool:
     # An empty header is as good as none (RFC 9110, section 12.5.1).
     accepted = request.headers.get("accept") or "*/*"
     if accepted == sse.MEDIA_TYPE:
@@ -233,7 +233,7 @@ def _wants_json(request: AnyRequest) -> bool:
     raise NotAcceptable
 
 
-def _json_answer(
+def json_answer(
     request: AnyRequest, events: EventServices, answer: Answer, *, is_held: bool
 ) -> Response[Any]:
     etag = f'"{blake2b(answer.cursor.encode(), digest_size=12).hexdigest()}"'

@@ -54,9 +54,14 @@ def client_of(instance: Instance) -> httpx.AsyncClient:
 
 
 def production(upstash: UpstashServer, **changes: Any) -> Any:
-    return settings_for(
-        upstash, env="production", secret=SECRET, metrics_token=METRICS_TOKEN, **changes
-    )
+    usual = {
+        "env": "production",
+        "secret": SECRET,
+        "metrics_token": METRICS_TOKEN,
+        # Never reached: `.invalid` has no addresses.
+        "relay_sources": {"prices": {"url": "https://upstream.invalid/", "everyone": True}},
+    }
+    return settings_for(upstash, **(usual | changes))
 
 
 @pytest.fixture

@@ -1,0 +1,115 @@
+"""The upstreams that are passed on, each read only while somebody here reads it."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from api.events.topic import TopicName
+from api.problems import UnknownSource
+from api.relay.reader import SourceReader, Tools
+from api.relay.store import SourceStore
+from api.relay.upstream import Upstream
+from api.security.grants import Access, Action
+from api.security.principal import Principal
+from api.settings import RelaySource, Settings
+
+PREFIX = "relay"
+# Longer than the pause between two polls, and than a reconnect takes.
+LINGER_S = 15.0
+
+
+def relay_topic(name: str) -> str:
+    """The topic of a source. The name may come from outside: it is not checked here."""
+    return f"{PREFIX}:{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayRule:
+    """Lets everybody signed in read the sources that are for everyone."""
+
+    sources: Mapping[str, RelaySource]
+
+    async def allows(self, _: Principal, action: Action, topic: str) -> bool:
+        source = self.sources.get(topic.partition(":")[2])
+        return action is Action.READ and source is not None and source.everyone
+
+
+@dataclass(slots=True)
+class _Demand:
+    """Who wants a source in this process, and the task that serves them."""
+
+    readers: int = 0
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = field(default=None)
+
+
+class Relay:
+    """Reads each source while it has readers here, and `LINGER_S` longer."""
+
+    def __init__(
+        self, sources: Mapping[str, RelaySource], read: Callable[[str], SourceReader]
+    ) -> None:
+        self._demands = {name: _Demand() for name in sources}
+        self._read = read
+
+    def require(self, name: str) -> TopicName:
+        """The topic of a source that there is. Raises `UnknownSource`."""
+        if name not in self._demands:
+            raise UnknownSource
+        return TopicName(relay_topic(name))
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Somebody reads the source meanwhile."""
+        demand = self._demands[name]
+        demand.readers += 1
+        if demand.timer is not None:
+            demand.timer.cancel()
+            demand.timer = None
+        if demand.task is None or demand.task.done() or demand.task.cancelling():
+            demand.task = asyncio.create_task(self._serve(name, demand.task))
+        try:
+            yield
+        finally:
+            demand.readers -= 1
+            if not demand.readers:
+                loop = asyncio.get_running_loop()
+                demand.timer = loop.call_later(LINGER_S, demand.task.cancel)
+
+    async def _serve(self, name: str, before: asyncio.Task[None] | None) -> None:
+        if before is not None:  # it may still hold the source
+            await asyncio.wait([before])
+        await self._read(name).run()
+
+    async def close(self) -> None:
+        """Stop reading, and let other processes have what was held here."""
+        tasks = [demand.task for demand in self._demands.values() if demand.task is not None]
+        for demand in self._demands.values():
+            if demand.timer is not None:
+                demand.timer.cancel()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+def build_relay(
+    settings: Settings, tools: Tools, access: Access, *, new_id: Callable[[], str]
+) -> Relay:
+    """The relay of these settings; no network is touched."""
+    sources = settings.relay_sources
+    access.add_rule(f"{PREFIX}:*", RelayRule(sources))
+
+    def read(name: str) -> SourceReader:
+        source = sources[name]
+        topic = TopicName(relay_topic(name))
+        return SourceReader(
+            name,
+            Upstream(source, https_only=not settings.is_local),
+            SourceStore(tools.publisher.log, topic, holder=new_id()),
+            tools,
+            unique_ids=source.unique_ids,
+        )
+
+    return Relay(sources, read)

@@ -1,0 +1,126 @@
+"""What Redis holds of a source: who reads the upstream for all, and how far that one came.
+
+One process holds a source at a time, by a lease. An append stores events and the upstream's
+last id in one step and only for the holder, so nothing is stored twice and nothing is left out,
+whoever takes over and whenever.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from api.events.log import TopicLog
+from api.events.rows import Span, rows_of, xrevrange
+from api.events.topic import TopicName, log_key
+from api.upstash import Script
+
+RECENT_IDS = 500
+ID_FIELD = "u"
+LOST = -1
+
+# KEYS: the source. ARGV: holder, now_ms, end_ms, ttl_s.
+HOLD = Script(
+    """
+local held = redis.call('HMGET', KEYS[1], 'holder', 'until', 'id')
+local is_free = not held[1] or held[1] == ARGV[1] or tonumber(held[2]) < tonumber(ARGV[2])
+if not is_free then return {0, ''} end
+redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'until', ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return {1, held[3] or ''}
+""",
+    calls=lambda result: ("HMGET", "HSET", "EXPIRE") if result[0] else ("HMGET",),
+)
+
+# KEYS: the source, the log. ARGV: holder, batch, upstream's last id, max_events, ttl_s, then for
+# each event its text and its id. A repeated batch is known by its name.
+APPEND = Script(
+    """
+local held = redis.call('HMGET', KEYS[1], 'holder', 'batch')
+if held[1] ~= ARGV[1] then return -1 end
+if held[2] == ARGV[2] then return 0 end
+for i = 6, #ARGV, 2 do
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[i], 'u', ARGV[i + 1])
+end
+redis.call('EXPIRE', KEYS[2], ARGV[5])
+redis.call('HSET', KEYS[1], 'batch', ARGV[2], 'id', ARGV[3])
+return (#ARGV - 5) / 2
+""",
+    calls=lambda stored: (
+        ("HMGET", *["XADD"] * int(stored), "EXPIRE", "HSET") if int(stored) > 0 else ("HMGET",)
+    ),
+)
+
+# KEYS: the source. ARGV: holder.
+RELEASE = Script(
+    """
+if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[1], 'holder', 'until')
+return 1
+""",
+    calls=lambda released: ("HGET", "HDEL") if released else ("HGET",),
+)
+
+
+class NotHeldError(Exception):
+    """Another process holds the source now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event to store, as JSON text, and the upstream's own id of it if it has one."""
+
+    text: str
+    upstream_id: str | None = None
+
+
+@dataclass(slots=True)
+class SourceStore:
+    """One source's part of Redis, for one would-be `holder`. Raises `RedisError`."""
+
+    log: TopicLog
+    topic: TopicName
+    holder: str
+    batches: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"millrace:relay:{self.topic.partition(':')[2]}"
+
+    async def hold(self, now: float, lease_s: float) -> str | None:
+        """Take or renew the lease. None if another has it, else the upstream's last id, or ""."""
+        now_ms, ends_ms = int(now * 1000), int((now + lease_s) * 1000)
+        ttl_s = self.log.retention(self.topic).ttl_s
+        args: list[str | int] = [self.holder, now_ms, ends_ms, ttl_s]
+        is_held, last_id = await self._run(HOLD, [self.key], args)
+        return str(last_id) if is_held else None
+
+    def next_batch(self) -> str:
+        """A name for what is to be appended, the same for each try."""
+        self.batches += 1
+        return f"{self.holder}-{self.batches}"
+
+    async def append(self, entries: Sequence[Entry], *, batch: str, last_id: str) -> None:
+        """Store events and how far the upstream was read, once for each `batch`.
+
+        Raises `NotHeldError`.
+        """
+        keep = self.log.retention(self.topic)
+        args: list[str | int] = [self.holder, batch, last_id]
+        args += [keep.max_events, keep.ttl_s]
+        for entry in entries:
+            args += [entry.text, entry.upstream_id or ""]
+        if await self._run(APPEND, [self.key, log_key(self.topic)], args) == LOST:
+            raise NotHeldError
+
+    async def release(self) -> None:
+        """Let another process have the source at once."""
+        await self._run(RELEASE, [self.key], [self.holder])
+
+    async def recent_ids(self) -> list[str]:
+        """The upstream's ids of the newest events, oldest first."""
+        command = xrevrange(self.topic, Span(), RECENT_IDS)
+        rows = rows_of(await self.log.client.read(*command))
+        return [fields[ID_FIELD] for _, fields in reversed(rows) if fields.get(ID_FIELD)]
+
+    async def _run(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+        return await self.log.client.script(script, keys=keys, args=args, repeatable=True)
