@@ -7,8 +7,9 @@ most of what a process with a thousand idle readers does. The parsing is llhttp'
 import asyncio
 import select
 import ssl
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 import httptools
 
 FINAL = 200  # below are interim responses, such as 103
+# An older one may be gone without a sign: in a frozen function nobody saw it end.
+IDLE_S = 60.0
 
 
 class NotSentError(Exception):
@@ -45,6 +48,7 @@ class _Connection(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._waiting: asyncio.Future[Answer] | None = None
         self.is_open = False
+        self.used_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not a subclass
@@ -109,16 +113,25 @@ class RestPool:
     """Connections to one origin, at most `size` at a time; more callers wait their turn.
 
     Bound to the event loop that first uses it. Time-outs are the caller's: a call that is
-    cancelled closes its connection, so that no answer meets the wrong request.
+    cancelled closes its connection, so that no answer meets the wrong request. `clock` gives
+    epoch seconds, which go on while the process is frozen.
     """
 
-    def __init__(self, url: str, *, size: int, connect_timeout_s: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int,
+        connect_timeout_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         parts = urlsplit(url)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._is_tls = parts.scheme == "https"
         self._authority = parts.netloc.rpartition("@")[2]
         self._connect_timeout_s = connect_timeout_s
+        self._clock = clock
         self._turn = asyncio.Semaphore(size)
         self._idle: deque[_Connection] = deque()
         self._tls: ssl.SSLContext | None = None
@@ -134,6 +147,7 @@ class RestPool:
                 connection.abort()
                 raise
             if connection.is_open:
+                connection.used_at = self._clock()
                 self._idle.append(connection)
             else:
                 connection.abort()
@@ -154,7 +168,8 @@ class RestPool:
         while self._idle:
             # The one used last: the others may fall idle and be closed by the server.
             connection = self._idle.pop()
-            if connection.is_reusable:
+            is_fresh = 0 <= self._clock() - connection.used_at < IDLE_S
+            if is_fresh and connection.is_reusable:
                 return connection
             connection.abort()
         loop = asyncio.get_running_loop()

@@ -73,7 +73,7 @@ class ExecutionEnvironment:
 
     @property
     def is_idle(self) -> bool:
-        return len(self.api.open) < self.api.at_once
+        return self.api.load < self.api.at_once
 
     @property
     def pid(self) -> int:
@@ -116,7 +116,7 @@ class ExecutionEnvironment:
         self._process = subprocess.Popen(
             tethered(self._command),
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=self._stderr,  # where AWS's client logs
             stderr=self._stderr,
             cwd=ROOT,
             env=inherited | self._env | here,
@@ -124,11 +124,19 @@ class ExecutionEnvironment:
         self.starts += 1
 
     async def invoke(self, event: Any) -> Invocation:
-        """Hand an event to the process, which is started or thawed for it."""
+        """Hand an event to the process, which is started or thawed for it.
+
+        It fails as on Lambda if the process ends before it is ready.
+        """
         if self._process is not None and self._process.poll() is not None:
             self._reap()
         if self._process is None:
-            await self.start()
+            try:
+                await self.start()
+            except RuntimeError:  # killed, or its own failure: `complaints` has the reason
+                failed = Invocation(event, 0)
+                failed.end(("Runtime.ExitError", None))
+                return failed
         self._signal(signal.SIGCONT)
         invocation = await self.api.invoke(event, timeout_s=self.timeout_s)
         task = asyncio.create_task(self._watch(invocation))
@@ -138,11 +146,14 @@ class ExecutionEnvironment:
 
     async def exited(self, timeout_s: float = EXIT_S) -> int:
         """The exit status, once the process has ended by itself."""
+        process = self._process
+        assert process is not None
         async with asyncio.timeout(timeout_s):
-            while self._process is not None and (status := self._process.poll()) is None:
+            while (status := process.poll()) is None:
                 await asyncio.sleep(0.01)
-        self._reap()
-        return status or 0
+        if self._process is process:
+            self._reap()
+        return status
 
     async def kill(self) -> None:
         """SIGKILL, as at the deadline: nothing of the process runs any more."""
@@ -152,9 +163,10 @@ class ExecutionEnvironment:
         await self.exited()
 
     async def frozen(self) -> None:
-        """Return when the process stands still between invocations."""
+        """Return when the process stands still, or has got something to do meanwhile."""
         await self.api.until_polled()
-        self._signal(signal.SIGSTOP)
+        if not self.api.load:
+            self._signal(signal.SIGSTOP)
 
     async def _watch(self, invocation: Invocation) -> None:
         """What Lambda does: end what takes too long, tell of what died, freeze what is done."""

@@ -30,7 +30,10 @@ class InvocationFailed(Exception):
 
 @dataclass
 class Invocation:
-    """One event, and what the runtime posted for it. `chunks` are as they were framed."""
+    """One event, and what the runtime posted for it. `chunks` are as they were framed.
+
+    `reads` cleared stops the reading of the response.
+    """
 
     event: Any
     deadline_ms: int
@@ -41,8 +44,13 @@ class Invocation:
     trailers: dict[str, str] = field(default_factory=dict)
     error: tuple[str, Any] | None = None
     is_ended: bool = False
+    ended_at: float = 0.0
     hang_up: Callable[[], None] = lambda: None
+    reads: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.reads.set()
 
     @property
     def is_streamed(self) -> bool:
@@ -69,7 +77,7 @@ class Invocation:
 
     def end(self, error: tuple[str, Any] | None = None) -> None:
         if not self.is_ended:
-            self.error, self.is_ended = error, True
+            self.error, self.is_ended, self.ended_at = error, True, time.time()
         self._changed.set()
 
     async def until(self, size: int) -> bool:
@@ -91,12 +99,16 @@ class Invocation:
 
 
 class RuntimeApi:
-    """Serves one runtime, `at_once` invocations at a time. `calls` has all its requests."""
+    """Serves one runtime, `at_once` invocations at a time.
+
+    What is named in `broken` gets status 500.
+    """
 
     def __init__(self, *, at_once: int = 1) -> None:
         self.at_once = at_once
         self.waiting = 0
-        self.calls: list[Request] = []
+        self.connections = 0
+        self.broken: set[str] = set()
         self.open: dict[str, Invocation] = {}
         self.init_error: tuple[str, Any] | None = None
         self.restore_error: tuple[str, Any] | None = None
@@ -124,6 +136,11 @@ class RuntimeApi:
             await asyncio.wait(self._connections)
         await self._server.wait_closed()
 
+    @property
+    def load(self) -> int:
+        """Invocations that are queued or under way."""
+        return len(self._queue) + len(self.open)
+
     async def invoke(self, event: Any, *, timeout_s: float = 30) -> Invocation:
         """Queue an event; the runtime gets it with its next poll."""
         invocation = Invocation(event, int((time.time() + timeout_s) * 1000))
@@ -132,15 +149,21 @@ class RuntimeApi:
         return invocation
 
     async def until_polled(self, timeout_s: float = 30) -> None:
-        """Return when the runtime waits in as many polls as it may."""
+        """Return when the runtime waits in as many polls as it may, besides what it does."""
         async with asyncio.timeout(timeout_s), self._changed:
-            await self._changed.wait_for(lambda: self.waiting >= self.at_once)
+            await self._changed.wait_for(lambda: self.waiting + len(self.open) >= self.at_once)
+
+    async def let_go(self, invocation: Invocation) -> None:
+        """Take a failed invocation for done, and wait until the runtime polls again."""
+        self.open.pop(invocation.id, None)
+        await self.until_polled()
 
     def abandon(self, error: str) -> None:
-        """The runtime is dead: what it was given will not be answered."""
-        for invocation in self.open.values():
+        """The runtime is dead: what it was to get or given will not be answered."""
+        for invocation in [*self.open.values(), *self._queue]:
             invocation.end((error, {"errorType": error}))
         self.open.clear()
+        self._queue.clear()
 
     async def _tell(self) -> None:
         async with self._changed:
@@ -150,10 +173,10 @@ class RuntimeApi:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        self.connections += 1
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 while (request := await read_request(reader)) is not None:
-                    self.calls.append(request)
                     await self._serve(request, reader, writer)
         except asyncio.CancelledError:
             pass  # the server's own callback would complain
@@ -187,12 +210,16 @@ class RuntimeApi:
                 status = 202
             case _:
                 status = 404
+        status = 500 if self.broken & set(request.target.split("/")) else status
         writer.write(whole(status, b'{"status":"OK"}'))
         await writer.drain()
 
     async def _next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self.open) + self.waiting >= self.at_once:
             writer.write(whole(403, b'{"errorType":"InvalidStateTransition"}'))
+            return
+        if "next" in self.broken:
+            writer.write(whole(500))
             return
         self.waiting += 1
         await self._tell()
@@ -231,6 +258,7 @@ class RuntimeApi:
         try:
             async for chunk in iter_body(reader, request):
                 invocation.take(chunk)
+                await invocation.reads.wait()
         except (ConnectionError, asyncio.IncompleteReadError):
             invocation.end(("Runtime.TruncatedResponse", None))
             raise
