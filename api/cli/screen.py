@@ -44,7 +44,7 @@ def doing(job: Job) -> str:
     step = job["step"]
     parts = [
         f"attempt {job['attempt']} of {job['max_attempts']}" if job["attempt"] > 1 else "",
-        f"position {job['queue_position']}" if job["queue_position"] else "",
+        f"{job['queue_position']} ahead" if job["queue_position"] else "",
         f"{step['label']} ({step['index']}/{step['total']})" if step else "",
         "cancel requested" if job["cancel_requested"] and not job["done"] else "",
         job["message"] or "",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.events.event import EventId
 from api.jobs.job import MAX_MESSAGE_CHARS, RETRYABLE, Job, JobError, JobStatus
+from api.jobs.kinds import JobKind
 
 PATH = "/api/jobs"
 INLINE_BYTES = 65_536
@@ -90,6 +91,30 @@ class JobView(_Model):
     error: JobErrorView | None
     poll_after_ms: Annotated[int, Field(description="When to ask again; 0 when done.")]
     links: JobLinks
+
+
+class JobTypeView(_Model):
+    """A type of job that is done here."""
+
+    type: str = Field(examples=["report"])
+    summary: str
+    input: Annotated[dict[str, Any], Field(description="JSON Schema of what it takes.")]
+    result: Annotated[dict[str, Any], Field(description="JSON Schema of what it brings.")]
+
+    @classmethod
+    def of(cls, kind: JobKind) -> "JobTypeView":
+        return cls(
+            type=kind.name,
+            summary=kind.summary,
+            input=kind.input.model_json_schema(),
+            result=kind.result.model_json_schema(mode="serialization"),
+        )
+
+
+class JobTypesView(_Model):
+    """The types of job, by name."""
+
+    data: list[JobTypeView]
 
 
 class JobsView(_Model):

@@ -17,7 +17,16 @@ from api.jobs.cache import Seen
 from api.jobs.hints import Hints
 from api.jobs.job import Job
 from api.jobs.listing import Filter
-from api.jobs.models import PATH, JobBody, JobPage, JobsView, JobView, job_view
+from api.jobs.models import (
+    PATH,
+    JobBody,
+    JobPage,
+    JobsView,
+    JobTypesView,
+    JobTypeView,
+    JobView,
+    job_view,
+)
 from api.jobs.parameters import (
     MAX_IDS,
     After,
@@ -166,6 +175,14 @@ class JobsController(Controller):
             "has_more": page.next_cursor is not None,
         }
         return _json(content, 200, headers)
+
+    @get("/types", name="list_job_types")
+    async def types(
+        self,
+        principal: NamedDependency[Principal],  # noqa: ARG002  # anybody who is signed in
+    ) -> JobTypesView:
+        """The types of job that are done here, each with the schema of its input."""
+        return JobTypesView(data=list(map(JobTypeView.of, self.services.jobs.kinds.kinds())))
 
     @post("/{job_id:str}/cancel", name="cancel_job", status_code=202, opt=CANCELING)
     async def cancel(

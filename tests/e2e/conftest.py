@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from playwright.async_api import Page
 
+from tests.support.browser import chromium_page
 from tests.support.container import Container
 from tests.support.publisher import Publisher
 from tests.support.upstash_server import UpstashServer
@@ -16,7 +18,7 @@ Start = Callable[..., Container]
 @pytest.fixture(scope="session")
 def elsewhere(upstash_server: UpstashServer) -> Iterator[Container]:
     """Another process of the same deployment, which outlives what happens to the first."""
-    container = Container(upstash_server, topic_max_events=100_000).start()
+    container = Container(upstash_server, topic_max_events=100_000, job_workers=0).start()
     yield container
     container.stop()
     assert "Traceback" not in container.complaints
@@ -38,6 +40,16 @@ def server(upstash_server: UpstashServer) -> Iterator[Container]:
     assert "Traceback" not in container.complaints, container.complaints
 
 
+@pytest.fixture(scope="module")
+def workshop(upstash_server: UpstashServer) -> Iterator[Container]:
+    """It does jobs, and tries again soon. No other server of its module does any."""
+    settings = {"job_backoff_s": 0.1, "retry_ms": 1000}
+    container = Container(upstash_server, **settings).start()
+    yield container
+    container.kill()
+    assert "Traceback" not in container.complaints, container.complaints
+
+
 @pytest.fixture
 def start(upstash: UpstashServer) -> Iterator[Start]:
     """Starts containers with the given settings, and leaves none of them behind."""
@@ -52,3 +64,9 @@ def start(upstash: UpstashServer) -> Iterator[Start]:
     for container in containers:
         container.kill()
         assert "Traceback" not in container.complaints, container.complaints
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    async with chromium_page() as page:
+        yield page

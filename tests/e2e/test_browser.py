@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from tests.e2e.conftest import Start
+from tests.support.browser import NEEDS_CHROMIUM, signed_in
 from tests.support.container import Container
 from tests.support.outage import through_an_outage
 from tests.support.publisher import Publisher
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SIGN_IN = """async (user) => {
-  const body = JSON.stringify({ user });
-  const headers = { "Content-Type": "application/json" };
-  return (await fetch("/api/dev/session", { method: "POST", body, headers })).status;
-}"""
 # Everything lands in `seen`, and `lastId` is what the browser would send next.
 OPEN = """({ url, named }) => {
   const source = new EventSource(url);
@@ -53,17 +37,7 @@ TICKET = """async ({ url, token, topics }) => {
 }"""
 CONTROL = {"connected", "reset"}
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = await browser.new_page()
-        page.set_default_timeout(20_000)
-        yield page
-        await browser.close()
+pytestmark = NEEDS_CHROMIUM
 
 
 async def test_an_eventsource_has_every_event_once_through_a_kill_and_restart(
@@ -129,11 +103,6 @@ async def test_a_page_of_an_origin_that_is_not_allowed_reads_nothing(
     await page.wait_for_function("source.readyState === EventSource.CLOSED")
 
     assert await page.evaluate("seen") == []
-
-
-async def signed_in(page: Page, server: Container) -> None:
-    await page.goto(f"{server.url}/api/health")
-    assert await page.evaluate(SIGN_IN, "alice") == 201
 
 
 async def open_stream(page: Page, url: str, *, named: bool) -> None:

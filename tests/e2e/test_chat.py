@@ -18,9 +18,9 @@ from playwright.async_api import Page, async_playwright
 
 from tests.e2e.chat import NODE, Ably, Deployment
 from tests.e2e.conftest import Start
-from tests.e2e.test_browser import CHROMIUM, FLAGS
 from tests.integration.local_ably.scripts import needs_node
 from tests.support.ably_server import AblyServer
+from tests.support.browser import CHROMIUM, FLAGS
 from tests.support.raw_reader import Reader, reading
 
 ACCOUNT = os.environ.get("ABLY_API_KEY")

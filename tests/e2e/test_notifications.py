@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.e2e.conftest import Start
-from tests.e2e.test_browser import CHROMIUM, FLAGS, SIGN_IN
+from tests.support.browser import CHROMIUM, FLAGS, SIGN_IN
 from tests.support.container import Container
 
 UPDATED_MS = 300

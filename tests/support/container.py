@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -55,6 +56,15 @@ class Container:
     def rss_bytes(self) -> int:
         assert self._process is not None
         return psutil.Process(self._process.pid).memory_info().rss
+
+    def statuses(self, route: str) -> list[int]:
+        """How it answered the requests for `route` that have ended, read from its own log."""
+        assert self._stderr is not None
+        # Not `read`: the process writes where our common file offset is.
+        size = os.fstat(self._stderr.fileno()).st_size
+        log = os.pread(self._stderr.fileno(), size, 0).decode(errors="replace")
+        ended = re.findall(r"request\.ended .*? route=(\S+) .*?status=(\d+)", log)
+        return [int(status) for asked, status in ended if asked == route]
 
     @property
     def is_running(self) -> bool:

@@ -153,7 +153,7 @@ async def test_cancel_stops_it_soon_and_leaves_no_file(
     """It is in the middle of its sample when it is told."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     context = recording()
-    task = asyncio.create_task(run(context, sample_rows=500_000))
+    task = asyncio.create_task(run(context, sample_rows=2_000_000))
     while not context.parts:
         await asyncio.sleep(0)
 
@@ -172,7 +172,7 @@ async def test_cancel_stops_it_soon_and_leaves_no_file(
         {"rows": []},
         {"rows": [{"a": []}]},
         {"csv": "x" * 500_001},
-        {"sample_rows": 500_001},
+        {"sample_rows": 2_000_001},
         {"columns": 1},
     ],
 )
