@@ -58,7 +58,7 @@ class Progress:
         """0 to 100, rounded down, whatever the handler reports."""
         if self.total <= 0:
             return 0
-        return max(0, min(100, int(self.done * 100 / self.total)))
+        return int(max(0.0, min(100.0, self.done * 100 / self.total)))
 
 
 @dataclass(frozen=True, slots=True)
