@@ -142,7 +142,7 @@ def build_services(
         hub=hub,
         access=security.access,
         announce=_job_news,
-        is_shedding=lambda: streams.refusal is not None,
+        streams=streams,
         clock=clock,
         monotonic=monotonic,
         rng=rng,

@@ -1,6 +1,8 @@
 """Every stream that this process holds: how many, kept alive, and ended together."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import cycle
 
 from api.events.connection import Connection
@@ -26,6 +28,7 @@ class OpenStreams:
         self._timer: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._empty.set()
+        self._holds: set[asyncio.Timeout] = set()
 
     def __len__(self) -> int:
         return len(self._slot_of)
@@ -55,11 +58,23 @@ class OpenStreams:
             self._timer.cancel()
             self._timer = None
 
+    @asynccontextmanager
+    async def hold(self, longest_s: float) -> AsyncIterator[None]:
+        """Time for an answer to wait in: `TimeoutError` when it is up, or all has to end."""
+        async with asyncio.timeout(0 if self.is_draining else longest_s) as limit:
+            self._holds.add(limit)
+            try:
+                yield
+            finally:
+                self._holds.discard(limit)
+
     async def drain(self, *, timeout_s: float) -> bool:
         """End all with `bye shutdown` and refuse new ones; False if some are still there."""
         self.is_draining = True
         for connection in tuple(self._slot_of):
             connection.end(CloseReason.SHUTDOWN)
+        for limit in self._holds:
+            limit.reschedule(asyncio.get_running_loop().time())
         try:
             async with asyncio.timeout(timeout_s):
                 await self._empty.wait()

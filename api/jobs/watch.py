@@ -8,6 +8,7 @@ import msgspec
 
 from api.events.event import Event, EventId
 from api.events.hub import Hub
+from api.events.streams import OpenStreams
 from api.events.topic import TopicName
 from api.jobs.cache import JobCache, Seen
 from api.jobs.job import JobId, topic_of
@@ -35,14 +36,18 @@ class JobWatch:
 
     hub: Hub
     cache: JobCache
+    streams: OpenStreams
     clock: Callable[[], float]
     _watched: dict[JobId, _Watched] = field(default_factory=dict)
 
     async def changed(self, seen: Seen, *, within_s: float) -> Seen | None:
-        """The job as soon as it has another version; None if it has none within that time."""
+        """The job as soon as it has another version; None if it has none within that time.
+
+        A process that is about to end does not wait.
+        """
         watcher = self.open(seen.job.id)
         try:
-            async with asyncio.timeout(within_s):
+            async with self.streams.hold(within_s):
                 return await watcher.next(seen.job.version)
         except TimeoutError:
             return None
@@ -51,10 +56,15 @@ class JobWatch:
 
     async def done(self, seen: Seen, *, within_s: float) -> Seen:
         """The job when it is done, or as it is when time is up."""
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + within_s
-        while not seen.job.is_done and (left_s := ends_at - loop.time()) > 0:
-            seen = await self.changed(seen, within_s=left_s) or seen
+        watcher = self.open(seen.job.id)
+        try:
+            async with self.streams.hold(within_s):
+                while not seen.job.is_done and (changed := await watcher.next(seen.job.version)):
+                    seen = changed
+        except TimeoutError:
+            pass
+        finally:
+            watcher.close()
         return seen
 
     def open(self, job_id: JobId) -> "Watcher":

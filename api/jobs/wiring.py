@@ -8,6 +8,7 @@ from api.events.catalogue import Catalogue
 from api.events.hub import Hub
 from api.events.publisher import Draft, Publisher
 from api.events.retention import Retentions
+from api.events.streams import OpenStreams
 from api.jobs.cache import JobCache
 from api.jobs.hints import Hints
 from api.jobs.job import Job
@@ -51,14 +52,14 @@ def build_jobs(
     hub: Hub,
     access: Access,
     announce: Callable[[Job], Sequence[Draft]],
-    is_shedding: Callable[[], bool],
+    streams: OpenStreams,
     clock: Callable[[], float],
     monotonic: Callable[[], float],
     rng: random.Random,
     new_id: Callable[[], str],
 ) -> JobParts:
     """`queue` None means that Redis is the queue. `clock` gives epoch seconds."""
-    hints = Hints(clock=clock, rng=rng, is_shedding=is_shedding)
+    hints = Hints(clock=clock, rng=rng, is_shedding=lambda: streams.refusal is not None)
     keep = Retention(
         result_s=settings.job_result_ttl_s,
         failed_s=settings.job_failed_ttl_s,
@@ -79,7 +80,7 @@ def build_jobs(
         registry=registry,
         store=store,
         cache=cache,
-        watch=JobWatch(hub, cache, monotonic),
+        watch=JobWatch(hub, cache, streams, monotonic),
         hints=hints,
         service=Jobs(
             store=store,

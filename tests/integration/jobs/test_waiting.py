@@ -189,3 +189,16 @@ async def test_nothing_is_left_of_a_wait(alice: Caller, instance: Instance):
 
     assert instance.services.desk.hub.positions() == {}
     assert not instance.services.desk.hub.follows_anything
+
+
+async def test_a_process_that_ends_lets_its_waiters_go(alice: Caller, instance: Instance):
+    """They poll on, at another process; and nobody new is held."""
+    job_id = await alice.created()
+    waiting = [asyncio.create_task(held(alice, job_id, 1, 20, form)) for form in FORMS]
+    creating = asyncio.create_task(alice.create(Prefer="wait=20"))
+    await until_watched(instance, 2)
+    await instance.services.desk.streams.drain(timeout_s=2)
+    answers = await asyncio.wait_for(asyncio.gather(*waiting, creating), 2)
+    late = await asyncio.wait_for(held(alice, job_id, 1, 20, "parameters"), 2)
+
+    assert [answer.status_code for answer in (*answers, late)] == [304, 304, 202, 304]
