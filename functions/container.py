@@ -16,7 +16,7 @@ from litestar import Litestar
 from api.app import create_app
 from api.services import Services
 from api.settings import Settings, SettingsError
-from api.telemetry import logs
+from functions.settings import read_settings
 
 # A reader that stopped reading may hold this much in the kernel, and this long.
 SEND_BUFFER_BYTES = 262_144
@@ -80,7 +80,7 @@ def server(app: Litestar, settings: Settings, listener: socket.socket) -> Draini
 
 def main(_: Sequence[str] = ()) -> int:
     try:
-        settings = Settings.read()
+        settings = read_settings()
     except SettingsError as error:
         print("\n".join(error.complaints), file=sys.stderr)
         return 2
@@ -89,7 +89,6 @@ def main(_: Sequence[str] = ()) -> int:
     except OSError as error:
         print(f"cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1
-    logs.configure(settings)
     app = create_app(settings)
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises its signal again when all is done, and that is no failure.

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 ARCHIVE = BUILD / "lambda.zip"
 OURS = ("api", "functions")
+REQUIREMENTS = "requirements.txt"
 MANYLINUX = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 # What no function uses: invented examples, command lines, tests, the compile-time half of cffi,
@@ -50,6 +51,7 @@ class Target:
 
     python: str
     machine: str
+    requirements: str = REQUIREMENTS
 
     @property
     def platforms(self) -> list[str]:
@@ -61,10 +63,15 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.aws.package", description=__doc__)
     parser.add_argument("--python", default="3.13", help="version that will run it")
     parser.add_argument("--machine", default="aarch64", help="aarch64 or x86_64")
+    parser.add_argument(
+        "--requirements",
+        default=REQUIREMENTS,
+        help="requirements-container.txt adds the server, for AWS's Web Adapter",
+    )
     parser.add_argument("--to", type=Path, default=ARCHIVE, help="the archive")
     given = parser.parse_args(words)
     tree: Path = given.to.with_suffix("")
-    if status := build(Target(given.python, given.machine), tree):
+    if status := build(Target(given.python, given.machine, given.requirements), tree):
         return status
     archive(tree, given.to)
     print(f"{given.to}: {given.to.stat().st_size / 1e6:.1f} MB")  # noqa: T201
@@ -91,7 +98,7 @@ def build(target: Target, tree: Path) -> int:
 
 
 def _install(target: Target, tree: Path) -> list[str]:
-    what = ["--target", str(tree), "--require-hashes", "-r", str(ROOT / "requirements.txt")]
+    what = ["--target", str(tree), "--require-hashes", "-r", str(ROOT / target.requirements)]
     version = ["--python-version", target.python, "--only-binary", ":all:", "--no-deps"]
     if uv := shutil.which("uv"):
         platform = ["--python-platform", target.platforms[0].replace(*_uv_spelling(target))]

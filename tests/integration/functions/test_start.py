@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import random
 import sys
+from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
+from infra.local.upstash.tether import tethered
 from tests.integration.functions.conftest import Start
-from tests.support.execution_environment import BUFFERED, STREAMING, ExecutionEnvironment
+from tests.support.execution_environment import BUFFERED, STREAMING, ExecutionEnvironment, variables
 from tests.support.gateway_events import function_url
-from tests.support.upstash_server import UpstashServer
+from tests.support.upstash_server import ROOT, UpstashServer
 
 IMAGE = [sys.executable, "-m", "functions"]
 SEED = 1  # of apps.Drawing
@@ -118,3 +123,27 @@ async def launched(start: Start, handler: str, env: dict[str, str]) -> Execution
     function = await start(STREAMING, env=env, handler=handler)
     function.launch()
     return function
+
+
+async def test_the_web_adapter_finds_a_server(upstash: UpstashServer) -> None:
+    """Its handler is a command that serves HTTP on the port that the adapter asks."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    given = {"PATH": path, "LAMBDA_TASK_ROOT": str(ROOT), "LAMBDA_RUNTIME_DIR": "/var/runtime"}
+    process = await asyncio.create_subprocess_exec(
+        *tethered([str(ROOT / "functions" / "web_adapter.sh")]),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=variables(upstash, port=0) | given,
+        cwd="/",
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            url = json.loads(await process.stdout.readline())["url"]
+        async with httpx.AsyncClient(verify=False) as client:
+            answer = await client.get(f"{url}/api/health/live")
+    finally:
+        process.kill()
+        await process.wait()
+
+    assert answer.status_code == 200
