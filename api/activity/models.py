@@ -47,7 +47,7 @@ class ActivityView(BaseModel):
     topic: str = Field(examples=["workspace:42:activity"])
     type: str = Field(examples=["activity"], description="A team may publish types of its own.")
     time: str = Field(examples=["2026-11-20T12:00:00.000Z"])
-    data: Activity | Any
+    data: Any = Field(description="Of an `activity`, what the schema Activity says.")
 
 
 class ActivityPosted(BaseModel):

@@ -87,15 +87,15 @@ class ReadBody(_Body):
         return self
 
 
-class SentItem(BaseModel):
+class SentNotification(BaseModel):
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["user:alice:notifications"])
 
 
-class SentView(BaseModel):
+class NotificationSent(BaseModel):
     """The notification as it was stored for each recipient, in the order given."""
 
-    sent: list[SentItem]
+    sent: list[SentNotification]
 
 
 class NotificationView(BaseModel):

@@ -28,10 +28,10 @@ from api.events.stream import EventStream
 from api.notifications.models import (
     ChangedView,
     NotificationBody,
+    NotificationSent,
     NotificationsView,
     ReadBody,
-    SentItem,
-    SentView,
+    SentNotification,
     UnreadView,
 )
 from api.notifications.service import Notifications, recipients
@@ -99,7 +99,7 @@ class NotificationsController(Controller):
         data: JSONBody[NotificationBody],
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyHeader = None,
-    ) -> Response[SentView]:
+    ) -> Response[NotificationSent]:
         """Notify users, or all; with an Idempotency-Key once however often it is sent."""
         topics, security = recipients(data), self.services.events.security
         await security.access.require_publish(principal, topics)
@@ -107,10 +107,10 @@ class NotificationsController(Controller):
         stored = await self.services.notifications.send(
             data, caller=principal.id, key=idempotency_key
         )
-        sent = [SentItem(id=str(one.id), topic=topic) for topic, one in stored]
+        sent = [SentNotification(id=str(one.id), topic=topic) for topic, one in stored]
         replayed = any(one.replayed for _, one in stored)
         headers = {"Idempotency-Replayed": "true"} if replayed else {}
-        return Response(SentView(sent=sent), headers=headers)
+        return Response(NotificationSent(sent=sent), headers=headers)
 
     @get(name="list_notifications", opt={"problems": (InvalidCursor,)})
     async def list(

@@ -3,7 +3,7 @@
 from typing import Final
 
 from api.events.catalogue import Catalogue
-from api.events.event import Event, EventId
+from api.events.event import EventId
 from api.events.retention import Retention
 from api.events.topic import TopicName
 from api.notifications.models import Notification, NotificationsDeleted, NotificationsRead
@@ -27,11 +27,6 @@ def personal(user: str) -> TopicName:
 def topics_of(user: str) -> tuple[TopicName, TopicName]:
     """All that `user` is notified by."""
     return personal(user), BROADCAST
-
-
-def name_of(event: Event) -> str:
-    """What names a notification among those of both topics."""
-    return f"{event.topic}/{event.id}"
 
 
 def parse_name(text: str) -> tuple[str, EventId]:

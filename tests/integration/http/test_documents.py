@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
 from litestar.routes import HTTPRoute
@@ -123,6 +124,7 @@ async def test_answers_are_as_documented(local_api: Api, openapi: dict[str, Any]
         "TicketView": await local_api.client.post(
             "/api/stream-tickets", json={"topics": ["shop:a"]}, headers=headers
         ),
+        **await _of_feeds(local_api),
         "Problem": await local_api.client.get("/api/events", headers=headers),
         "HealthView": await local_api.client.get("/api/health"),
     }
@@ -131,6 +133,24 @@ async def test_answers_are_as_documented(local_api: Api, openapi: dict[str, Any]
         schema = {"$ref": f"#/components/schemas/{name}", **schemas}
         jsonschema.Draft202012Validator(schema).validate(answer.json())
     assert answers["PollView"].json()["events"]
+
+
+async def _of_feeds(local_api: Api) -> dict[str, httpx.Response]:
+    """Answers of notifications and feeds, none of them empty."""
+    http, headers = local_api.client, local_api.bearer("admin")
+    note = {"to": ["alice"], "title": "t"}
+    action = {"verb": "edited", "object": {"type": "document", "id": "42"}}
+    sent = await http.post("/api/notifications", json=note, headers=headers)
+    posted = await http.post("/api/activity/public", json=action, headers=headers)
+    marked = {"ids": ["public:notifications/1-1"]}
+    return {
+        "NotificationSent": sent,
+        "NotificationsView": await http.get("/api/notifications", headers=headers),
+        "UnreadView": await http.get("/api/notifications/unread", headers=headers),
+        "ChangedView": await http.post("/api/notifications/read", json=marked, headers=headers),
+        "ActivityPosted": posted,
+        "FeedView": await http.get("/api/activity/public", headers=headers),
+    }
 
 
 async def test_a_page_of_another_application_names_no_development(api: Api) -> None:

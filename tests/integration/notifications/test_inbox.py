@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from api.events.cursor import CursorWriter
+from api.events.event import EventId
 from api.events.topic import TopicName, log_key
+from api.notifications.topics import BROADCAST
 from tests.integration.notifications.conftest import URL, Inbox, Sender, name_of, titles
 from tests.support.client import Client
 from tests.support.instances import Instance, running, settings_for
@@ -78,6 +81,32 @@ async def test_a_key_sends_once_to_all_or_to_none(
 
     assert all(one == first for one in again)
     assert (len(await alice.all()), len(await bob.all())) == (1, 1)
+
+
+async def test_what_is_too_large_or_not_stored_is_said(
+    sender: Sender, alice: Inbox, bob: Inbox, upstash: UpstashServer
+):
+    """And reaches none of the recipients."""
+    body = {"title": "t", "to": ["alice", "bob"]}
+    large = await sender.http.post(URL, json={**body, "data": "x" * 70_000})
+    upstash.faults(quota=-1)
+    full = await sender.http.post(URL, json=body)
+    keyed = await sender.http.post(URL, json=body, headers={"Idempotency-Key": "k"})
+    upstash.clear_faults()
+
+    codes = [(one.status_code, one.json()["code"]) for one in (large, full, keyed)]
+    assert codes == [(413, "payload-too-large"), *[(503, "store-unavailable")] * 2]
+    assert await alice.all() == await bob.all() == []
+
+
+async def test_a_cursor_ahead_of_all_marks_nothing(sender: Sender, alice: Inbox):
+    """It would mark what is still to come."""
+    ahead = CursorWriter({BROADCAST: EventId(2**63, 0)}).text().decode()
+    answer = await alice.http.post(f"{URL}/read", json={"up_to": ahead})
+    await sender.send("t")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-cursor")
+    assert await alice.unread() == 1
 
 
 async def test_a_key_is_for_one_notification(sender: Sender, alice: Inbox):
@@ -179,6 +208,25 @@ async def test_what_is_not_there_is_not_found(sender: Sender, alice: Inbox, bob:
             assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
     assert sorted((await alice.read(ids=names))["missing"]) == sorted(names)
     assert await bob.unread() == 1
+
+
+async def test_a_lost_reply_changes_nothing_twice(
+    sender: Sender, alice: Inbox, upstash: UpstashServer
+):
+    """Marking is repeated inside, and other devices are told once."""
+    (name,) = await sender.send("one", "alice")
+    seen = (await alice.page())["seen"]
+    for change in (alice.read(ids=[name]), alice.read(up_to=seen)):
+        upstash.faults(lose_replies=1, only=["EVAL"])
+        await change
+    upstash.faults(lose_replies=1, only=["EVAL"])
+    assert (await alice.http.delete(f"{URL}/{name}")).status_code == 204
+    history = await alice.http.get("/api/events/user:alice:notifications/history")
+    kinds = [one["type"] for one in reversed(history.json()["events"])]
+
+    assert kinds == [
+        *("notification", "notifications.read", "notifications.read", "notifications.deleted")
+    ]
 
 
 async def test_one_is_read_by_its_own_address(sender: Sender, alice: Inbox):

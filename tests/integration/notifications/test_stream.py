@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from api.events.deadline import window
 from tests.integration.notifications.conftest import URL, Inbox, Sender, name_of, titles
 from tests.support.client import Stream
 from tests.support.instances import Instance, running, settings_for
@@ -112,6 +113,22 @@ async def test_a_stream_cut_among_its_first_unread_begins_with_them_anew(
         assert titles(await again.until_events(5)) == ["0", "1", "3", "4", "5"]
         await sender.send("live")
         assert titles(await behind.until_events(1)) == ["live"]
+
+
+async def test_a_buffered_answer_brings_the_unread_and_ends(upstash: UpstashServer, sender: Sender):
+    """The same frames where nothing can be held; the next one goes on behind them."""
+    await sender.send("own", "alice")
+    await sender.send("shared")
+    async with running(settings_for(upstash), window(0.2)) as buffered:
+        inbox = Inbox(buffered, "alice")
+        first = await inbox.stream().until_end()
+        await sender.send("later")
+        second = await inbox.stream(first.cursor).until_end()
+        await inbox.http.aclose()
+
+    assert titles(first.events) == ["own", "shared"]
+    assert titles(second.events) == ["later"]
+    assert first.bye["reason"] == "deadline"
 
 
 async def test_a_cursor_of_one_topic_begins_anew_too(sender: Sender, alice: Inbox):
