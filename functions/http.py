@@ -10,6 +10,7 @@ from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from api.app import create_app
+from api.chat.tokens import JWT_MEDIA_TYPE
 from api.events.deadline import window
 from api.problems import PROBLEM_MEDIA_TYPE
 from functions.runtime.lifespan import start_once
@@ -23,6 +24,6 @@ asyncio.set_event_loop(loop)  # Mangum runs every invocation on it
 # Mangum's own lifespan support starts and stops the app for each request.
 lifespan = start_once(app, loop)
 survive_snapshots(app.state.services)
-# Problem documents are text; as base64 some gateways would hand them on undecoded.
-TEXT = [*DEFAULT_TEXT_MIME_TYPES, PROBLEM_MEDIA_TYPE]
+# Problem documents and JWTs are text; as base64 some gateways would hand them on undecoded.
+TEXT = [*DEFAULT_TEXT_MIME_TYPES, PROBLEM_MEDIA_TYPE, JWT_MEDIA_TYPE]
 handler = Mangum(app, lifespan="off", text_mime_types=TEXT)  # type: ignore[arg-type]  # narrower

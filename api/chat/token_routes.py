@@ -20,6 +20,7 @@ from api.chat.models import TokenRequestView
 from api.chat.parameters import Format, Rooms, Ttl
 from api.chat.problems import Banned, ChatNotConfigured
 from api.chat.token_desk import Wanted
+from api.chat.tokens import JWT_MEDIA_TYPE
 from api.problems import (
     ApiError,
     BadRequest,
@@ -31,7 +32,6 @@ from api.security.principal import Principal
 from api.upstash import RedisError
 
 JSON = "application/json"
-JWT = "application/jwt"
 FORM = "application/x-www-form-urlencoded"
 MAX_TTL_DIGITS = 9
 TOKEN = {
@@ -122,7 +122,7 @@ async def _form(request: AnyRequest) -> dict[str, str | None]:
 def _wanted(request: AnyRequest, given: dict[str, str | None]) -> Wanted:
     """What we know of what is sent. SDKs send more: clientId, capability, timestamp, rnd."""
     rooms, ttl = given.get("rooms"), given.get("ttl") or ""
-    accepts_jwt = JWT in request.headers.get("accept", "")
+    accepts_jwt = JWT_MEDIA_TYPE in request.headers.get("accept", "")
     is_number = ttl.isascii() and ttl.isdecimal() and len(ttl) <= MAX_TTL_DIGITS
     return Wanted(
         rooms=frozenset(filter(None, rooms.split(","))) if rooms else None,
@@ -134,5 +134,5 @@ def _wanted(request: AnyRequest, given: dict[str, str | None]) -> Wanted:
 def _answer(token: Any) -> Response[Any]:
     headers = {"Cache-Control": "no-store", "Vary": "Accept, Authorization, Cookie"}
     if isinstance(token, str):
-        return Response(token.encode(), media_type=JWT, headers=headers)
+        return Response(token.encode(), media_type=JWT_MEDIA_TYPE, headers=headers)
     return Response(msgspec.json.encode(token), media_type=JSON, headers=headers)

@@ -5,9 +5,11 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import msgspec
+
+JWT_MEDIA_TYPE: Final = "application/jwt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,11 @@ class WebhookController(Controller):
         secret: WebhookSecret = None,
     ) -> ReceivedView:
         """Take a delivery of Ably's webhook into our topics; each message once."""
+        if request.content_type[0] != JSON:
+            raise UnsupportedMediaType("Set the rule's encoding to JSON.")
         if self.chat.on_ably is None:
             raise WebhookUnverified  # without a key there is nothing that could be genuine
         desk = self.chat.on_ably.webhook
-        if request.content_type[0] != JSON:
-            raise UnsupportedMediaType("Set the rule's encoding to JSON.")
         raw = await request.body()
         # Before it is parsed: what a stranger sends is not worth the work.
         desk.verifier.verify(raw, signature=signature, secret=secret, key=key)

@@ -29,6 +29,9 @@ class Function:
             "MILLRACE_POLL_MIN_MS": "10",
             "MILLRACE_POLL_IDLE_MS": "20",
         }
+        if settings.ably_api_key is not None:
+            self._environ["ABLY_API_KEY"] = settings.ably_api_key.get_secret_value()
+            self._environ["MILLRACE_ABLY_URL"] = settings.ably_url or ""
         self._thread = ThreadPoolExecutor(1)
         self.module: Any = None
 

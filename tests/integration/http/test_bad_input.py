@@ -10,13 +10,14 @@ import pytest
 from api.events.deadline import Deadline
 from tests.integration.http.conftest import Api, client_of, production
 from tests.integration.http.rows import EVENT, JSON, ROWS, SSE, Row, assert_problem
+from tests.integration.http.rows_chat import CHAT_ROWS
 from tests.integration.http.rows_feeds import FEED_ROWS, NOTIFICATION_ROWS
 from tests.integration.http.rows_jobs import JOB_ROWS
 from tests.integration.http.rows_relay import RELAY_ROWS
 from tests.support.instances import running
 from tests.support.upstash_server import UpstashServer
 
-ALL_ROWS = [*ROWS, *FEED_ROWS, *NOTIFICATION_ROWS, *JOB_ROWS, *RELAY_ROWS]
+ALL_ROWS = [*ROWS, *CHAT_ROWS, *FEED_ROWS, *NOTIFICATION_ROWS, *JOB_ROWS, *RELAY_ROWS]
 
 
 @pytest.mark.parametrize("row", ALL_ROWS, ids=lambda row: row.rule)
