@@ -110,9 +110,10 @@ class Writes:
 
     def _of_status(self, old: Job | None, job: Job) -> Iterator[Command]:
         ttl_s = self.keep.after(job.status) if job.is_done else self.keep.longest_s
-        yield "EXPIRE", keys.job_key(job.id), ttl_s
-        yield "EXPIRE", log_key(topic_of(job.id)), ttl_s
-        if old is not None:
+        if not job.is_running:  # that has what it had in the queue
+            yield "EXPIRE", keys.job_key(job.id), ttl_s
+            yield "EXPIRE", log_key(topic_of(job.id)), ttl_s
+        if not job.is_running and old is not None:
             yield "EXPIRE", keys.input_key(job.id), ttl_s
         if old is not None and old.is_queued:
             yield "ZREM", keys.WAITING, keys.waiting_member(job.id, old.version)
