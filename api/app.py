@@ -20,6 +20,7 @@ from api.docs.routes import docs_routes, document_routes, page_routes
 from api.events.deadline import Deadlines, rotation
 from api.events.opening import EventServices
 from api.events.routes import event_routes
+from api.jobs.queue import JobQueue
 from api.jobs.routes import JobServices, job_routes
 from api.notifications.routes import NotificationServices, notification_routes
 from api.notifications.service import Notifications
@@ -62,10 +63,18 @@ TYPES = [Principal]
 
 
 def create_app(
-    settings: Settings, *, deadlines: Deadlines | None = None, services: Services | None = None
+    settings: Settings,
+    *,
+    deadlines: Deadlines | None = None,
+    services: Services | None = None,
+    queue: JobQueue | None = None,
 ) -> Litestar:
-    """The application. `deadlines` says how long answers last where it is deployed."""
-    parts = services or build_services(settings)
+    """The application.
+
+    `deadlines` says how long answers last where it is deployed, and `queue` brings jobs to
+    workers where Redis does not.
+    """
+    parts = services or build_services(settings, queue=queue)
     limits = deadlines or rotation(settings.stream_max_s, parts.desk.rng)
     events = EventServices(parts.desk, parts.publisher, parts.security, limits, settings)
 

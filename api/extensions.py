@@ -1,12 +1,14 @@
 """Where a team's own modules come in: event types, grants, and later job handlers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
 from pydantic import BaseModel
 
 from api.events.catalogue import Catalogue
+from api.jobs.registry import JobHandler, Registry
 from api.security.grants import Access, TopicRule
 
 
@@ -16,6 +18,7 @@ class Extensions:
 
     catalogue: Catalogue
     access: Access
+    jobs: Registry = field(default_factory=Registry)
 
     def event(
         self, name: str, model: type[BaseModel], *, topics: Sequence[str], summary: str = ""
@@ -26,6 +29,10 @@ class Extensions:
     def rule(self, pattern: str, rule: TopicRule) -> None:
         """Let `rule` grant reading or publishing on topics of `pattern`."""
         self.access.add_rule(pattern, rule)
+
+    def job(self, handler: JobHandler[Any, Any]) -> None:
+        """Have jobs of this type accepted and done."""
+        self.jobs.add(handler)
 
 
 def load(names: Sequence[str], extensions: Extensions) -> None:

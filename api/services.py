@@ -26,9 +26,12 @@ from api.events.publisher import Draft, Publisher
 from api.events.retention import Retention, Retentions
 from api.events.streams import OpenStreams
 from api.jobs import wiring as jobs_wiring
+from api.jobs.examples import EXAMPLES
 from api.jobs.job import Job
+from api.jobs.queue import JobQueue
 from api.jobs.registry import Registry
 from api.jobs.wiring import JobParts
+from api.jobs.workshop import Workshop, build_workshop
 from api.notifications import topics
 from api.relay.reader import Tools
 from api.relay.service import Relay, build_relay
@@ -54,6 +57,7 @@ class Services:
     desk: StreamDesk
     poller: Poller
     jobs: JobParts
+    workshop: Workshop
     chat: Chat
     relay: Relay
     clients: tuple[UpstashClient, ...]
@@ -77,12 +81,16 @@ class Services:
 def build_services(
     settings: Settings,
     *,
+    queue: JobQueue | None = None,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     rng: random.Random | None = None,
     new_id: Callable[[], str] = lambda: uuid4().hex,
 ) -> Services:
-    """Build all parts; no network is touched. `clock` gives epoch seconds."""
+    """Build all parts; no network is touched. `clock` gives epoch seconds.
+
+    Jobs go through `queue`; without one, Redis is the queue.
+    """
     rng = rng or random.Random()  # noqa: S311  # jitter
     meter = CommandMeter()
     metrics = Metrics(meter)
@@ -136,7 +144,7 @@ def build_services(
         settings,
         commands,
         Registry(),
-        queue=None,
+        queue=queue,
         publisher=publisher,
         topics=retentions,
         hub=hub,
@@ -148,7 +156,14 @@ def build_services(
         rng=rng,
         new_id=new_id,
     )
-    extensions.load(settings.extensions, extensions.Extensions(catalogue, security.access))
+    workshop = build_workshop(
+        settings, commands, jobs, queue, clock=clock, monotonic=monotonic, rng=rng, new_id=new_id
+    )
+    for example in EXAMPLES if settings.has_example_jobs else ():
+        jobs.registry.add(example)
+    extensions.load(
+        settings.extensions, extensions.Extensions(catalogue, security.access, jobs.registry)
+    )
     metrics.observe(open_streams=lambda: len(streams), lease_failures=security.connections.failures)
     tools = Tools(publisher, settings.relay_lease_s, clock, rng)
     relay = build_relay(settings, tools, security.access, new_id=new_id)
@@ -170,6 +185,7 @@ def build_services(
         ),
         poller=poller,
         jobs=jobs,
+        workshop=workshop,
         chat=chat,
         relay=relay,
         clients=(commands, reading),

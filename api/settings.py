@@ -180,6 +180,33 @@ class Settings(BaseSettings):
     job_gone_ttl_s: int = Field(
         default=86_400, ge=1, description="Seconds after that in which reading it is 410, not 404."
     )
+    job_workers: int = Field(
+        default=2, ge=0, le=100, description="Jobs at once in one process; 0 = none."
+    )
+    job_lease_s: float = Field(
+        default=30.0, ge=1, le=3600, description="Until a dead worker's job goes to another."
+    )
+    job_heartbeat_s: float = Field(
+        default=5.0, ge=0.1, le=600, description="Between heartbeats of a running job."
+    )
+    job_backoff_s: float = Field(
+        default=2.0, ge=0.1, le=300, description="Before the second attempt; doubled with each."
+    )
+    job_max_receives: int = Field(
+        default=4, ge=1, le=100, description="Deliveries that end in nothing until a job is dead."
+    )
+    job_result_max_bytes: int = Field(
+        default=1_000_000, ge=1024, le=5_000_000, description="Bytes of one result as JSON."
+    )
+    job_poll_idle_ms: int = Field(
+        default=2000, ge=10, le=60_000, description="Longest pause of an idle worker on Redis."
+    )
+    jobs_queue_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="The queue in SQS; without it, Redis is."
+    )
+    example_jobs: bool | None = Field(
+        default=None, description="Types of job to try; without a word, in local mode only."
+    )
 
     # Reading Redis
     poll_min_ms: int = Field(default=100, ge=10, le=5000, description="Pause after activity.")
@@ -301,6 +328,12 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _beats_in_time(self) -> Self:
+        if self.job_heartbeat_s > self.job_lease_s / 2:
+            raise ValueError("MILLRACE_JOB_LEASE_S must be at least twice MILLRACE_JOB_HEARTBEAT_S")
+        return self
+
+    @model_validator(mode="after")
     def _safe_in_production(self) -> Self:
         if self.env is Environment.LOCAL:
             return self
@@ -328,3 +361,7 @@ class Settings(BaseSettings):
     @property
     def is_local(self) -> bool:
         return self.env is Environment.LOCAL
+
+    @property
+    def has_example_jobs(self) -> bool:
+        return self.is_local if self.example_jobs is None else self.example_jobs

@@ -1,9 +1,10 @@
 """The application under an ASGI server, for containers and the local stack.
 
-SIGTERM ends every stream with `bye shutdown` and a jittered `retry:`, refuses new ones, and
-lets short requests finish.
+It also does jobs, `MILLRACE_JOB_WORKERS` at once. SIGTERM ends every stream with `bye shutdown`
+and a jittered `retry:`, refuses new ones, hands jobs back, and lets short requests finish.
 """
 
+import asyncio
 import json
 import signal
 import socket
@@ -17,6 +18,7 @@ from api.app import create_app
 from api.services import Services
 from api.settings import Settings, SettingsError
 from functions.settings import read_settings
+from functions.sqs import queue_of
 
 # A reader that stopped reading may hold this much in the kernel, and this long.
 SEND_BUFFER_BYTES = 262_144
@@ -34,12 +36,17 @@ class DrainingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._services.workshop.worker.start()
         print(json.dumps({"url": self._url}), flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        await self._services.desk.streams.drain(timeout_s=self._services.settings.drain_s)
+        drain_s = self._services.settings.drain_s
+        await asyncio.gather(
+            self._services.desk.streams.drain(timeout_s=drain_s),
+            self._services.workshop.worker.drain(timeout_s=drain_s),
+        )
         await super().shutdown(sockets)
 
 
@@ -89,7 +96,7 @@ def main(_: Sequence[str] = ()) -> int:
     except OSError as error:
         print(f"cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1
-    app = create_app(settings)
+    app = create_app(settings, queue=queue_of(settings))
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises its signal again when all is done, and that is no failure.
         signal.signal(signal_number, lambda *_: None)

@@ -16,9 +16,10 @@ from api.problems import PROBLEM_MEDIA_TYPE
 from functions.runtime.lifespan import start_once
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
+from functions.sqs import queue_of
 
 settings = read_settings()
-app = create_app(settings, deadlines=window(settings.window_s))
+app = create_app(settings, deadlines=window(settings.window_s), queue=queue_of(settings))
 loop = asyncio.new_event_loop()
 asyncio.set_event_loop(loop)  # Mangum runs every invocation on it
 # Mangum's own lifespan support starts and stops the app for each request.

@@ -8,7 +8,8 @@ from api.app import create_app
 from functions.deadline import invocation_end
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
+from functions.sqs import queue_of
 
 settings = read_settings()
-app = create_app(settings, deadlines=invocation_end)
+app = create_app(settings, deadlines=invocation_end, queue=queue_of(settings))
 survive_snapshots(app.state.services)

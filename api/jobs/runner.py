@@ -15,7 +15,7 @@ from api.jobs.context import JobContext, Report
 from api.jobs.job import Job, JobId, NotAllowed
 from api.jobs.outcome import Kind, Outcome, spent
 from api.jobs.queue import Delivery, JobQueue
-from api.jobs.registry import JobHandler, Registry
+from api.jobs.registry import JobFailed, JobHandler, Registry
 from api.jobs.store import WORKER_LOST, Busy, Contended, Fenced, JobStore, Missing, Started
 from api.jobs.verdict import Backoff, Transition
 from api.problems import field_errors
@@ -181,10 +181,13 @@ class JobRunner:
         try:
             text = _json(run.result(), handler)
         except (Exception, asyncio.CancelledError) as error:  # a team's own code
-            ref = self.new_id()
-            failure = verdict.error_of(error, ref)
+            failure = verdict.error_of(error, self.new_id())
+            is_told = isinstance(error, JobFailed)  # by the handler, in words for the owner
             attempt.context.log.warning(
-                "job.attempt_failed", code=failure.code, ref=ref, exc_info=error
+                "job.attempt_failed",
+                code=failure.code,
+                ref=failure.ref,
+                exc_info=None if is_told else error,
             )
             return verdict.failed(failure, now_ms, self.backoff), None
         if (size := len(text.encode())) > self.bounds.result_bytes:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import httpx
 import psutil
@@ -31,6 +31,8 @@ class Container:
     `settings` are those of the application in lower case: `drain_s=3` is MILLRACE_DRAIN_S=3.
     The controls are synchronous and take milliseconds, but for `start` and `wait`.
     """
+
+    module = "functions.container"
 
     def __init__(self, upstash: UpstashServer, **settings: object) -> None:
         self._settings = {
@@ -70,7 +72,7 @@ class Container:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def launch(self) -> Container:
+    def launch(self) -> Self:
         """Start without waiting; `ready` waits. For starting several at once."""
         inherited = {name: text for name, text in os.environ.items() if not name.startswith(_OURS)}
         store = {
@@ -81,7 +83,7 @@ class Container:
         # A file, not a pipe: nobody reads it while the server runs.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `wait`
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "functions.container"],
+            [sys.executable, "-m", self.module],
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             cwd=ROOT,
@@ -89,8 +91,14 @@ class Container:
         )
         return self
 
-    def ready(self) -> Container:
+    def ready(self) -> Self:
         """Return when announced. Raises RuntimeError with the process's own words otherwise."""
+        self.url = self._announced()["url"]
+        self._settings["port"] = self.address[1]
+        return self
+
+    def _announced(self) -> dict[str, Any]:
+        """What the process says when it is ready."""
         assert self._process is not None
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
@@ -100,11 +108,10 @@ class Container:
         if not line:
             self.kill()
             raise RuntimeError(f"the container did not start: {self.complaints}")
-        self.url = json.loads(line)["url"]
-        self._settings["port"] = self.address[1]
-        return self
+        announced: dict[str, Any] = json.loads(line)
+        return announced
 
-    def start(self) -> Container:
+    def start(self) -> Self:
         return self.launch().ready()
 
     def terminate(self) -> None:
@@ -156,6 +163,13 @@ class Container:
         token: str = answer.raise_for_status().json()["token"]
         return token
 
+    def freeze(self) -> None:
+        """SIGSTOP: it does nothing, and does not know that time passes, until `thaw`."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None, "not started"
         if self._process.poll() is None:
@@ -166,3 +180,13 @@ def _variable(name: str) -> str:
     """What a setting is called in the environment."""
     variable = name.upper()
     return variable if variable in OWN_NAMES else f"MILLRACE_{variable}"
+
+
+class WorkerProcess(Container):
+    """A process that does jobs and serves nothing; `ready` when it has begun to look for some."""
+
+    module = "functions.worker"
+
+    def ready(self) -> Self:
+        self._announced()
+        return self

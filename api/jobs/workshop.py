@@ -1,0 +1,73 @@
+"""The working side of the package, built from the settings."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from api.events.poller import Pace
+from api.jobs.attempt import Rhythm
+from api.jobs.job import Job
+from api.jobs.queue import JobQueue
+from api.jobs.redis_queue import RedisQueue
+from api.jobs.runner import Bounds, JobRunner
+from api.jobs.verdict import Backoff
+from api.jobs.wiring import JobParts
+from api.jobs.worker import Worker
+from api.settings import Settings
+from api.upstash import UpstashClient
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Who does jobs here, if the process starts its `worker` or gives the `runner` deliveries."""
+
+    queue: JobQueue
+    runner: JobRunner
+    worker: Worker
+
+
+def build_workshop(
+    settings: Settings,
+    redis: UpstashClient,
+    parts: JobParts,
+    queue: JobQueue | None,
+    *,
+    clock: Callable[[], float],
+    monotonic: Callable[[], float],
+    rng: random.Random,
+    new_id: Callable[[], str],
+) -> Workshop:
+    """`queue` None means that Redis is the queue. `clock` gives epoch seconds."""
+    if queue is None:
+        queue = RedisQueue(
+            redis,
+            lease_s=settings.job_lease_s,
+            pace=Pace(
+                shortest_s=settings.poll_min_ms / 1000,
+                longest_s=settings.job_poll_idle_ms / 1000,
+                longest_rung_s=settings.job_poll_idle_ms / 1000,
+            ),
+            clock=clock,
+            rng=rng,
+            new_id=new_id,
+        )
+        parts.service.on_enqueued = queue.wake
+    runner = JobRunner(
+        store=parts.store,
+        queue=queue,
+        registry=parts.registry,
+        rhythm=Rhythm(settings.job_lease_s, settings.job_heartbeat_s),
+        bounds=Bounds(settings.job_result_max_bytes, settings.job_max_receives),
+        backoff=Backoff(settings.job_backoff_s, rng.random),
+        clock=clock,
+        monotonic=monotonic,
+        rng=rng,
+        new_id=new_id,
+    )
+
+    def wrote(job: Job) -> None:
+        parts.cache.put(job)
+        runner.saw(job)
+
+    parts.store.on_write = wrote
+    return Workshop(queue, runner, Worker(queue, runner, slots=settings.job_workers, rng=rng))

@@ -1,0 +1,70 @@
+"""The Lambda handler for batches of SQS, which is done where its entry is imported."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from api.jobs.outcome import Kind, Outcome, settle
+from api.jobs.queue import Delivery, JobQueue, QueueError
+from api.jobs.runner import JobRunner, Shift
+from functions.sqs import delivery_of
+
+# For handlers to clean up and for the last writes, but a fifth of a short invocation at most.
+MARGIN_S, MARGIN_SHARE = 8.0, 0.2
+
+log = structlog.get_logger()
+
+
+class LambdaContext(Protocol):
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+class BatchHandler:
+    """What it reports as failed, SQS delivers again. Up to `slots` jobs at once.
+
+    All invocations of a process run on one loop, with the connections of the ones before.
+    """
+
+    def __init__(self, runner: JobRunner, queue: JobQueue, *, slots: int) -> None:
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        self._runner = runner
+        self._queue = queue
+        self._slots = slots
+
+    def __call__(self, event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
+        left_s = context.get_remaining_time_in_millis() / 1000
+        whole_s = left_s - min(MARGIN_S, MARGIN_SHARE * left_s)
+        shift = Shift(ends_at=time.monotonic() + whole_s, whole_s=whole_s)
+        kept = self._loop.run_until_complete(self._batch(event["Records"], shift))
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in kept]}
+
+    async def _batch(self, records: Sequence[Mapping[str, Any]], shift: Shift) -> list[str]:
+        """The ids of the messages that SQS must keep."""
+        slots = asyncio.Semaphore(self._slots)
+
+        async def is_kept(record: Mapping[str, Any]) -> bool:
+            async with slots:
+                return await self._is_kept(record, shift)
+
+        kept = await asyncio.gather(*map(is_kept, records))
+        return [one["messageId"] for one, is_one in zip(records, kept, strict=True) if is_one]
+
+    async def _is_kept(self, record: Mapping[str, Any], shift: Shift) -> bool:
+        delivery = delivery_of(record["body"], record["receiptHandle"], record["attributes"])
+        if delivery is None:
+            return True
+        try:
+            return await self._settled(delivery, await self._runner.run(delivery, shift))
+        except QueueError as error:
+            log.warning("job.not_settled", job_id=delivery.job_id, error=type(error).__name__)
+            return True
+
+    async def _settled(self, delivery: Delivery, outcome: Outcome) -> bool:
+        """Whether SQS must keep the message. What is done is deleted without our help."""
+        if outcome.kind is not Kind.DONE:
+            await settle(self._queue, delivery, outcome)
+        return outcome.kind in (Kind.DEAD, Kind.LOST)
