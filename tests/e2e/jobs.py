@@ -55,18 +55,21 @@ class Client:
                     return job
                 await asyncio.sleep(0.1)
 
-    async def all_done(self, job_ids: Sequence[str], *, timeout_s: float = 25) -> list[Json]:
+    async def all_done(self, job_ids: Sequence[str], *, timeout_s: float = 30) -> list[Json]:
         """The jobs, as soon as all of them are done."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                found = [
-                    job
-                    for first in range(0, len(job_ids), 100)
-                    for job in await self._some(job_ids[first : first + 100])
-                ]
-                if all(job["done"] for job in found):
-                    return found
-                await asyncio.sleep(0.3)
+        clock = asyncio.get_running_loop().time
+        until = clock() + timeout_s
+        while True:
+            found = [
+                job
+                for first in range(0, len(job_ids), 100)
+                for job in await self._some(job_ids[first : first + 100])
+            ]
+            late = [job for job in found if not job["done"]]
+            if not late:
+                return found
+            assert clock() < until, late
+            await asyncio.sleep(0.3)
 
     async def history(self, job_id: str) -> list[Json]:
         """Every state that was ever written, in order, from the log."""

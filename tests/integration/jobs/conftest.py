@@ -169,7 +169,7 @@ class Site:
     stack: AsyncExitStack
 
     async def start(self, deadlines: Deadlines | None = None, **changes: Any) -> Instance:
-        settings = settings_for(self.server, **changes)
+        settings = settings_for(self.server, **{"example_jobs": False, **changes})
         instance = await self.stack.enter_async_context(running(settings, deadlines))
         instance.services.jobs.registry.add(report)
         return instance
