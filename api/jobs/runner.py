@@ -21,7 +21,7 @@ from api.jobs.verdict import Backoff, Transition
 from api.problems import field_errors
 from api.upstash import RedisError, TooLarge
 
-UNKNOWN_TYPE_S = 30.0
+UNKNOWN_TYPE_S = 5.0
 STORE_AWAY_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 

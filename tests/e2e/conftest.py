@@ -34,7 +34,9 @@ async def publisher(upstash: UpstashServer, elsewhere: Container) -> AsyncIterat
 @pytest.fixture(scope="module")
 def server(upstash_server: UpstashServer) -> Iterator[Container]:
     """For tests that leave it running, or start it again."""
-    container = Container(upstash_server, topic_max_events=100_000, retry_ms=1000).start()
+    container = Container(
+        upstash_server, topic_max_events=100_000, retry_ms=1000, job_workers=0
+    ).start()
     yield container
     container.kill()
     assert "Traceback" not in container.complaints, container.complaints
