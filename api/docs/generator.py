@@ -1,6 +1,6 @@
 """Has the framework describe the handlers, and completes what it says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,11 +10,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler
+from litestar.typing import FieldDefinition
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.docs.openapi import VERSION, Facts, complete
 from api.events.catalogue import Catalogue
 from api.events.openapi import describe_events, describe_stream
+from api.events.schemas import REF
 from api.jobs.kinds import JobKind
 from api.jobs.openapi import describe_jobs
 
@@ -48,6 +51,7 @@ def openapi(
         ),
     )
     document = described.openapi_schema.to_schema()
+    document["components"]["schemas"] |= _model_schemas(_handlers(described))
     describe_events(document, catalogue)
     describe_jobs(document, job_kinds)
     handlers = {_operation_id(handler): handler for handler in _handlers(described)}
@@ -73,6 +77,26 @@ def _handlers(app: Litestar) -> set[HTTPRouteHandler]:
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
     }
+
+
+def _model_schemas(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+    """What comes in and goes out, as the models say it: the framework leaves limits out."""
+    models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {}
+    for handler in sorted(handlers, key=_operation_id):
+        signature = handler.parsed_fn_signature
+        if body := signature.parameters.get("data"):
+            models |= {(model, "validation"): None for model in _models(body)}
+        models |= {(model, "serialization"): None for model in _models(signature.return_type)}
+    _, schema = models_json_schema(list(models), ref_template=REF)
+    definitions: dict[str, Any] = schema["$defs"]
+    return definitions
+
+
+def _models(field: FieldDefinition) -> Iterator[type[BaseModel]]:
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        yield field.annotation
+    for inner in field.inner_types:
+        yield from _models(inner)
 
 
 def _facts(handler: HTTPRouteHandler) -> Facts:

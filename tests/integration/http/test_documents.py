@@ -82,6 +82,15 @@ async def test_every_kind_of_problem_is_documented(openapi: dict[str, Any]) -> N
     assert kinds - told == undescribed | in_ablys_shape
 
 
+async def test_limits_of_fields_are_documented(openapi: dict[str, Any]) -> None:
+    fields = openapi["components"]["schemas"]["NotificationBody"]["properties"]
+    users = next(option for option in fields["to"]["oneOf"] if option["type"] == "array")
+
+    assert (fields["title"]["minLength"], fields["title"]["maxLength"]) == (1, 200)
+    assert users["maxItems"] == 100
+    assert users["items"]["pattern"]
+
+
 async def test_reading_is_documented_in_both_forms(openapi: dict[str, Any]) -> None:
     read = operations(openapi)["read_events"]
     good = read["responses"]["200"]
