@@ -6,7 +6,6 @@ It outlives its sockets: a client that lost one resumes with the connection's ke
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable
 
 from infra.local.ably.attachment import Attachment, asked_modes, permitted
@@ -26,7 +25,6 @@ MAX_IDLE_MS = 15_000
 _HEARTBEAT_MS = 10_000
 _PROMPT_MS = 30_000
 _TOO_LATE_TO_PROMPT_MS = 5_000
-_MAX_ACKED = 1_000
 
 
 class Connection:
@@ -55,7 +53,6 @@ class Connection:
         self._dropped_ms: int | None = None
         self._spoke_ms = clock.now_ms()
         self._is_prompted = False
-        self._acked: OrderedDict[int, Frame] = OrderedDict()
 
     @property
     def is_live(self) -> bool:
@@ -211,19 +208,13 @@ class Connection:
     def _answer(self, frame: Frame, act: Callable[[str, str], Frame]) -> None:
         serial = frame.get("msgSerial", 0)
         answer: Frame = {"msgSerial": serial, "count": 1}
-        if serial in self._acked:
-            # Sent again after a resume, because our ACK was lost with the socket.
-            self.send(self._acked[serial])
-            return
         try:
+            # Sent again after a resume, it has the same id, by which the channel knows it.
             result = act(frame.get("channel", ""), f"{self.id}:{serial}")
         except AblyError as error:
             self.send({"action": int(Action.NACK), "error": error.info()} | answer)
             return
-        self._acked[serial] = {"action": int(Action.ACK)} | answer | result
-        if len(self._acked) > _MAX_ACKED:
-            self._acked.popitem(last=False)
-        self.send(self._acked[serial])
+        self.send({"action": int(Action.ACK)} | answer | result)
 
     def _sync(self, frame: Frame) -> None:
         if (attachment := self.attachments.get(frame.get("channel", ""))) is not None:

@@ -29,3 +29,12 @@ async def test_rest_and_realtime(ably: AblyServer, form: str) -> None:
         "foreignAttach": 40160,
         "connectionAfter": "connected",
     }
+
+
+async def test_a_cut_connection_resumes_without_a_gap_and_without_a_double(
+    ably: AblyServer,
+) -> None:
+    """What it publishes afterwards is not taken for a repeat."""
+    results = await run_python(ably, "resume.py")
+
+    assert results == {"heard": ["1", "2", "3", "4", "5"], "sameConnection": True}

@@ -320,6 +320,15 @@ async def test_a_client_is_asked_for_a_new_token_before_its_own_ends(
     assert nack["error"]["code"] == 40160
 
 
+async def test_a_client_is_who_its_token_says(dial: Dial, token: Token) -> None:
+    """A key may be anybody, a token with an identity only that one."""
+    other = await dial(access_token=token(clientId="alice"), clientId="bob")
+    free = await dial(clientId="bob")
+
+    assert (await other.hear(ERROR))["error"]["code"] == 40102
+    assert (await free.hear(CONNECTED))["connectionDetails"]["clientId"] == "bob"
+
+
 async def test_a_new_token_for_another_client_ends_the_connection(dial: Dial, token: Token) -> None:
     wire = await dial(access_token=token(clientId="alice"))
 

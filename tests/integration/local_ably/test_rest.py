@@ -277,6 +277,7 @@ async def test_apps_are_made_and_deleted_as_in_the_vendors_sandbox(
     assert (await rest.get("/channels/a/presence")).json() == []
     assert (await rest.post("/channels/a/messages", auth=narrow, json={})).status_code == 401
     assert (await rest.delete(f"/apps/{made['appId']}")).status_code == 401
+    assert (await rest.delete("/apps/local")).status_code == 401
     assert (await rest.delete(f"/apps/{made['appId']}", auth=full)).status_code == 204
     assert (await rest.get("/channels/a/messages", auth=full)).status_code == 404
 
