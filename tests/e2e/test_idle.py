@@ -20,7 +20,7 @@ from tests.support.upstash_server import Meter, UpstashServer
 STREAMS = 1000
 USERS = [f"u{number}" for number in range(40)]
 SHARED = "public:everybody"
-LIMITS = {"max_streams_per_user": 1000, "max_streams_per_ip": 5000}
+LIMITS = {"job_workers": 0, "max_streams_per_user": 1000, "max_streams_per_ip": 5000}
 # Longer than a lease and a poll behind a doorbell (27 to 33 s each), shorter than two.
 WINDOW_S = 41.0
 EVENTS_PER_S = 4
