@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 
 from api.events.topic import TopicName
@@ -12,7 +13,8 @@ from api.relay.store import SourceStore
 from api.relay.upstream import Upstream
 from api.security.grants import Access, Action
 from api.security.principal import Principal
-from api.settings import RelaySource, Settings
+from api.settings import Settings
+from api.sources import RelaySource
 
 PREFIX = "relay"
 # Longer than the pause between two polls, and than a reconnect takes.
@@ -68,7 +70,9 @@ class Relay:
             demand.timer.cancel()
             demand.timer = None
         if demand.task is None or demand.task.done() or demand.task.cancelling():
-            demand.task = asyncio.create_task(self._serve(name, demand.task))
+            work = self._serve(name, demand.task)
+            # Not in the context of the request that happens to be the first.
+            demand.task = asyncio.create_task(work, context=Context())
         try:
             yield
         finally:

@@ -1,0 +1,57 @@
+"""The upstreams that a relay passes on, as an operator names them."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
+# What the relay says itself, and what frames a request.
+OUR_HEADERS = {
+    *("host", "accept", "accept-encoding", "cache-control", "connection", "content-length"),
+    *("last-event-id", "te", "transfer-encoding", "upgrade"),
+}
+SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,64}$")]
+
+
+class RelaySource(BaseModel):
+    """An upstream SSE stream that is passed on. Its URL and headers may hold secrets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: SecretStr
+    headers: dict[str, SecretStr] = Field(default={}, description="Sent to the URL's origin only.")
+    hosts: tuple[str, ...] = Field(default=(), description="Others that it may redirect to.")
+    everyone: bool = Field(default=False, description="No grant is needed, signing in is enough.")
+    private: bool = Field(default=False, description="Its address need not be a public one.")
+    silence_s: int = Field(default=60, ge=1, le=3600, description="Longest pause between bytes.")
+    unique_ids: bool = Field(default=True, description="An id that came before is a repeat.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_plain(cls, value: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(value.get_secret_value())
+            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname)
+            is_plain = parts.port != 0 and "@" not in parts.netloc and not parts.fragment
+        except ValueError:
+            is_url = is_plain = False
+        if not (is_url and is_plain):
+            raise ValueError("must be http(s)://host/path, without user, password and fragment")
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, secret in value.items():
+            text = secret.get_secret_value()
+            is_safe = HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(text)
+            if not is_safe or name.lower() in OUR_HEADERS:
+                raise ValueError("must be header names and visible text; some names are ours")
+        return value
+
+    @property
+    def is_https(self) -> bool:
+        return self.url.get_secret_value().lower().startswith("https://")
