@@ -63,7 +63,7 @@ class Catchup:
         if cursor is not None:
             known = {topic: cursor.position(topic) for topic in topics}
             self.positions = {topic: at for topic, at in known.items() if at is not None}
-        if self._is_chosen and len(self.positions) < len(topics):
+        if self._is_chosen and history and len(self.positions) < len(topics):
             self.positions = {}
 
     async def begin(self) -> tuple[dict[TopicName, EventId], Sequence[Event]]:

@@ -138,8 +138,10 @@ async def test_a_cursor_of_one_topic_begins_anew_too(sender: Sender, alice: Inbo
     (name,) = await sender.send("read elsewhere")
     await sender.send("unread")
     await alice.read(ids=[name])
-    async with alice.stream(cursor) as stream:
+    async with alice.stream(cursor) as stream, alice.stream(cursor, unread=0) as behind:
         assert titles(await stream.until_events(1)) == ["unread"]
+        # Who wants no past goes on as on any stream.
+        assert titles(await behind.until_events(2)) == ["read elsewhere", "unread"]
 
 
 async def test_history_and_live_have_no_hole_and_no_double_while_others_send(
