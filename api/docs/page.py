@@ -4,6 +4,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
+from operator import itemgetter
 from pathlib import Path
 
 INDEX = "index.html"
@@ -27,7 +28,7 @@ ABLY = " ".join(
 )
 LOOPBACK = "http://127.0.0.1:* ws://127.0.0.1:* http://localhost:* ws://localhost:*"
 
-_INLINE = re.compile(r"<(script|style)\b[^>]*>(.+?)</\1>", re.DOTALL | re.IGNORECASE)
+_INLINE = re.compile(r"<(script|style)\b[^>]*>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
 _NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_-][A-Za-z0-9._-]*", re.ASCII)
 
 
@@ -58,7 +59,7 @@ class WebRoot:
 def content_policy(html: str, *, is_local: bool) -> str:
     """Own files, the inline parts that stand in `html`, this API and Ably; nothing else."""
     hashes = {"script": "", "style": ""}
-    for kind, text in _INLINE.findall(html):
+    for kind, text in filter(itemgetter(1), _INLINE.findall(html)):
         digest = b64encode(sha256(text.encode()).digest()).decode()
         hashes[kind.lower()] += f" 'sha256-{digest}'"
     return (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 
@@ -47,3 +49,11 @@ def test_the_page_s_policy_names_ably_and_in_local_mode_this_machine() -> None:
     assert "wss://*.ably.net" in deployed
     assert "127.0.0.1" not in deployed
     assert "ws://127.0.0.1:*" in local
+
+
+def test_the_page_s_policy_allows_what_stands_inline_and_nothing_else() -> None:
+    """A script from a file has no text of its own, and hides none that follows."""
+    policy = content_policy("<script src=a.js></script><script>run()</script>", is_local=True)
+
+    digest = b64encode(sha256(b"run()").digest()).decode()
+    assert f"script-src 'self' 'sha256-{digest}'; style-src 'self';" in policy
