@@ -47,7 +47,7 @@ class ReportInput(BaseModel):
     rows: Annotated[list[dict[Column, Cell]] | None, Field(min_length=1, max_length=5_000)] = None
     group_by: Annotated[Column, Field(description="The column to group by.")] = "region"
     value: Annotated[Column, Field(description="The column of numbers.")] = "amount"
-    sample_rows: Annotated[int, Field(ge=1, le=2_000_000, description="Of the sample.")] = 500_000
+    sample_rows: Annotated[int, Field(ge=1, le=2_000_000, description="Of the sample.")] = 300_000
     seed: Annotated[
         str | None,
         Field(max_length=64, description="The same sample again; without, one for each job."),

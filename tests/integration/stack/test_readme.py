@@ -18,6 +18,7 @@ from api.settings import Settings
 from tests.integration.stack.running import ROOT, RunningStack
 
 README = (ROOT / "README.md").read_text()
+POLLING = (ROOT / "docs" / "polling.md").read_text()
 NEEDS_CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
@@ -61,10 +62,35 @@ def test_the_command_works_as_written(stack: RunningStack) -> None:
 
     with shell:
         assert shell.stdout is not None
-        last = next((line for line in shell.stdout if '{"order": 43}' in line), None)
+        seen: list[str] = []
+        for line in shell.stdout:
+            seen.append(line)
+            if '{"order": 43}' in line:
+                break
         os.killpg(shell.pid, signal.SIGKILL)
 
-    assert last is not None
+    assert '"group":"west"' in seen[0]
+    assert '{"order": 43}' in seen[-1]
+
+
+@NEEDS_CURL
+def test_a_job_is_polled_to_its_end_as_documented(stack: RunningStack) -> None:
+    """With nothing but curl."""
+    [script] = re.findall(r"^```sh\n(.*?)^```", POLLING, re.MULTILINE | re.DOTALL)[:1]
+
+    shell = subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            script.replace("http://127.0.0.1:8000", stack.settings()["MILLRACE_URL"]),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert '"status":"succeeded"' in shell.stdout
 
 
 def test_the_module_of_the_example_validates_and_grants(
