@@ -153,6 +153,15 @@ async def test_a_connection_outlives_its_tokens_and_a_cut(deployment: Deployment
     }
 
 
+async def test_ably_python_outlives_its_token_too(deployment: Deployment) -> None:
+    """It asks again at the end of its JWT, and hears on."""
+    deployment.open_room("bob")
+
+    results = await deployment.python("chat_tokens.py", "bob")
+
+    assert results == {"heard": ["before", "after"], "renewed": True}
+
+
 async def test_a_ban_ends_a_connection_for_good(deployment: Deployment) -> None:
     """The endpoint refuses first, then the token is revoked; the SDK does not try again."""
     deployment.open_room("bob")

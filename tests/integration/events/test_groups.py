@@ -1,0 +1,126 @@
+"""Several events of one cause are stored together, and once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from api.events.event import EventId
+from api.events.groups import GROUPS_AT_ONCE, Group, append_groups
+from api.events.log import TopicLog
+from api.events.publisher import Draft
+from api.events.retention import Retention, Retentions
+from api.events.topic import TopicName, log_key
+from api.problems import StoreUnavailable
+from api.security.patterns import TopicPattern
+from api.telemetry.meter import CommandMeter
+from api.upstash import UpstashClient
+from tests.integration.events.conftest import KEEP, Start
+from tests.support.client import Client
+from tests.support.instances import Instance
+from tests.support.upstash_server import UpstashServer
+
+A, B = TopicName("public:a"), TopicName("public:b")
+TTL_S = 60
+
+
+def group(key: str, *topics: TopicName) -> Group:
+    return Group(key, [(topic, f'{{"type":"tick","data":"{key}"}}') for topic in topics])
+
+
+async def stored(log: TopicLog, *topics: TopicName) -> list[list[Any]]:
+    pages = await log.newest(topics, limit=1000)
+    return [[one.data for one in pages[t].events] if t in pages else [] for t in topics]
+
+
+async def test_each_group_is_stored_once_as_a_whole(log: TopicLog) -> None:
+    """A repeat stores none of its events, whatever else comes with it."""
+    first = await append_groups(log, [group("1", A, B), group("2", A)], mark_ttl_s=TTL_S)
+    again = await append_groups(log, [group("2", A), group("3", B)], mark_ttl_s=TTL_S)
+
+    assert (first, again) == ([True, True], [False, True])
+    assert await stored(log, A, B) == [[b'"1"', b'"2"'], [b'"1"', b'"3"']]
+
+
+async def test_the_same_group_twice_in_one_call_is_one(log: TopicLog) -> None:
+    """The second meets the first one's mark."""
+    assert await append_groups(log, [group("1", A)] * 2, mark_ttl_s=TTL_S) == [True, False]
+    assert await stored(log, A) == [[b'"1"']]
+
+
+async def test_of_several_at_the_same_time_one_stores(log: TopicLog) -> None:
+    """No check stands apart from its change."""
+    found = await asyncio.gather(
+        *(append_groups(log, [group("1", A)], mark_ttl_s=TTL_S) for _ in range(5))
+    )
+
+    assert sorted(one for (one,) in found) == [False] * 4 + [True]
+
+
+async def test_a_group_without_events_leaves_its_mark(log: TopicLog) -> None:
+    """So what was found to lead to nothing leads to nothing again."""
+    assert await append_groups(log, [group("1")], mark_ttl_s=TTL_S) == [True]
+    assert await append_groups(log, [group("1", A)], mark_ttl_s=TTL_S) == [False]
+
+
+async def test_many_groups_are_stored_in_parts_and_in_order(log: TopicLog) -> None:
+    """By number and by size."""
+    many = [group(str(number), A) for number in range(GROUPS_AT_ONCE + 5)]
+    large = [Group(f"x{n}", [(B, f'{{"type":"tick","data":"{"x" * 60_000}"}}')]) for n in range(9)]
+
+    assert all(await append_groups(log, [*many, *large], mark_ttl_s=TTL_S))
+    found, _ = await stored(log, A, B)
+    assert found == [b'"%d"' % number for number in range(len(many))]
+
+
+async def test_each_topic_keeps_what_it_keeps_elsewhere(redis: UpstashClient) -> None:
+    """A feature's own retention holds for what others bring in."""
+    feed = TopicName("user:alice:activity")
+    longer = Retention(max_events=100, ttl_s=1_000_000, idempotency_ttl_s=3600)
+    log = TopicLog(redis, Retentions(KEEP, {TopicPattern.parse(feed): longer}), lambda: 0.0)
+
+    await append_groups(log, [group("1", A, feed)], mark_ttl_s=TTL_S)
+
+    lives = [await redis.read("TTL", log_key(topic)) for topic in (A, feed)]
+    assert lives == [pytest.approx(KEEP.ttl_s, abs=5), pytest.approx(1_000_000, abs=5)]
+    assert 0 < await redis.read("TTL", "millrace:once:1") <= TTL_S
+
+
+async def test_it_is_billed_as_upstash_bills(
+    log: TopicLog, meter: CommandMeter, upstash: UpstashServer
+) -> None:
+    """Stored and repeated."""
+    for _ in range(2):
+        await append_groups(log, [group("1", A, B), group("2", A)], mark_ttl_s=TTL_S)
+
+    assert dict(meter.commands) == upstash.meter().commands
+
+
+async def test_readers_hear_of_it_at_once(instance: Instance, client: Client) -> None:
+    """Those of each topic; and what is refused is left out, without the rest."""
+    good, bad = Draft(A, "tick", 1), Draft(B, "bye", 2)
+    async with client.stream([A, B]) as stream:
+        new = await instance.services.publisher.publish_groups(
+            {"k": [good, bad, Draft(B, "tick", 3)]}, owner="test", mark_ttl_s=TTL_S
+        )
+        events = await stream.until_events(2)
+
+    assert new == [True]
+    assert [(event["topic"], event["data"]) for event in events] == [(A, 1), (B, 3)]
+
+
+async def test_while_the_store_is_away_the_caller_is_told(
+    start: Start, upstash: UpstashServer
+) -> None:
+    """And may send the same again."""
+    publisher = (await start()).services.publisher
+    groups = {"k": [Draft(A, "tick", 1)]}
+    upstash.faults(quota=-1)
+    with pytest.raises(StoreUnavailable):
+        await publisher.publish_groups(groups, owner="test", mark_ttl_s=TTL_S)
+    upstash.clear_faults()
+
+    assert await publisher.publish_groups(groups, owner="test", mark_ttl_s=TTL_S) == [True]
+    assert EventId(0, 0) not in (await publisher.log.heads([A])).values()
