@@ -95,6 +95,9 @@ class AppointedView(BaseModel):
     user: str
     role: Role
     is_invitation: bool = Field(description="True until the user has joined.")
+    is_revoked: bool = Field(
+        description="Whether Ably ended the tokens that a member had by the former role."
+    )
 
 
 class MemberView(BaseModel):

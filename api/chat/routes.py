@@ -143,8 +143,13 @@ class RoomsController(Controller):
     ) -> AppointedView:
         """Invite a user, or give a member another role; for moderators."""
         name = parse_room(room)
-        invited = await self.chat.rooms.appoint(principal, name, data.user, data.role)
-        return AppointedView(user=data.user, role=data.role, is_invitation=invited)
+        done = await self.chat.rooms.appoint(principal, name, data.user, data.role)
+        return AppointedView(
+            user=data.user,
+            role=data.role,
+            is_invitation=done.is_invitation,
+            is_revoked=done.is_revoked,
+        )
 
     def _view(self, seen: Seen) -> RoomView:
         return RoomView.of(seen, self.chat.channels.of(seen.id))

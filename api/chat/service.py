@@ -27,6 +27,14 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Appointment:
+    """What became of it; `is_revoked` is False when Ably did not end the user's tokens."""
+
+    is_invitation: bool
+    is_revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRooms:
     """The use cases. `clock` gives epoch seconds; admins may do what moderators may."""
 
@@ -108,9 +116,13 @@ class ChatRooms:
         """The role there. Raises UnknownRoom, Banned and RoomConflict."""
         return await self.rooms.join(principal.id, room)
 
-    async def appoint(self, principal: Principal, room: RoomId, user: str, role: Role) -> bool:
-        """Invite, or change a role; True when it is an invitation."""
-        return await self.rooms.appoint(principal, room, user, role)
+    async def appoint(
+        self, principal: Principal, room: RoomId, user: str, role: Role
+    ) -> Appointment:
+        """Invite, or change a role. Then tokens end, as they still grant what the old one did."""
+        if await self.rooms.appoint(principal, room, user, role):
+            return Appointment(is_invitation=True, is_revoked=False)
+        return Appointment(is_invitation=False, is_revoked=await self._revoke(user))
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
         await self.rooms.leave(principal.id, room)

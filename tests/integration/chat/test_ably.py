@@ -164,6 +164,23 @@ async def test_a_ban_ends_tokens_at_ably(room: Person, alice: Person, ably: Ably
     assert (after.status_code, after.json()["error"]["code"]) == (401, 40141)
 
 
+async def test_another_role_ends_tokens_of_the_former_one(
+    room: Person, alice: Person, ably: AblyServer
+) -> None:
+    """Who was muted writes no more, without waiting for the token's end."""
+    request = (await room.call("GET", "/token")).json()
+    with anonymous(ably) as http:
+        token = http.post(f"/keys/{request['keyName']}/requestToken", json=request).json()["token"]
+        path, headers = "/channels/room:a/messages", {"Authorization": f"Bearer {token}"}
+        before = http.post(path, headers=headers, json={"name": "m", "data": "x"})
+
+        appointed = await alice.appoints("a", room, "reader")
+        after = http.post(path, headers=headers, json={"name": "m", "data": "x"})
+
+    assert appointed.json()["is_revoked"]
+    assert (before.status_code, after.status_code) == (201, 401)
+
+
 @pytest.mark.parametrize("change", ["replayed", "widened", "renamed"])
 async def test_a_token_request_is_good_once_and_as_it_is(
     room: Person, ably: AblyServer, change: str

@@ -78,7 +78,12 @@ async def test_an_invitation_opens_a_private_room(alice: Person, bob: Person) ->
     mine = (await bob.call("GET", "/rooms")).json()["rooms"]
     joined = await bob.joins("den")
 
-    assert invited.json() == {"user": "bob", "role": "reader", "is_invitation": True}
+    assert invited.json() == {
+        "user": "bob",
+        "role": "reader",
+        "is_invitation": True,
+        "is_revoked": False,
+    }
     assert [(room["role"], room["invited_as"]) for room in mine] == [(None, "reader")]
     assert joined.json() == {"role": "reader"}
 
