@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
@@ -166,16 +167,24 @@ async def test_a_ban_ends_a_connection_for_good(deployment: Deployment) -> None:
     """The endpoint refuses first, then the token is revoked; the SDK does not try again."""
     deployment.open_room("bob")
     client = asyncio.create_task(deployment.node("chat-ban.mjs", "bob"))
-    while not await asyncio.to_thread(_present, deployment):
-        assert not client.done(), client.result()
-        await asyncio.sleep(0.05)
 
-    path, body = f"/rooms/{deployment.room}/bans", {"user": "bob"}
-    banned = await asyncio.to_thread(deployment.call, "alice", "POST", path, json=body)
+    banned = await _banned_once_present(deployment, client)
     results = await client
 
     assert banned["is_revoked"]
     assert results == {"code": 80019, "cause": 40300, "state": "failed"}
+
+
+async def test_a_ban_from_one_room_leaves_the_others(deployment: Deployment) -> None:
+    """The token that replaces the revoked one lacks that room, and nothing else."""
+    deployment.open_room("bob")
+    other = replace(deployment, room=f"{deployment.room}-2")
+    other.open_room("bob")
+    client = asyncio.create_task(deployment.node("chat-kick.mjs", "bob", f"room:{other.room}"))
+
+    await _banned_once_present(deployment, client)
+
+    assert await client == {"channel": 40160, "connection": "connected", "other": "attached"}
 
 
 async def test_the_chat_sdk_works_on_a_room_of_ours(deployment: Deployment) -> None:
@@ -245,8 +254,17 @@ async def test_a_message_reaches_readers_of_the_topic_at_once_and_once(
     assert statistics.median(took_s) < 0.5, took_s
 
 
-def _present(deployment: Deployment) -> Any:
-    return deployment.call("alice", "GET", f"/rooms/{deployment.room}/presence")["present"]
+async def _banned_once_present(deployment: Deployment, client: asyncio.Task[Any]) -> Any:
+    """What alice is answered when she bans bob, whose client has entered the room."""
+    room = f"/rooms/{deployment.room}"
+
+    async def alice(method: str, path: str, **options: Any) -> Any:
+        return await asyncio.to_thread(deployment.call, "alice", method, room + path, **options)
+
+    while not (await alice("GET", "/presence"))["present"]:
+        assert not client.done(), client.result()
+        await asyncio.sleep(0.05)
+    return await alice("POST", "/bans", json={"user": "bob"})
 
 
 class _EmptyPage(BaseHTTPRequestHandler):
