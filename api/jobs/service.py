@@ -127,38 +127,44 @@ class Jobs:
 
     async def cancel(self, principal: Principal, text: str) -> tuple[Seen, bool]:
         """The job after it was asked to stop; True if it was done before."""
-        before = (await self.get(principal, text)).job
+        seen = await self.get(principal, text)
         now_ms = int(self.store.clock() * 1000)
-        was_done = before.is_done
+        was_done = False
 
         def ask(job: Job) -> Job:
             nonlocal was_done
             was_done = job.is_done
             return job.cancel_asked(now_ms)
 
-        job = before if was_done else await self._change(before, ask)
+        job = await self._change(seen.job.id, ask)
         return self.cache.put(job), was_done
 
     async def retry(self, principal: Principal, text: str) -> Seen:
         """The job, queued once more. Raises `NotRetryable`."""
-        before = (await self.get(principal, text)).job
+        seen = await self.get(principal, text)
         now_ms = int(self.store.clock() * 1000)
+        before = seen.job
+
+        def again(job: Job) -> Job:
+            nonlocal before
+            before = job
+            return job.retried(now_ms)
+
         try:
-            job = await self._change(
-                before, lambda found: found.retried(now_ms), enqueue=self.queue is None
-            )
+            job = await self._change(before.id, again, enqueue=self.queue is None)
         except NotAllowed as error:
             raise NotRetryable(f"The job is {error.job.status}.") from error
         if not await self._enqueue(job.id):
-            await self._change(job, lambda found: before if found == job else found)
+            await self._change(job.id, lambda found: before if found == job else found)
             raise StoreUnavailable("The queue does not answer.")
         return await self._located(self.cache.put(job))
 
     async def _change(
-        self, known: Job, transition: Callable[[Job], Job], *, enqueue: bool = False
+        self, job_id: JobId, transition: Callable[[Job], Job], *, enqueue: bool = False
     ) -> Job:
+        # On what the store has now: what is 250 ms old is good enough to read, not to refuse by.
         try:
-            return await self.store.change(known.id, transition, known=known, enqueue=enqueue)
+            return await self.store.change(job_id, transition, enqueue=enqueue)
         except Missing as error:
             raise JobExpired from error
 

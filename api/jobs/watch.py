@@ -14,6 +14,7 @@ from api.jobs.cache import JobCache, Seen
 from api.jobs.job import JobId, topic_of
 
 REPLICA_LAG_S = 0.1
+PATIENCE = 5
 
 
 class _State(msgspec.Struct):
@@ -91,6 +92,7 @@ class Watcher:
         self._shared = shared
         self._at: EventId | None = None
         self._newest = 0
+        self._patience = PATIENCE
 
     async def next(self, version: int | None) -> Seen | None:
         """The job as soon as it is done or has another version; None when it is gone.
@@ -106,9 +108,11 @@ class Watcher:
             )
             if seen is None or seen.job.version != version or seen.job.is_done:
                 return seen
-            if seen.job.version < self._newest:
+            if seen.job.version < self._newest and self._patience:
+                self._patience -= 1
                 await asyncio.sleep(REPLICA_LAG_S)
                 continue
+            self._newest, self._patience = 0, PATIENCE
             while hub.position(self._topic) == self._at:
                 await movement.wait()
                 movement = hub.movement
@@ -126,12 +130,11 @@ class Watcher:
             self._shared.since = self._watch.clock()
         if self._at is not None and at != self._at:
             news = hub.after(self._topic, self._at)
-            if news:
-                self._newest = max(
-                    self._newest, msgspec.json.decode(news[-1].data, type=_State).version
-                )
-            else:  # there was a gap
+            version = _version_of(news[-1]) if news else None
+            if version is None:  # there was a gap
                 self._shared.since = self._watch.clock()
+            else:
+                self._newest = version
         self._at = at
 
 

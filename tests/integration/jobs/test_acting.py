@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.jobs import keys
-from api.jobs.job import JobError, JobId
+from api.jobs.job import JobError, JobId, job_id_of
 from api.jobs.queue import Delivery, QueueError
 from api.jobs.store import JobStore, Transition
 from tests.integration.jobs.conftest import Bill, Caller, Site
@@ -231,6 +231,48 @@ async def test_a_forgotten_job_is_410_for_a_while(site: Site):
     assert (await cold.read(job_id)).status_code == 404
     left: list[str] = await instance.services.redis.read("KEYS", f"*{job_id}*")
     assert left == []
+
+
+async def test_what_another_process_has_just_changed_is_acted_upon(
+    site: Site, alice: Caller, store: JobStore
+):
+    """What is old enough to be read is too old to refuse by."""
+    other = site.caller(await site.start())
+    job_id: Any = await alice.created()
+    work = await store.start(job_id, lease_s=60)
+    await other.read(job_id)
+    await store.change(job_id, failed(), token=work.token)
+    retried = await other.act(job_id, "retry")
+    await alice.act(job_id, "cancel")
+    again = await other.act(job_id, "cancel")
+
+    assert (retried.status_code, again.status_code) == (202, 200)
+
+
+async def test_a_key_whose_job_is_forgotten_is_410(site: Site):
+    """The same request would be another job by now: say so."""
+    instance = await site.start(job_result_ttl_s=1)
+    caller = site.caller(instance)
+    first = await caller.create(key="k")
+    await caller.act(first.json()["id"], "cancel")
+    await asyncio.sleep(1.05)
+    again = await caller.create(key="k")
+
+    assert (again.status_code, again.json()["code"]) == (410, "job-expired")
+
+
+async def test_a_scan_of_a_long_list_ends(alice: Caller, instance: Instance):
+    """The next page goes on where it stopped, however many jobs do not pass."""
+    oldest = await alice.created()
+    ids = [job_id_of(1_900_000_000_000 + n, str(n)) for n in range(1000)]
+    entries = [part for n, one in enumerate(ids) for part in (1_900_000_000_000 + n, one)]
+    await instance.services.redis.write("ZADD", keys.owner_key("alice"), *entries)
+    first = (await alice.ask(status="queued")).json()
+    second = (await alice.ask(status="queued", cursor=first["next_cursor"])).json()
+
+    assert (first["data"], first["has_more"]) == ([], True)
+    assert [one["id"] for one in second["data"]] == [oldest]
+    assert second["has_more"] is False
 
 
 class BrokenQueue:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import jsonschema
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.jobs.job import JobError, Progress
 from api.jobs.models import JobView
@@ -257,3 +259,28 @@ async def test_headers_are_shown_to_pages_of_other_origins(site: Site):
         "RateLimit",
         "RateLimit-Policy",
     } <= exposed
+
+
+async def test_bad_input_names_its_fields(alice: Caller):
+    """As the type's own model has them."""
+    for value, name in (({"rows": 0}, "input.rows"), ({"rows": "x"}, "input.rows"), (1, "input")):
+        answer = await alice.http.post("/api/jobs", json={"type": "report", "input": value})
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == [name]
+    assert (await alice.ask()).json()["data"] == []
+
+
+async def test_the_document_has_the_input_of_each_type_and_is_valid(alice: Caller):
+    """So that generated clients know what to send, and what comes."""
+    document = (await alice.http.get("/api/openapi.json")).json()
+    (kind,) = document["components"]["schemas"]["JobBody"]["oneOf"]
+    components = {"components": document["components"]}
+    job = (await alice.create()).json()
+    schema = {"$ref": "#/components/schemas/JobView", **components}
+
+    assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+    assert kind["properties"]["type"] == {"const": "report"}
+    assert kind["properties"]["input"] == {"$ref": "#/components/schemas/Report"}
+    jsonschema.Draft202012Validator(schema).validate(job)
+    assert {"200", "202", "422"} <= set(document["paths"]["/api/jobs"]["post"]["responses"])
+    assert "304" in document["paths"]["/api/jobs/{job_id}"]["get"]["responses"]

@@ -11,7 +11,8 @@ import pytest
 from api.events.topic import log_key
 from api.jobs import keys
 from api.jobs.job import Job, JobError, JobStatus, NotAllowed, Progress, topic_of
-from api.jobs.store import Busy, Fenced, Idempotency, Missing
+from api.jobs.row import LeaseToken
+from api.jobs.store import Busy, Contended, Fenced, Idempotency, Missing
 from tests.integration.jobs.conftest import KEEP, Bench, Bill
 from tests.support.upstash_server import UpstashServer
 
@@ -169,6 +170,29 @@ async def test_a_job_that_lost_its_last_worker_fails(bench: Bench):
     assert (found.status, found.error.code) == (JobStatus.FAILED, "worker-lost")
 
 
+async def test_a_job_that_lost_its_worker_while_it_was_canceled_is_canceled(bench: Bench):
+    """It is not begun once more to be stopped."""
+    job = await bench.created()
+    await bench.store.start(job.id, lease_s=30)
+    await bench.store.change(job.id, lambda j: j.cancel_asked(bench.now_ms))
+    bench.clock.advance(31)
+    with pytest.raises(NotAllowed) as refused:
+        await bench.store.start(job.id, lease_s=30)
+
+    assert refused.value.job.status is JobStatus.CANCELED
+
+
+async def test_a_job_that_others_change_all_the_time_is_given_up(bench: Bench):
+    """After some tries: the caller may come back. Here the version never fits the document."""
+    job = await bench.created()
+    await bench.redis.write("HSET", keys.job_key(job.id), "v", 99)
+    with pytest.raises(Contended) as given_up:
+        await bench.store.change(job.id, lambda j: j.cancel_asked(bench.now_ms))
+
+    assert given_up.value.executed is False
+    assert await versions(bench, job) == [1]
+
+
 async def test_what_is_done_is_not_started(bench: Bench):
     """A second delivery of it is spent."""
     job = await bench.created()
@@ -197,6 +221,7 @@ async def test_a_job_that_is_not_there_cannot_change(bench: Bench):
         bench.store.change(job.id, lambda j: j),
         bench.store.change(job.id, lambda j: j.cancel_asked(1), known=job),
         bench.store.start(job.id, lease_s=1),
+        bench.store.renew(job.id, LeaseToken("t"), lease_s=1),
     ):
         with pytest.raises(Missing):
             await act

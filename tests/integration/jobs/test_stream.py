@@ -10,8 +10,10 @@ import pytest
 
 from api.events.deadline import Deadline, window
 from api.events.sse import CloseReason
-from api.jobs.job import Progress
+from api.jobs import keys
+from api.jobs.job import Progress, topic_of
 from api.jobs.store import JobStore
+from tests.integration.events.conftest import put
 from tests.integration.jobs.conftest import Caller, Site
 from tests.support.asgi_reader import AsgiConnection
 from tests.support.client import Stream
@@ -168,3 +170,32 @@ async def test_the_topic_of_a_job_is_its_owners(alice: Caller, bob: Caller, site
     last = (await alice.read(job_id)).json()
     assert own.json()["events"][-1]["data"] == last
     assert (foreign.status_code, publish.status_code) == (403, 403)
+
+
+async def test_a_topic_that_cannot_be_decided_on_is_503(
+    site: Site, alice: Caller, upstash: UpstashServer
+):
+    """Not 403: the job may well be the caller's."""
+    job_id = await alice.created()
+    caller = site.caller(await site.start(redis_timeout_s=0.3))
+    upstash.faults(bad_gateway=-1, only=["HMGET"])
+    query = {"topic": f"job:{job_id}"}
+    headers = {"Accept": "application/json"}
+    answer = await caller.http.get("/api/events", params=query, headers=headers)
+
+    assert answer.status_code == 503
+
+
+async def test_a_job_that_vanishes_ends_its_stream(alice: Caller, instance: Instance):
+    """The next connect says why."""
+    job_id: Any = await alice.created()
+    stream = alice.stream(job_id)
+    await until_states(stream, 1)
+    redis = instance.services.redis
+    await redis.write("DEL", keys.job_key(job_id))
+    await redis.write("ZREM", keys.WAITING, keys.waiting_member(job_id, 1))
+    await put(instance.services.desk.log, topic_of(job_id), None)
+    await stream.until_end()
+
+    assert stream.bye["reason"] == "rotate"
+    assert (await alice.ask(f"/{job_id}/events")).status_code == 404

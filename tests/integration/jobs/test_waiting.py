@@ -10,8 +10,11 @@ import pytest
 
 from api.events.deadline import Deadline
 from api.events.sse import CloseReason
-from api.jobs.job import Progress
+from api.events.topic import log_key
+from api.jobs.job import Progress, topic_of
 from api.jobs.store import JobStore, Transition
+from api.jobs.watch import PATIENCE
+from tests.integration.events.conftest import put
 from tests.integration.jobs.conftest import Bill, Caller, Site
 from tests.support.instances import Instance
 from tests.support.upstash_server import UpstashServer
@@ -202,3 +205,55 @@ async def test_a_process_that_ends_lets_its_waiters_go(alice: Caller, instance: 
     late = await asyncio.wait_for(held(alice, job_id, 1, 20, "parameters"), 2)
 
     assert [answer.status_code for answer in (*answers, late)] == [304, 304, 202, 304]
+
+
+async def test_what_others_publish_on_the_topic_is_no_change(
+    site: Site, alice: Caller, instance: Instance
+):
+    """An admin may publish anywhere; the job is looked at, and the wait goes on."""
+    job_id: Any = await alice.created()
+    admin = site.caller(instance, "root", "admin")
+    waiting = asyncio.create_task(held(alice, job_id, 1, 10, "parameters"))
+    await until_watched(instance)
+    for data in (None, {"version": "x"}):
+        body = {"type": "note", "data": data}
+        (await admin.http.post(f"/api/events/job:{job_id}", json=body)).raise_for_status()
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await alice.act(job_id, "cancel")
+
+    assert (await asyncio.wait_for(waiting, 2)).json()["version"] == 2
+
+
+async def test_a_gap_in_the_topic_is_no_reason_to_miss_a_change(
+    alice: Caller, instance: Instance, store: JobStore
+):
+    """The log was trimmed under the wait: the job itself is read."""
+    job_id: Any = await alice.created()
+    waiting = asyncio.create_task(held(alice, job_id, 1, 10, "parameters"))
+    await until_watched(instance)
+    instance.services.desk.hub.on_demand = lambda: None
+    await instance.services.poller.close()
+    await instance.services.redis.write("DEL", log_key(topic_of(job_id)))
+    await store.start(job_id, lease_s=60)
+    await instance.services.poller.run_once()
+
+    assert (await asyncio.wait_for(waiting, 2)).json()["version"] == 2
+
+
+async def test_a_version_that_was_heard_of_is_looked_for_and_not_for_ever(
+    site: Site, alice: Caller, bill: Bill
+):
+    """A replica may be behind the event, for a while; what an admin made up never comes."""
+    other = await site.start()
+    job_id: Any = await alice.created()
+    waiting = asyncio.create_task(held(site.caller(other), job_id, 1, 10, "parameters"))
+    await until_watched(other)
+    bill()
+    await put(other.services.desk.log, topic_of(job_id), {"version": 9}, kind="job")
+    await asyncio.sleep(1)
+    looked = bill()["ZRANK"]
+    await alice.act(job_id, "cancel")
+
+    assert (await asyncio.wait_for(waiting, 2)).json()["version"] == 2
+    assert 1 < looked <= 2 * (PATIENCE + 1)
