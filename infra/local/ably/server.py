@@ -42,6 +42,15 @@ class Options:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, apps: Apps) -> None:
+        super().__init__(config)
+        self._apps = apps
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Connections and streams do not end by themselves, and the drain would wait for them.
+        self._apps.clear()
+        await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn would raise the signal again, and an orderly end must exit with 0.
@@ -68,12 +77,11 @@ async def _run(options: Options, listener: socket.socket) -> None:
     apps.watchers.published.append(delivery.backlog.published)
     apps.watchers.lifecycle.append(delivery.backlog.lifecycle)
     faults = Faults()
-    server = _server(Gateway(apps, Rest(apps), Control(apps, faults, delivery), faults))
+    gateway = Gateway(apps, Rest(apps), Control(apps, faults, delivery), faults)
+    server = _Server(_config(gateway), apps)
 
     def stop() -> None:
         server.should_exit = True
-        # Sockets and streams do not end by themselves, and the drain would wait for them.
-        apps.clear()
 
     on_signal(stop)
     print(_BANNER, file=sys.stderr, flush=True)
@@ -99,8 +107,8 @@ async def _stop_at_end_of_stdin(stop: Callable[[], None]) -> None:
     stop()
 
 
-def _server(app: Gateway) -> uvicorn.Server:
-    config = uvicorn.Config(
+def _config(app: Gateway) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
@@ -112,7 +120,6 @@ def _server(app: Gateway) -> uvicorn.Server:
         date_header=False,
         timeout_graceful_shutdown=_DRAIN_S,
     )
-    return _Server(config)
 
 
 def _announce(options: Options, listener: socket.socket) -> None:
