@@ -5,34 +5,39 @@ A user is one hash, from room to `reader`, `member`, `moderator`, `invited:<role
 that results, or with one of the words of `rooms.REFUSALS`.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from api.upstash import Script
+
+COUNTING = """
+local made = {}
+local function call(name, ...)
+  made[#made + 1] = name
+  return redis.call(name, ...)
+end
+"""
 
 # KEYS: rooms, the user, members, public. ARGV: room, its facts, user, is public, rooms at most.
 CREATE = """
 local function is_role(place) return not place:find('^invited:') and place ~= 'banned' end
-if redis.call('HGET', KEYS[2], '*') then return '!banned' end
+if call('HGET', KEYS[2], '*') then return '!banned' end
 local roles = 0
-for _, place in ipairs(redis.call('HVALS', KEYS[2])) do
+for _, place in ipairs(call('HVALS', KEYS[2])) do
   if is_role(place) then roles = roles + 1 end
 end
-local known = redis.call('HGET', KEYS[1], ARGV[1])
+local known = call('HGET', KEYS[1], ARGV[1])
 if known and known ~= ARGV[2] then return '!exists' end
 if not known and roles >= tonumber(ARGV[5]) then return '!full' end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('HSET', KEYS[2], ARGV[1], 'moderator')
-redis.call('ZADD', KEYS[3], 3, ARGV[3])
-if ARGV[4] == '1' then redis.call('ZADD', KEYS[4], 0, ARGV[1]) end
+call('HSET', KEYS[1], ARGV[1], ARGV[2])
+call('HSET', KEYS[2], ARGV[1], 'moderator')
+call('ZADD', KEYS[3], 3, ARGV[3])
+if ARGV[4] == '1' then call('ZADD', KEYS[4], 0, ARGV[1]) end
 return 'moderator'
 """
 
 # KEYS: rooms, the user, members. ARGV: room, user, rooms at most.
 JOIN = """
 local rank = { reader = 1, member = 2, moderator = 3 }
-local room = redis.call('HGET', KEYS[1], ARGV[1])
-local places = redis.call('HMGET', KEYS[2], ARGV[1], '*')
+local room = call('HGET', KEYS[1], ARGV[1])
+local places = call('HMGET', KEYS[2], ARGV[1], '*')
 local place = places[1]
 if places[2] or place == 'banned' then return '!banned' end
 if not room then return '!unknown' end
@@ -41,12 +46,12 @@ local facts = cjson.decode(room)
 if not place and not facts.is_public then return '!unknown' end
 local role = place and place:sub(9) or facts.joins_as
 local roles = 0
-for _, other in ipairs(redis.call('HVALS', KEYS[2])) do
+for _, other in ipairs(call('HVALS', KEYS[2])) do
   if rank[other] then roles = roles + 1 end
 end
 if roles >= tonumber(ARGV[3]) then return '!full' end
-redis.call('HSET', KEYS[2], ARGV[1], role)
-redis.call('ZADD', KEYS[3], rank[role], ARGV[2])
+call('HSET', KEYS[2], ARGV[1], role)
+call('ZADD', KEYS[3], rank[role], ARGV[2])
 return role
 """
 
@@ -54,79 +59,75 @@ return role
 # ARGV: room, who is meant, role, whether an admin asks, places of one user at most.
 APPOINT = """
 local rank = { reader = 1, member = 2, moderator = 3 }
-local mine = redis.call('HMGET', KEYS[2], ARGV[1], '*')
+local mine = call('HMGET', KEYS[2], ARGV[1], '*')
 if ARGV[4] ~= '1' then
   if mine[2] or not mine[1] or not rank[mine[1]] then return '!unknown' end
   if mine[1] ~= 'moderator' then return '!role' end
 end
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return '!unknown' end
-local theirs = redis.call('HMGET', KEYS[3], ARGV[1], '*')
+if call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return '!unknown' end
+local theirs = call('HMGET', KEYS[3], ARGV[1], '*')
 local place = theirs[1]
 if theirs[2] or place == 'banned' then return '!banned-other' end
 if not place or not rank[place] then
-  if not place and redis.call('HLEN', KEYS[3]) >= tonumber(ARGV[5]) then return '!full-other' end
-  redis.call('HSET', KEYS[3], ARGV[1], 'invited:' .. ARGV[3])
+  if not place and call('HLEN', KEYS[3]) >= tonumber(ARGV[5]) then return '!full-other' end
+  call('HSET', KEYS[3], ARGV[1], 'invited:' .. ARGV[3])
   return 'invited:' .. ARGV[3]
 end
 if place == 'moderator' and ARGV[3] ~= 'moderator' then
-  if redis.call('ZCOUNT', KEYS[4], 3, 3) < 2 then return '!last' end
+  if call('ZCOUNT', KEYS[4], 3, 3) < 2 then return '!last' end
 end
-redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
-redis.call('ZADD', KEYS[4], rank[ARGV[3]], ARGV[2])
+call('HSET', KEYS[3], ARGV[1], ARGV[3])
+call('ZADD', KEYS[4], rank[ARGV[3]], ARGV[2])
 return ARGV[3]
 """
 
 # KEYS: rooms, the user, members, public, bans. ARGV: room, user.
 LEAVE = """
-local place = redis.call('HGET', KEYS[2], ARGV[1])
+local place = call('HGET', KEYS[2], ARGV[1])
 if not place or place == 'banned' then return 'gone' end
-if place == 'moderator' and redis.call('ZCOUNT', KEYS[3], 3, 3) < 2 then
-  if redis.call('ZCARD', KEYS[3]) > 1 then return '!last' end
-  redis.call('HDEL', KEYS[1], ARGV[1])
-  redis.call('ZREM', KEYS[4], ARGV[1])
-  redis.call('DEL', KEYS[5])
+if place == 'moderator' and call('ZCOUNT', KEYS[3], 3, 3) < 2 then
+  if call('ZCARD', KEYS[3]) > 1 then return '!last' end
+  call('HDEL', KEYS[1], ARGV[1])
+  call('ZREM', KEYS[4], ARGV[1])
+  call('DEL', KEYS[5])
 end
-redis.call('HDEL', KEYS[2], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[2])
+call('HDEL', KEYS[2], ARGV[1])
+call('ZREM', KEYS[3], ARGV[2])
 return 'gone'
 """
 
 # KEYS: rooms, who asks, who is meant, members, bans.
 # ARGV: room, who is meant, whether an admin asks, now in ms, `ban` or `unban`.
 BAN = """
-local mine = redis.call('HMGET', KEYS[2], ARGV[1], '*')
-local place = redis.call('HGET', KEYS[3], ARGV[1])
+local mine = call('HMGET', KEYS[2], ARGV[1], '*')
+local place = call('HGET', KEYS[3], ARGV[1])
 if ARGV[3] ~= '1' then
   if mine[2] or not mine[1] or mine[1] == 'banned' or mine[1]:find('^invited:') then
     return '!unknown'
   end
   if mine[1] ~= 'moderator' or place == 'moderator' then return '!role' end
 end
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return '!unknown' end
+if call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return '!unknown' end
 if ARGV[5] == 'unban' then
-  if place == 'banned' then redis.call('HDEL', KEYS[3], ARGV[1]) end
-  redis.call('ZREM', KEYS[5], ARGV[2])
+  if place == 'banned' then call('HDEL', KEYS[3], ARGV[1]) end
+  call('ZREM', KEYS[5], ARGV[2])
   return 'gone'
 end
-redis.call('HSET', KEYS[3], ARGV[1], 'banned')
-redis.call('ZREM', KEYS[4], ARGV[2])
-redis.call('ZADD', KEYS[5], ARGV[4], ARGV[2])
+call('HSET', KEYS[3], ARGV[1], 'banned')
+call('ZREM', KEYS[4], ARGV[2])
+call('ZADD', KEYS[5], ARGV[4], ARGV[2])
 return 'banned'
 """
 
 
-def billed(source: str, most: Sequence[str]) -> Script:
-    """A script that runs `most` when it goes through, and about half of it when it refuses."""
-
-    def calls(result: Any) -> Sequence[str]:
-        refused = isinstance(result, str) and result.startswith("!")
-        return most[: (len(most) + 1) // 2] if refused else most
-
-    return Script(source, calls)
+def counted(body: str) -> Script:
+    """A script that also tells which commands it ran, for they depend on what it finds."""
+    source = f"{COUNTING}local function run()\n{body}end\nreturn {{run(), made}}"
+    return Script(source, calls=lambda result: result[1])
 
 
-CREATE_ROOM = billed(CREATE, ("HGET", "HVALS", "HGET", "HSET", "HSET", "ZADD", "ZADD"))
-JOIN_ROOM = billed(JOIN, ("HGET", "HMGET", "HVALS", "HSET", "ZADD"))
-APPOINT_MEMBER = billed(APPOINT, ("HMGET", "HEXISTS", "HMGET", "HSET", "ZADD"))
-LEAVE_ROOM = billed(LEAVE, ("HGET", "HDEL", "ZREM"))
-BAN_FROM_ROOM = billed(BAN, ("HMGET", "HGET", "HEXISTS", "HSET", "ZREM", "ZADD"))
+CREATE_ROOM = counted(CREATE)
+JOIN_ROOM = counted(JOIN)
+APPOINT_MEMBER = counted(APPOINT)
+LEAVE_ROOM = counted(LEAVE)
+BAN_FROM_ROOM = counted(BAN)

@@ -11,7 +11,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -20,7 +20,7 @@ from api.chat.problems import Banned, NotAllowedInRoom, RoomConflict, UnknownRoo
 from api.chat.standing import BANNED, EVERYWHERE, INVITED, Role, RoomId, Standing
 from api.problems import ApiError
 from api.security.principal import Principal
-from api.upstash import RedisError, UpstashClient
+from api.upstash import RedisError, Script, UpstashClient
 
 PREFIX: Final = "millrace:chat:"
 ROOMS: Final = f"{PREFIX}rooms"
@@ -198,9 +198,10 @@ class RoomStore:
             if isinstance(failed, RedisError):
                 raise failed
 
-    async def _run(self, script: Any, *, keys: Sequence[str], args: Sequence[str | int]) -> str:
+    async def _run(self, script: Script, *, keys: Sequence[str], args: Sequence[str | int]) -> str:
         # Each script leads to a state, so a repeat after a lost answer does no harm.
-        result: str = await self._redis.script(script, keys=keys, args=args, repeatable=True)
+        result: str
+        result, _ = await self._redis.script(script, keys=keys, args=args, repeatable=True)
         if refusal := REFUSALS.get(result):
             raise refusal()
         return result

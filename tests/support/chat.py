@@ -14,7 +14,7 @@ from tests.support.instances import Instance, settings_for
 from tests.support.upstash_server import UpstashServer
 
 KEY = "app.key:secret-of-the-key"
-SECRET = "the-secret-of-the-webhook"
+SECRET = "the-secret-of-the-webhook"  # pragma: allowlist secret
 
 
 def chat_settings(upstash: UpstashServer, **changes: Any) -> Any:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
 from tests.integration.chat.conftest import People
 from tests.support.chat import Person, chat_settings
-from tests.support.instances import running
+from tests.support.instances import Instance, running
 from tests.support.upstash_server import UpstashServer
 
 
@@ -258,3 +259,26 @@ async def test_a_repeat_of_a_lost_answer_changes_nothing(
     joined = await person("bob").joins("den")
 
     assert (made.status_code, joined.status_code) == (201, 200)
+
+
+async def test_each_change_is_billed_as_upstash_bills(
+    instance: Instance, upstash: UpstashServer, alice: Person, bob: Person
+) -> None:
+    """Also those that are refused half-way."""
+    meter = instance.services.redis._meter
+    upstash.reset_meter()
+    before = Counter(meter.commands)
+
+    await alice.creates("den", is_public=True)
+    await bob.creates("den")
+    await bob.joins("den")
+    await bob.joins("nowhere")
+    await alice.appoints("den", bob, "moderator")
+    await bob.appoints("nowhere", alice)
+    await bob.call("POST", "/rooms/den/leave")
+    await alice.bans("den", bob)
+    await bob.joins("den")
+    await alice.call("DELETE", "/rooms/den/bans/bob")
+    await alice.call("POST", "/rooms/den/leave")
+
+    assert meter.commands - before == Counter(upstash.meter().commands)
