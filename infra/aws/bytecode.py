@@ -18,7 +18,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTRIES = ("functions.http", "functions.stream")
+ENTRIES = ("functions.http", "functions.stream", "functions.worker")
 
 _LIST = f"""
 import importlib, json, sys
@@ -85,6 +85,7 @@ def _imported() -> list[str]:
         "UPSTASH_REDIS_REST_URL": "http://127.0.0.1:9",
         "UPSTASH_REDIS_REST_TOKEN": "none",
         "MILLRACE_SECRET": "0123456789abcdef" * 2,
+        "MILLRACE_JOBS_QUEUE_URL": "http://127.0.0.1:9/0/jobs",
     }
     kept = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     listed = subprocess.run(  # noqa: S603 - fixed words

@@ -43,6 +43,7 @@ SETTINGS = {
     "UPSTASH_REDIS_REST_URL": "http://127.0.0.1:9",
     "UPSTASH_REDIS_REST_TOKEN": "none",
     "MILLRACE_SECRET": "0123456789abcdef" * 2,
+    "MILLRACE_JOBS_QUEUE_URL": "http://127.0.0.1:9/0/jobs",
 }
 
 

@@ -242,6 +242,7 @@ def test_every_handler_is_in_the_package_and_imports_there(
         "UPSTASH_REDIS_REST_URL": NOWHERE,
         "UPSTASH_REDIS_REST_TOKEN": "none",
         "MILLRACE_SECRET": SECRET.replace("local", "other"),
+        "MILLRACE_JOBS_QUEUE_URL": f"{NOWHERE}/0/jobs",
     }
 
     for handler in handlers:
