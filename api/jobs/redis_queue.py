@@ -27,7 +27,7 @@ DEAD_KEPT = 10_000
 # Longer than the lease, which the worker prolongs at the same time: who gets a dead worker's
 # entry shall find its lease over.
 OUTLIVES_LEASE = 1.25
-LOOK_FOR_DUE_S = 5.0
+LOOK_FOR_DUE = 5  # idle pauses; what this process itself delays is moved when it is due
 DUE_AT_ONCE = 100
 
 log = structlog.get_logger()
@@ -160,7 +160,7 @@ class RedisQueue:
         now = self._clock()
         if now < self._look_at:
             return
-        self._look_at = now + LOOK_FOR_DUE_S
+        self._look_at = now + LOOK_FOR_DUE * self._pace.longest_s
         first = await self._redis.read("ZRANGE", keys.DELAYED, 0, 0, "WITHSCORES")
         if not first:
             return

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from api.events.catalogue import Catalogue
 from api.extensions import Extensions, load
+from api.jobs.context import JobContext
+from api.jobs.registry import job
 from api.security.grants import Access
 from tests.unit.security.support import principal
 
@@ -68,6 +70,18 @@ async def test_an_extension_grants_topics(module: Module, extensions: Extensions
 
     assert await extensions.access.can_read(principal(), "board:1")
     assert not await extensions.access.can_read(principal(), "desk:1")
+
+
+def test_an_extension_brings_job_handlers(module: Module, extensions: Extensions):
+    """Jobs of that type are accepted from then on."""
+
+    @job("move", input=Moved, result=Moved)
+    async def move(_: JobContext, data: Moved) -> Moved:
+        return data
+
+    load([module(extend=lambda millrace: millrace.job(move))], extensions)
+
+    assert extensions.jobs.order("move", {"to": "x"}).input_json == '{"to":"x"}'
 
 
 def test_extensions_are_loaded_in_the_order_given(module: Module, extensions: Extensions):
