@@ -6,6 +6,7 @@ REST has no blocking reads, so an idle worker asks at a pace that slows down.
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -52,8 +53,10 @@ class RedisQueue:
         self._clock = clock
         self._rng = rng
         self._new_id = new_id
+        self._pace.quicken()
         self._consumer: str | None = None
-        self._reclaim_at = self._look_at = 0.0
+        self._ask_at = self._reclaim_at = self._look_at = 0.0
+        self._due_at = math.inf
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
@@ -67,15 +70,17 @@ class RedisQueue:
 
     async def claim(self, limit: int, *, wait_s: float) -> Sequence[Delivery]:
         until = self._clock() + wait_s
-        while True:
+        while wait_s <= 0 or await self._is_time(until):
             self._awake.clear()
             if found := await uncut(self._take(limit), self._give_back):
                 self._pace.quicken()
+                self._ask_at = self._clock()  # there may be more
                 return found
-            left_s = until - self._clock()
-            if left_s <= 0:
-                return []
-            await self._rest(left_s)
+            pause = self._pace.after(news=False, is_rung=False)
+            self._ask_at = self._clock() + pause * self._rng.uniform(1 - JITTER, 1 + JITTER)
+            if wait_s <= 0:
+                break
+        return []
 
     async def heartbeat(self, delivery: Delivery, *, lease_s: float) -> None:  # noqa: ARG002
         """Its idle time starts again; how long it may last is the same for all."""
@@ -158,14 +163,14 @@ class RedisQueue:
     async def _move_due(self) -> None:
         """Queue what is due. Others put jobs there too, so it is looked at now and then."""
         now = self._clock()
-        if now < self._look_at:
+        if now < min(self._look_at, self._due_at):
             return
-        self._look_at = now + LOOK_FOR_DUE * self._pace.longest_s
+        self._look_at, self._due_at = now + LOOK_FOR_DUE * self._pace.longest_s, math.inf
         first = await self._redis.read("ZRANGE", keys.DELAYED, 0, 0, "WITHSCORES")
         if not first:
             return
         if (due := float(first[0][1]) / 1000) > now:
-            self._look_at = min(self._look_at, due)
+            self._due_at = due
             return
         moved: int = await self._redis.script(
             MOVE_DUE,
@@ -195,7 +200,7 @@ class RedisQueue:
         if delay_s <= 0:
             return ("XADD", keys.QUEUE, "*", keys.QUEUE_FIELD, job_id)
         due = self._clock() + delay_s
-        self._look_at = min(self._look_at, due)
+        self._due_at = min(self._due_at, due)
         return ("ZADD", keys.DELAYED, int(due * 1000), job_id)
 
     def _name(self) -> str:
@@ -203,14 +208,16 @@ class RedisQueue:
         self._consumer = self._consumer or self._new_id()
         return self._consumer
 
-    async def _rest(self, left_s: float) -> None:
-        pause = self._pace.after(news=False, is_rung=False) * self._rng.uniform(
-            1 - JITTER, 1 + JITTER
-        )
-        pause = min(pause, left_s, max(0.0, self._look_at - self._clock()) or pause)
+    async def _is_time(self, until: float) -> bool:
+        """Wait until it is time to ask, as the pace says; False if `until` comes first.
+
+        The pace goes on from one claim to the next.
+        """
+        ask_at = min(self._ask_at, self._due_at)
         with suppress(TimeoutError):
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(max(0.0, min(ask_at, until) - self._clock())):
                 await self._awake.wait()
+        return self._awake.is_set() or ask_at <= until
 
 
 def _grave(job_id: JobId) -> Command:

@@ -17,7 +17,7 @@ from tests.support.upstash_server import UpstashServer
 
 JOBS = 100
 WORKERS = 4
-KILLS = 8
+KILLS = 6
 FROZEN_S = 2.5  # twice a lease and more
 
 Hire = Callable[..., WorkerProcess]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 
 import pytest
@@ -281,3 +282,22 @@ async def test_an_idle_claim_is_one_command(
         await queue.claim(1, wait_s=0)
 
     assert upstash.meter().commands == {"XREADGROUP": 5}
+
+
+async def test_an_idle_worker_asks_at_its_pace_however_its_claims_fall(
+    upstash: UpstashServer, bench: Bench
+) -> None:
+    """From its first claim on, and no more often when claims are shorter than its pauses."""
+    queue = RedisQueue(
+        bench.redis,
+        lease_s=LEASE_S,
+        pace=Pace(shortest_s=0.1, longest_s=0.2, longest_rung_s=0.2),
+        clock=time.monotonic,
+        rng=random.Random(1),
+        new_id=counting_ids("worker"),
+    )
+
+    for _ in range(20):
+        assert await queue.claim(1, wait_s=0.05) == []
+
+    assert upstash.meter().commands["XREADGROUP"] <= 12
