@@ -14,10 +14,11 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from tests.support.http1 import Request, iter_body, read_body, read_request, whole
+from tests.support.http1 import Request, chunk, head, iter_body, read_body, read_request, whole
 
 BASE = "/2018-06-01/runtime"
 DELIMITER = b"\0" * 8
+KNOWN_SIZE_BYTES = 2048  # a server in Go sends what is larger in chunks
 STREAMED = "application/vnd.awslambda.http-integration-response"
 MODE = "lambda-runtime-function-response-mode"
 ERROR_TYPE = "lambda-runtime-function-error-type"
@@ -156,7 +157,7 @@ class RuntimeApi:
     async def let_go(self, invocation: Invocation) -> None:
         """Take a failed invocation for done, and wait until the runtime polls again."""
         self.open.pop(invocation.id, None)
-        await self.until_polled()
+        await self.until_polled(5)
 
     def abandon(self, error: str) -> None:
         """The runtime is dead: what it was to get or given will not be answered."""
@@ -238,7 +239,12 @@ class RuntimeApi:
             await asyncio.wait([coming, leaving])
         invocation = coming.result()
         self.open[invocation.id] = invocation
-        writer.write(whole(200, json.dumps(invocation.event).encode(), _headers(invocation)))
+        event, headers = json.dumps(invocation.event).encode(), _headers(invocation)
+        if len(event) > KNOWN_SIZE_BYTES:
+            writer.write(head(200, headers | {"Transfer-Encoding": "chunked"}))
+            writer.write(chunk(event) + b"0\r\n\r\n")
+        else:
+            writer.write(whole(200, event, headers))
         await writer.drain()
 
     async def _take(self) -> Invocation:
@@ -256,8 +262,8 @@ class RuntimeApi:
             return 403
         invocation.headers = request.headers
         try:
-            async for chunk in iter_body(reader, request):
-                invocation.take(chunk)
+            async for part in iter_body(reader, request):
+                invocation.take(part)
                 await invocation.reads.wait()
         except (ConnectionError, asyncio.IncompleteReadError):
             invocation.end(("Runtime.TruncatedResponse", None))

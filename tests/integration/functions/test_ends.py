@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -260,18 +260,20 @@ async def test_writing_to_lambda_that_hung_up_ends_quietly() -> None:
     async def chatty(scope: Any, receive: Any, send: Any) -> None:
         nonlocal written
         await begin(send)
-        for _ in range(50):
+        for _ in range(200):
             await say(send, "x" * 100_000)
-            await asyncio.sleep(0.001)
             written += 1
 
     async with going_on(chatty) as api:
         invocation = await api.invoke(EVENT)
-        await invocation.until(3)
+        invocation.reads.clear()
+        await until_held(lambda: written)
+        held_at = written
         invocation.hang_up()
         await api.let_go(invocation)
+        invocation.reads.set()
 
-    assert written == 50
+    assert held_at < written == 200
 
 
 @pytest.mark.parametrize("step", ["next", "response", "error"])
@@ -290,6 +292,14 @@ async def test_a_runtime_that_lambda_gave_up_ends(step: str) -> None:
 
     assert isinstance(error := loop.exception(), BaseExceptionGroup)
     assert isinstance(error.exceptions[0], runtime.RuntimeApiError)
+
+
+async def until_held(count: Callable[[], int]) -> None:
+    """Return when `count` has begun to rise and rises no more."""
+    before = 0
+    while not before or count() != before:
+        before = count()
+        await asyncio.sleep(0.05)
 
 
 async def until_ended(invocation: Invocation) -> Invocation:

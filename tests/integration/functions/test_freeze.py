@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -90,7 +91,8 @@ async def test_a_connection_that_rested_long_is_not_trusted(
 
     async def ping() -> int:
         headers = {"Authorization": f"Bearer {upstash.token}"}
-        return (await pool.post("/", headers, b'["PING"]')).status
+        async with asyncio.timeout(5):
+            return (await pool.post("/", headers, b'["PING"]')).status
 
     assert [await ping(), await ping()] == [200, 200]
     now += IDLE_S - 1

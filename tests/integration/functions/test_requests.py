@@ -110,6 +110,15 @@ async def test_the_trace_is_where_tracing_tools_look_for_it(
     assert json.loads(answer.body)["trace"] == traced == f"Root=1-{answer.id[:8]}"
 
 
+async def test_a_large_event_comes_whole() -> None:
+    """Lambda sends it in chunks."""
+    event = function_url("/", [], {}, method="POST", body="x" * 1_000_000)
+    async with serving(echo) as api:
+        answer = await (await api.invoke(event)).ended()
+
+    assert len(json.loads(answer.body)["body"]) == 1_000_000
+
+
 @pytest.mark.parametrize(
     "event",
     [
