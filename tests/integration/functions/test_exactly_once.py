@@ -26,7 +26,7 @@ from tests.support.runtime_api import Invocation
 from tests.support.schedules import INSTANCES, STEPS, check_schedules
 from tests.support.upstash_server import UpstashServer
 
-SCHEDULES = 40
+SCHEDULES = 30
 LIFE_S = 0.6
 SHARED, CLASSIC = 64, 3
 # A process takes long to start: one in so many steps kills one.
