@@ -24,7 +24,7 @@ async def test_json_cookies_and_problems_pass(form: Form, start: Start) -> None:
     function = await start(BUFFERED)
     async with (
         Gateway([function], form) as gateway,
-        httpx.AsyncClient(base_url=gateway.url, verify=False) as client,
+        httpx.AsyncClient(base_url=gateway.url, verify=False, timeout=30) as client,
     ):
         session = await client.post("/api/dev/session", json={"user": "alice", "roles": ["admin"]})
         client.headers["authorization"] = f"Bearer {session.json()['token']}"

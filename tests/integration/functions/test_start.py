@@ -140,7 +140,7 @@ async def test_the_web_adapter_finds_a_server(upstash: UpstashServer) -> None:
         assert process.stdout is not None
         async with asyncio.timeout(30):
             url = json.loads(await process.stdout.readline())["url"]
-        async with httpx.AsyncClient(verify=False) as client:
+        async with httpx.AsyncClient(verify=False, timeout=30) as client:
             answer = await client.get(f"{url}/api/health/live")
     finally:
         process.kill()
