@@ -45,6 +45,7 @@ def doing(job: Job) -> str:
     parts = [
         f"attempt {job['attempt']} of {job['max_attempts']}" if job["attempt"] > 1 else "",
         f"{job['queue_position']} ahead" if job["queue_position"] else "",
+        f"next attempt at {job['next_attempt_at'][11:19]} UTC" if job["next_attempt_at"] else "",
         f"{step['label']} ({step['index']}/{step['total']})" if step else "",
         "cancel requested" if job["cancel_requested"] and not job["done"] else "",
         job["message"] or "",

@@ -110,7 +110,8 @@ async def _summed(context: JobContext, item: Item, *, passed: int, total: int) -
     digest = hashlib.sha256()
 
     async def report(length: int) -> None:
-        await context.progress(passed + length, total, note=f"{item.name}: {length:,} bytes")
+        note = f"{length:,} of {item.length:,} bytes"
+        await context.progress(passed + length, total, note=note)
 
     await driven(_hashed(item, digest), report)
     found = digest.hexdigest()

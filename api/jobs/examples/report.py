@@ -124,6 +124,7 @@ class _Work:
         await self._step("parse", self._parsed(values))
         await self._step("aggregate", aggregate(values, table))
         await self._announce("write")
+        await self._context.message(f"{len(table):,} groups, {values.bad_lines:,} bad lines")
         return self._written(values, table)
 
     def _parsed(self, values: Values) -> Pieces:

@@ -20,6 +20,7 @@ JOB: dict[str, Any] = {
     "queue_position": None,
     "attempt": 0,
     "max_attempts": 3,
+    "next_attempt_at": None,
     "cancel_requested": False,
 }
 STEP = {"key": "parse", "index": 2, "total": 4, "label": "Parse"}
@@ -37,6 +38,10 @@ STEP = {"key": "parse", "index": 2, "total": 4, "label": "Parse"}
         (
             {"status": "running", "attempt": 2, "cancel_requested": True},
             "running           attempt 2 of 3 · cancel requested",
+        ),
+        (
+            {"attempt": 1, "next_attempt_at": "2026-11-20T12:00:07.125Z"},
+            "queued            next attempt at 12:00:07 UTC",
         ),
         ({"status": "canceled", "done": True, "cancel_requested": True}, "canceled"),
         ({"message": "a\nb\x1b[31m\x9bc"}, "queued            a b\ufffd[31m\ufffdc"),

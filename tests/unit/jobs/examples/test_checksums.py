@@ -51,7 +51,7 @@ async def test_steps_are_items_and_progress_is_bytes() -> None:
     assert len(context.parts) == 1 + 5
     assert context.parts == sorted(context.parts)
     assert context.parts[-1] == 1
-    assert context.report.message == "b: 5,000,000 bytes"
+    assert context.report.message == "5,000,000 of 5,000,000 bytes"
 
 
 async def test_a_wrong_sum_makes_a_partial_result() -> None:
