@@ -157,7 +157,15 @@ def build_services(
         new_id=new_id,
     )
     workshop = build_workshop(
-        settings, commands, jobs, queue, clock=clock, monotonic=monotonic, rng=rng, new_id=new_id
+        settings,
+        commands,
+        jobs,
+        queue,
+        metrics=metrics,
+        clock=clock,
+        monotonic=monotonic,
+        rng=rng,
+        new_id=new_id,
     )
     for example in EXAMPLES if settings.has_example_jobs else ():
         jobs.registry.add(example)

@@ -78,6 +78,10 @@ class Attempt:
     async def perform(self, handler: JobHandler[Any, Any], data: BaseModel) -> Ended:
         """Run the handler until it ends, is cut, or has had its time."""
         run = asyncio.create_task(handler(self.context, data))
+        if self.cut is not None:  # before it has begun
+            run.cancel()
+            await asyncio.wait({run})
+            return Ended(run, self.cut)
         cutting = asyncio.create_task(self._was_cut.wait())
         try:
             await asyncio.wait(

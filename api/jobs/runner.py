@@ -55,7 +55,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class JobRunner:
-    """Does jobs. `clock` gives epoch seconds, `monotonic` measures."""
+    """Does jobs. `clock` gives epoch seconds, `monotonic` measures; `count` is told each end."""
 
     store: JobStore
     queue: JobQueue
@@ -67,6 +67,7 @@ class JobRunner:
     monotonic: Callable[[], float]
     rng: random.Random
     new_id: Callable[[], str]
+    count: Callable[[Kind], None] = lambda _: None
     attempts: dict[JobId, Attempt] = field(default_factory=dict)
     is_stopping: bool = False
 
@@ -84,13 +85,15 @@ class JobRunner:
     async def run(self, delivery: Delivery, shift: Shift = ENDLESS) -> Outcome:
         """Make one attempt, if it may be made here and now. Never fails."""
         try:
-            return await self._run(delivery, shift)
+            outcome = await self._run(delivery, shift)
         except RedisError as error:
             log.warning("job.not_begun", job_id=delivery.job_id, error=type(error).__name__)
-            return Outcome(Kind.BUSY, STORE_AWAY_S)
+            outcome = Outcome(Kind.BUSY, STORE_AWAY_S)
         except Exception:
             log.exception("job.broken", job_id=delivery.job_id)
-            return Outcome(Kind.LOST)
+            outcome = Outcome(Kind.LOST)
+        self.count(outcome.kind)
+        return outcome
 
     async def _run(self, delivery: Delivery, shift: Shift) -> Outcome:
         begun = await self._begin(delivery, shift)
@@ -99,6 +102,8 @@ class JobRunner:
         handler, started = begun
         attempt = self._attempt(started, delivery, handler, shift)
         self.attempts[attempt.job.id] = attempt
+        if self.is_stopping:  # it came while the lease was taken
+            attempt.end(Cut.STOPPED)
         try:
             async with attempt.alive():
                 return await self._make(attempt, handler, started.input_json, shift)
@@ -151,8 +156,8 @@ class JobRunner:
     ) -> Outcome:
         now_ms = self._now_ms()
         if attempt.delivery.receives > self.bounds.receives:
-            await self._write(attempt, lambda job: job.failed(now_ms, WORKER_LOST), shift)
-            return Outcome(Kind.DEAD)
+            outcome = await self._write(attempt, lambda job: job.failed(now_ms, WORKER_LOST), shift)
+            return Outcome(Kind.DEAD) if outcome.kind is Kind.DONE else outcome
         try:
             data = handler.input.model_validate_json(input_json)
         except ValidationError as error:

@@ -14,6 +14,7 @@ from api.jobs.verdict import Backoff
 from api.jobs.wiring import JobParts
 from api.jobs.worker import Worker
 from api.settings import Settings
+from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
 
 
@@ -32,6 +33,7 @@ def build_workshop(
     parts: JobParts,
     queue: JobQueue | None,
     *,
+    metrics: Metrics,
     clock: Callable[[], float],
     monotonic: Callable[[], float],
     rng: random.Random,
@@ -63,6 +65,7 @@ def build_workshop(
         monotonic=monotonic,
         rng=rng,
         new_id=new_id,
+        count=lambda kind: metrics.deliveries.labels(kind).inc(),
     )
 
     def wrote(job: Job) -> None:

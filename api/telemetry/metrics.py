@@ -63,6 +63,7 @@ class Metrics:
         self.poll_errors = counter("poll_errors", "Polls that failed")
         self.ends = counter("stream_ends", "Streams ended", "reason")
         self.refused = counter("refused_streams", "Streams not opened", "reason")
+        self.deliveries = counter("job_deliveries", "Jobs that a worker was handed", "outcome")
         self.lag = Histogram(
             "millrace_publish_to_deliver_seconds",
             "From an event's id to its delivery, by this process's clock",

@@ -249,6 +249,20 @@ async def test_a_worker_that_stops_hands_its_job_back_and_the_attempt_does_not_c
     assert (back.status, back.attempt) == (JobStatus.QUEUED, 0)
 
 
+async def test_a_stop_that_comes_while_the_lease_is_taken_is_not_missed(
+    bench: Bench, crew: Crew
+) -> None:
+    """The job goes back without its handler having begun."""
+    bench.store.on_write = lambda job: crew.runner.stop() if job.is_running else None
+    job = await bench.created()
+
+    outcome = await crew.does(forever).runner.run(await crew.taken())
+
+    assert outcome.kind is Kind.RETURNED
+    assert crew.contexts == []
+    assert (await crew.job(job)).attempt == 0
+
+
 async def test_a_handler_that_is_done_when_its_worker_stops_keeps_its_result(
     bench: Bench, crew: Crew
 ) -> None:
