@@ -60,6 +60,28 @@ async def test_what_somebody_has_heard_of_is_not_answered_from_before(
     assert await cache.get(job.id, at_least=2) is heard_of
 
 
+async def test_a_read_that_began_too_early_is_not_shared(
+    cache: JobCache, bench: Bench, upstash: UpstashServer, time: FakeClock
+):
+    """Whoever wants what is there now starts another one; the old one spoils nothing."""
+    job = await bench.created()
+    upstash.faults(rtt_ms=200)
+    early = asyncio.create_task(cache.get(job.id))
+    await asyncio.sleep(0.12)
+    upstash.clear_faults()
+    await bench.store.start(job.id, lease_s=60)
+    assert not early.done()
+    now = time()
+    time.advance(0.01)
+    late = await cache.get(job.id, since=now)
+    seen = await early
+
+    assert late is not None
+    assert seen is not None
+    assert late.job.version == seen.job.version == 2  # memory knew better by then
+    assert cache.find_fresh(job.id) is late
+
+
 async def test_a_reader_who_goes_does_not_take_the_read_away(
     cache: JobCache, bench: Bench, upstash: UpstashServer
 ):

@@ -124,7 +124,7 @@ async def test_a_worker_whose_job_went_to_another_writes_nothing(bench: Bench):
     bench.clock.advance(31)
     second = await bench.store.start(job.id, lease_s=30)
 
-    for known in (None, first.job):
+    for known in (None, first.job, second.job):
         with pytest.raises(Fenced):
             await bench.store.change(
                 job.id, lambda j: j.succeeded(bench.now_ms), token=first.token, known=known
