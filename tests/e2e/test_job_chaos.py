@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.conftest import Start
 from tests.e2e.jobs import WORKING, Client, assert_one_story, client_of
-from tests.support.container import WorkerProcess
+from tests.support.container import Container, WorkerProcess
 from tests.support.upstash_server import UpstashServer
 
 JOBS = 100
@@ -20,7 +20,7 @@ WORKERS = 4
 KILLS = 6
 FROZEN_S = 2.5  # twice a lease and more
 
-Hire = Callable[..., WorkerProcess]
+Hire = Callable[..., Container]
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ async def client(start: Start, upstash: UpstashServer) -> AsyncIterator[Client]:
 @pytest.fixture
 def hire(upstash: UpstashServer) -> Iterator[Hire]:
     """Launches workers, and leaves none of them behind."""
-    hired: list[WorkerProcess] = []
+    hired: list[Container] = []
 
-    def hire_one(**settings: object) -> WorkerProcess:
-        worker = WorkerProcess(upstash, **{**WORKING, **settings})
+    def hire_one(kind: type[Container] = WorkerProcess, **settings: object) -> Container:
+        worker = kind(upstash, **{**WORKING, **settings})
         hired.append(worker)
         return worker.launch()
 
@@ -126,11 +126,12 @@ async def test_a_job_that_kills_its_workers_fails_and_the_others_go_on(
     assert [fields[1] for _, fields in dead] == [poison]
 
 
+@pytest.mark.parametrize("kind", [WorkerProcess, Container])
 async def test_a_worker_that_is_told_to_go_hands_its_job_back_at_once(
-    client: Client, hire: Hire
+    client: Client, hire: Hire, kind: type[Container]
 ) -> None:
     """Another begins it long before the lease would have ended, and the attempt did not count."""
-    leaving = hire(job_workers=1, job_lease_s=60, job_heartbeat_s=1).ready()
+    leaving = hire(kind, job_workers=1, job_lease_s=60, job_heartbeat_s=1).ready()
     job_id = await client.create("walk", steps=4, pause_s=0.3)
     await client.until(job_id, "running")
     staying = hire(job_workers=1).ready()

@@ -16,7 +16,7 @@ from api.jobs.job import Job, JobStatus, job_id_of
 from api.jobs.outcome import Kind
 from api.jobs.queue import Delivery
 from api.jobs.registry import JobFailed
-from api.jobs.runner import Shift
+from api.jobs.runner import Bounds, Shift
 from tests.integration.jobs.conftest import Bench
 from tests.integration.jobs.crew import RESULT_BYTES, Crew, Said, forever, said
 from tests.support.upstash_server import UpstashServer
@@ -297,7 +297,8 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more_and_keeps_off_th
 
     bench.clock.advance(10)  # its lease ends before the next heartbeat
     started = await bench.store.start(job.id, lease_s=30)
-    outcome = await running
+    async with asyncio.timeout(5):
+        outcome = await running
 
     assert outcome.kind is Kind.LOST
     now = await crew.job(job)
@@ -357,6 +358,24 @@ async def test_a_result_that_is_too_large_fails_the_job_and_says_how_large_it_is
     assert done.error is not None
     assert done.error.code == "result-too-large"
     assert str(RESULT_BYTES) in (done.error.detail or "")
+
+
+async def test_a_result_that_redis_refuses_for_its_size_fails_the_job_as_well(
+    bench: Bench, crew: Crew
+) -> None:
+    """The plan's limit may be below ours."""
+
+    async def talking(_: JobContext) -> Said:
+        return Said(text="x" * 11_000_000)
+
+    crew.runner.bounds = Bounds(result_bytes=20_000_000, receives=3)
+    job = await bench.created()
+    outcome = await crew.does(talking).runner.run(await crew.taken())
+
+    done = await crew.job(job)
+    assert outcome.kind is Kind.DONE
+    assert done.error is not None
+    assert done.error.code == "result-too-large"
 
 
 async def test_a_job_that_needs_more_time_than_is_left_is_not_begun(

@@ -1,0 +1,63 @@
+"""How the worker's entries start, and how they refuse to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.instances import SECRET
+from tests.support.upstash_server import ROOT
+
+
+def started(*command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environ = {
+        **os.environ,
+        "UPSTASH_REDIS_REST_URL": "http://127.0.0.1:1",
+        "UPSTASH_REDIS_REST_TOKEN": "t",
+        "MILLRACE_ENV": "local",
+        "MILLRACE_SECRET": SECRET,
+        **{f"MILLRACE_{name.upper()}": value for name, value in settings.items()},
+    }
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("job_workers", "0"), ("job_workers", "many"), ("secret", "short")]
+)
+def test_a_process_that_could_not_work_says_why_and_ends(setting: str, value: str) -> None:
+    """With status 2 and the name of the setting; it does not idle."""
+    ended = started("-m", "functions.worker", **{setting: value})
+
+    assert ended.returncode == 2
+    assert f"MILLRACE_{setting.upper()}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_function_without_a_queue_does_not_start() -> None:
+    """Its batches come from somewhere, and retries must go there."""
+    ended = started("-c", "import functions.worker")
+
+    assert ended.returncode == 1
+    assert "MILLRACE_JOBS_QUEUE_URL" in ended.stderr
+
+
+def test_a_function_starts_without_asking_anybody() -> None:
+    """Neither Redis nor SQS is there, and no framework and no SDK of AWS is loaded."""
+    code = (
+        "import sys, functions.worker; print('litestar' in sys.modules, 'botocore' in sys.modules)"
+    )
+
+    ended = started("-c", code, jobs_queue_url="http://127.0.0.1:1/queue")
+
+    assert (ended.returncode, ended.stdout) == (0, "False False\n"), ended.stderr
