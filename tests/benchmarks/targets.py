@@ -89,6 +89,7 @@ def _environment(upstash: Vendor, *, doorbell: bool) -> dict[str, str]:
         "MILLRACE_PORT": "0",
         "MILLRACE_SECRET": secrets.token_hex(32),
         "MILLRACE_DOORBELL": str(int(doorbell)),
+        "MILLRACE_JOB_WORKERS": "0",
         # One user at one address opens every stream and publishes every event.
         "MILLRACE_MAX_STREAMS_PER_USER": "1000000",
         "MILLRACE_MAX_STREAMS_PER_IP": "1000000",

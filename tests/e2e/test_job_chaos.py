@@ -83,22 +83,25 @@ async def test_every_job_ends_once_though_workers_are_killed_and_frozen_at_rando
 
 
 async def test_a_frozen_worker_that_wakes_up_late_writes_nothing(
-    client: Client, hire: Hire, tmp_path: Path
+    client: Client, hire: Hire
 ) -> None:
     """Its lease was taken over: the job is the other's, and the sleeper goes on with new ones."""
-    notes = tmp_path / "notes"
     sleeper = hire(job_workers=1).ready()
-    job_id = await client.create("walk", steps=5, pause_s=0.2, notes=str(notes))
+    job_id = await client.create("walk", steps=8, pause_s=0.3)
     await client.until(job_id, "running")
     sleeper.freeze()
-
     other = hire(job_workers=1).ready()
+    async with asyncio.timeout(10):
+        while (await client.get(job_id))["attempt"] == 1:
+            await asyncio.sleep(0.02)
+
+    sleeper.thaw()  # with more of its walk behind it than the other
     done = await client.until(job_id)
     other.stop()
-    sleeper.thaw()
     last = await client.until(await client.create("walk", steps=1))
 
     assert (done["status"], done["attempt"]) == ("succeeded", 2)
+    assert done["result"]["attempt"] == 2
     assert await client.get(job_id) == done
     assert_one_story(await client.history(job_id))
     assert last["result"]["pid"] != done["result"]["pid"]
