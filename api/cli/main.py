@@ -12,9 +12,9 @@ from api.cli.jobs import jobs
 from api.cli.text import printable
 
 FACTORY = "api.cli.serving:application"
-# Those of Litestar's that mean something here: we have no server-side sessions, and documents
-# of our own.
-LITESTARS = ("info", "routes", "run", "version")
+# Those of Litestar's that mean something here: we have no server-side sessions, documents of our
+# own, and its version is in `info`.
+LITESTARS = ("info", "routes", "run")
 
 
 @click.pass_context

@@ -23,8 +23,11 @@ def test_the_command_works_from_any_folder_without_an_installation(tmp_path: Pat
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
 
+    link = tmp_path / "on-the-path"
+    link.symlink_to(command)
+
     answer = subprocess.run(
-        [command, "--help"],
+        [link, "--help"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": ""},
         capture_output=True,
