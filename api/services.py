@@ -1,12 +1,10 @@
 """Everything that lives as long as the process, built once from the settings."""
 
 import asyncio
-import random
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import uuid4
+from typing import Final, NamedTuple
 
 from api import extensions
 from api.activity import feeds
@@ -26,12 +24,9 @@ from api.events.publisher import Draft, Publisher
 from api.events.retention import Retention, Retentions
 from api.events.streams import OpenStreams
 from api.jobs import wiring as jobs_wiring
-from api.jobs.examples import EXAMPLES
 from api.jobs.job import Job
 from api.jobs.queue import JobQueue
-from api.jobs.registry import Registry
-from api.jobs.wiring import JobParts
-from api.jobs.workshop import Workshop, build_workshop
+from api.jobs.wiring import JobParts, build_jobs
 from api.notifications import topics
 from api.relay.reader import Tools
 from api.relay.service import Relay, build_relay
@@ -40,8 +35,14 @@ from api.settings import Settings
 from api.telemetry.meter import CommandMeter
 from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
+from api.world import World
 
-MENTION_CHARS = 500
+MENTION_CHARS: Final = 500
+DECLARING: Final = (
+    feeds.declare_events,
+    topics.declare_events,
+    jobs_wiring.declare_events,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Services:
     """The parts that handlers and entry points use."""
 
     settings: Settings
+    world: World
     redis: UpstashClient
     metrics: Metrics
     catalogue: Catalogue
@@ -57,7 +59,6 @@ class Services:
     desk: StreamDesk
     poller: Poller
     jobs: JobParts
-    workshop: Workshop
     chat: Chat
     relay: Relay
     clients: tuple[UpstashClient, ...]
@@ -78,53 +79,94 @@ class Services:
                 await client.close()
 
 
-def build_services(
-    settings: Settings,
-    *,
-    queue: JobQueue | None = None,
-    clock: Callable[[], float] = time.time,
-    monotonic: Callable[[], float] = time.monotonic,
-    rng: random.Random | None = None,
-    new_id: Callable[[], str] = lambda: uuid4().hex,
-) -> Services:
-    """Build all parts; no network is touched. `clock` gives epoch seconds.
+class _Events(NamedTuple):
+    catalogue: Catalogue
+    publisher: Publisher
+    desk: StreamDesk
+    poller: Poller
+    reading: UpstashClient
 
-    Jobs go through `queue`; without one, Redis is the queue.
-    """
-    rng = rng or random.Random()  # noqa: S311  # jitter
+
+def build_services(
+    settings: Settings, *, queue: JobQueue | None = None, world: World | None = None
+) -> Services:
+    """Build all parts; no network is touched. Jobs go through `queue`; without one, Redis is it."""
+    world = world or World.real()
     meter = CommandMeter()
     metrics = Metrics(meter)
-
     commands = UpstashClient(
         settings.upstash_url,
         settings.upstash_token.get_secret_value(),
         timeout_s=settings.redis_timeout_s,
         meter=meter,
-        rng=rng,
+        rng=world.rng,
     )
+    security = build_security(settings, commands, world)
+    events = _events(settings, commands, metrics, world)
+    jobs = build_jobs(
+        settings,
+        commands,
+        queue=queue,
+        publisher=events.publisher,
+        hub=events.desk.hub,
+        access=security.access,
+        announce=_job_news,
+        streams=events.desk.streams,
+        world=world,
+    )
+    chat = build_chat(
+        settings,
+        Parts(commands, events.publisher, events.catalogue, security.access, world),
+        announce=_posted if settings.chat_activity else nothing,
+        notify=_mentioned,
+    )
+    tools = Tools(events.publisher, settings.relay_lease_s, world.clock, world.rng)
+    relay = build_relay(settings, tools, security.access, new_id=world.new_id)
+    extensions.load(
+        settings.extensions,
+        extensions.Extensions(events.catalogue, security.access, jobs.registry),
+    )
+    metrics.observe(
+        open_streams=lambda: len(events.desk.streams), lease_failures=security.connections.failures
+    )
+    return Services(
+        settings=settings,
+        world=world,
+        redis=commands,
+        metrics=metrics,
+        catalogue=events.catalogue,
+        security=security,
+        publisher=events.publisher,
+        desk=events.desk,
+        poller=events.poller,
+        jobs=jobs,
+        chat=chat,
+        relay=relay,
+        clients=(commands, events.reading),
+    )
+
+
+def _events(settings: Settings, commands: UpstashClient, metrics: Metrics, world: World) -> _Events:
+    """The heart: a log that is written here, read by one poller, and handed out by one hub."""
     reading = commands.sibling()  # no storm of commands may hold up the poller
     retentions = _retentions(settings)
-    log = TopicLog(commands, retentions, monotonic)
-    hub = Hub(log, lag_max_bytes=settings.lag_max_bytes, metrics=metrics, clock=clock)
+    log = TopicLog(commands, retentions, world.monotonic)
+    hub = Hub(log, lag_max_bytes=settings.lag_max_bytes, metrics=metrics, clock=world.clock)
     poller = Poller(
-        TopicLog(reading, retentions, monotonic),
+        TopicLog(reading, retentions, world.monotonic),
         hub,
         pace=Pace(
             shortest_s=settings.poll_min_ms / 1000,
             longest_s=settings.poll_idle_ms / 1000,
             longest_rung_s=settings.doorbell_poll_s,
         ),
-        doorbell=Doorbell(reading, rng=rng) if settings.doorbell else None,
+        doorbell=Doorbell(reading, rng=world.rng) if settings.doorbell else None,
         metrics=metrics,
-        clock=clock,
-        rng=rng,
+        clock=world.clock,
+        rng=world.rng,
     )
     hub.on_demand = poller.wake
-    catalogue = Catalogue()
-    feeds.declare_events(catalogue)
-    topics.declare_events(catalogue)
-    jobs_wiring.declare_events(catalogue)
-    security = build_security(settings, commands, clock=clock, monotonic=monotonic, new_id=new_id)
+    catalogue = _catalogue()
     publisher = Publisher(
         log,
         catalogue,
@@ -133,71 +175,24 @@ def build_services(
         wake=hub.wake,
         rings=doorbell.rings if settings.doorbell else lambda _: [],
     )
-    chat = build_chat(
-        settings,
-        Parts(commands, publisher, catalogue, security.access, clock, monotonic, new_id),
-        announce=_posted if settings.chat_activity else nothing,
-        notify=_mentioned,
-    )
-    streams = OpenStreams(keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams)
-    jobs = jobs_wiring.build_jobs(
-        settings,
-        commands,
-        Registry(),
-        queue=queue,
-        publisher=publisher,
-        topics=retentions,
+    desk = StreamDesk(
         hub=hub,
-        access=security.access,
-        announce=_job_news,
-        streams=streams,
-        clock=clock,
-        monotonic=monotonic,
-        rng=rng,
-        new_id=new_id,
-    )
-    workshop = build_workshop(
-        settings,
-        commands,
-        jobs,
-        queue,
+        log=log,
+        streams=OpenStreams(keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams),
         metrics=metrics,
-        clock=clock,
-        monotonic=monotonic,
-        rng=rng,
-        new_id=new_id,
+        retry_ms=settings.retry_ms,
+        clock=world.clock,
+        rng=world.rng,
     )
-    for example in EXAMPLES if settings.has_example_jobs else ():
-        jobs.registry.add(example)
-    extensions.load(
-        settings.extensions, extensions.Extensions(catalogue, security.access, jobs.registry)
-    )
-    metrics.observe(open_streams=lambda: len(streams), lease_failures=security.connections.failures)
-    tools = Tools(publisher, settings.relay_lease_s, clock, rng)
-    relay = build_relay(settings, tools, security.access, new_id=new_id)
-    return Services(
-        settings=settings,
-        redis=commands,
-        metrics=metrics,
-        catalogue=catalogue,
-        security=security,
-        publisher=publisher,
-        desk=StreamDesk(
-            hub=hub,
-            log=log,
-            streams=streams,
-            metrics=metrics,
-            retry_ms=settings.retry_ms,
-            clock=clock,
-            rng=rng,
-        ),
-        poller=poller,
-        jobs=jobs,
-        workshop=workshop,
-        chat=chat,
-        relay=relay,
-        clients=(commands, reading),
-    )
+    return _Events(catalogue, publisher, desk, poller, reading)
+
+
+def _catalogue() -> Catalogue:
+    """The event types of all features; extensions add theirs."""
+    catalogue = Catalogue()
+    for declare_events in DECLARING:
+        declare_events(catalogue)
+    return catalogue
 
 
 def _job_news(job: Job) -> Sequence[Draft]:

@@ -15,10 +15,12 @@ import uvicorn
 from litestar import Litestar
 
 from api.app import create_app
+from api.jobs.worker import Worker
 from api.services import Services
 from api.settings import Settings, SettingsError
 from functions.settings import read_settings
 from functions.sqs import queue_of
+from functions.work import workshop_of
 
 # A reader that stopped reading may hold this much in the kernel, and this long.
 SEND_BUFFER_BYTES = 262_144
@@ -29,14 +31,17 @@ BACKLOG = 2048
 class DrainingServer(uvicorn.Server):
     """Ends the streams before it waits for the connections to close."""
 
-    def __init__(self, config: uvicorn.Config, services: Services, url: str) -> None:
+    def __init__(
+        self, config: uvicorn.Config, services: Services, worker: Worker, url: str
+    ) -> None:
         super().__init__(config)
         self._services = services
+        self._worker = worker
         self._url = url
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._services.workshop.worker.start()
+        self._worker.start()
         print(json.dumps({"url": self._url}), flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -45,7 +50,7 @@ class DrainingServer(uvicorn.Server):
         drain_s = self._services.settings.drain_s
         await asyncio.gather(
             self._services.desk.streams.drain(timeout_s=drain_s),
-            self._services.workshop.worker.drain(timeout_s=drain_s),
+            self._worker.drain(timeout_s=drain_s),
         )
         await super().shutdown(sockets)
 
@@ -64,8 +69,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server(app: Litestar, settings: Settings, listener: socket.socket) -> DrainingServer:
-    """The server that serves `app` on `listener`."""
+def server(
+    app: Litestar, worker: Worker, settings: Settings, listener: socket.socket
+) -> DrainingServer:
+    """The server that serves `app` on `listener`, and starts and drains `worker`."""
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -82,7 +89,7 @@ def server(app: Litestar, settings: Settings, listener: socket.socket) -> Draini
     )
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    return DrainingServer(config, app.state.services, f"http://{shown}:{port}")
+    return DrainingServer(config, app.state.services, worker, f"http://{shown}:{port}")
 
 
 def main(_: Sequence[str] = ()) -> int:
@@ -96,11 +103,13 @@ def main(_: Sequence[str] = ()) -> int:
     except OSError as error:
         print(f"cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1
-    app = create_app(settings, queue=queue_of(settings))
+    queue = queue_of(settings)
+    app = create_app(settings, queue=queue)
+    worker = workshop_of(app.state.services, queue).worker
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises its signal again when all is done, and that is no failure.
         signal.signal(signal_number, lambda *_: None)
-    server(app, settings, listener).run(sockets=[listener])
+    server(app, worker, settings, listener).run(sockets=[listener])
     return 0
 
 

@@ -14,6 +14,7 @@ from functions.batch import BatchHandler
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
 from functions.sqs import queue_of
+from functions.work import workshop_of
 
 
 def batch_handler() -> BatchHandler:
@@ -23,7 +24,8 @@ def batch_handler() -> BatchHandler:
     if queue is None:
         raise SettingsError(["MILLRACE_JOBS_QUEUE_URL: must name the queue whose batches come"])
     services = build_services(settings, queue=queue)
-    handler = BatchHandler(services.workshop.runner, queue, slots=max(1, settings.job_workers))
+    runner = workshop_of(services, queue).runner
+    handler = BatchHandler(runner, queue, slots=max(1, settings.job_workers))
     survive_snapshots(services)
     return handler
 
@@ -34,12 +36,14 @@ async def work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stopped.set)
-    services = build_services(settings, queue=queue_of(settings))
+    queue = queue_of(settings)
+    services = build_services(settings, queue=queue)
+    worker = workshop_of(services, queue).worker
     async with services.running():
-        services.workshop.worker.start()
+        worker.start()
         print(json.dumps({"job_workers": settings.job_workers}), flush=True)
         await stopped.wait()
-        await services.workshop.worker.drain(timeout_s=settings.drain_s)
+        await worker.drain(timeout_s=settings.drain_s)
 
 
 def main() -> int:

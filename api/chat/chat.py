@@ -1,6 +1,5 @@
 """The package as one object, built from the settings."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -23,6 +22,7 @@ from api.security.rates import RateLimiter
 from api.security.signing import Signer
 from api.settings import Settings
 from api.upstash import UpstashClient
+from api.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,13 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the package stands on. `clock` gives epoch seconds, `monotonic` seconds."""
+    """What the package stands on."""
 
     redis: UpstashClient
     publisher: Publisher
     catalogue: Catalogue
     access: Access
-    clock: Callable[[], float]
-    monotonic: Callable[[], float]
-    new_id: Callable[[], str]
+    world: World
 
 
 def build_chat(
@@ -76,7 +74,7 @@ def build_chat(
     parts.access.add_rule(PATTERN, RoomReaders(store))
     policy = Policy(Channels(settings.chat_namespace), may_publish=settings.chat_direct_publish)
     if settings.ably_api_key is None:
-        return Chat(policy.channels, ChatRooms(store, None, parts.clock), None)
+        return Chat(policy.channels, ChatRooms(store, None, parts.world.clock), None)
     key = AblyKey.parse(settings.ably_api_key.get_secret_value())
     ably = AblyRest(key, settings.ably_url)
     on_ably = OnAbly(
@@ -88,27 +86,27 @@ def build_chat(
             channels=policy.channels,
             rooms=store,
             publisher=parts.publisher,
-            clock=parts.clock,
+            clock=parts.world.clock,
             announce=announce,
             notify=notify,
         ),
     )
-    return Chat(policy.channels, ChatRooms(store, ably, parts.clock), on_ably)
+    return Chat(policy.channels, ChatRooms(store, ably, parts.world.clock), on_ably)
 
 
 def _tokens(
     settings: Settings, parts: Parts, key: AblyKey, store: RoomStore, policy: Policy
 ) -> TokenDesk:
     return TokenDesk(
-        issuer=TokenIssuer(key, clock=parts.clock, new_nonce=lambda: token_hex(16)),
+        issuer=TokenIssuer(key, clock=parts.world.clock, new_nonce=lambda: token_hex(16)),
         rooms=store,
         policy=policy,
         rate=RateLimiter(
             per_s=settings.chat_tokens_per_s,
             burst=settings.chat_tokens_burst,
-            clock=parts.monotonic,
+            clock=parts.world.monotonic,
         ),
-        clock=parts.clock,
+        clock=parts.world.clock,
     )
 
 
@@ -126,10 +124,10 @@ def _messages(
         rate=RateLimiter(
             per_s=settings.chat_messages_per_s,
             burst=settings.chat_messages_burst,
-            clock=parts.monotonic,
+            clock=parts.world.monotonic,
         ),
         cursors=Signer(derive_key(secret, KeyPurpose.CHAT_CURSOR), kind="cursor+jwt"),
-        new_id=parts.new_id,
+        new_id=parts.world.new_id,
     )
 
 

@@ -1,13 +1,11 @@
 """The package as one object, built from the settings."""
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from api.events.catalogue import Catalogue
 from api.events.hub import Hub
 from api.events.publisher import Draft, Publisher
-from api.events.retention import Retentions
 from api.events.streams import OpenStreams
 from api.jobs.cache import JobCache
 from api.jobs.hints import Hints
@@ -23,6 +21,7 @@ from api.jobs.writes import EVENT_TYPE, Retention, Writes
 from api.security.grants import Access
 from api.settings import Settings
 from api.upstash import UpstashClient
+from api.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +43,17 @@ def declare_events(catalogue: Catalogue) -> None:
 def build_jobs(
     settings: Settings,
     redis: UpstashClient,
-    registry: Registry,
     *,
     queue: JobQueue | None,
     publisher: Publisher,
-    topics: Retentions,
     hub: Hub,
+    streams: OpenStreams,
     access: Access,
     announce: Callable[[Job], Sequence[Draft]],
-    streams: OpenStreams,
-    clock: Callable[[], float],
-    monotonic: Callable[[], float],
-    rng: random.Random,
-    new_id: Callable[[], str],
+    world: World,
 ) -> JobParts:
-    """`queue` None means that Redis is the queue. `clock` gives epoch seconds."""
-    hints = Hints(clock=clock, rng=rng, is_shedding=lambda: streams.refusal is not None)
+    """`queue` None means that Redis is the queue."""
+    hints = Hints(clock=world.clock, rng=world.rng, is_shedding=lambda: streams.refusal is not None)
     keep = Retention(
         result_s=settings.job_result_ttl_s,
         failed_s=settings.job_failed_ttl_s,
@@ -68,19 +62,20 @@ def build_jobs(
     )
     store = JobStore(
         redis=redis,
-        writes=Writes(keep, topics, hints, announce),
-        clock=clock,
-        new_id=new_id,
+        writes=Writes(keep, publisher.log.retentions, hints, announce),
+        clock=world.clock,
+        new_id=world.new_id,
         tell=publisher.stored,
     )
-    cache = JobCache(store, clock=monotonic)
+    cache = JobCache(store, clock=world.monotonic)
     store.on_write = cache.put
     access.add_rule(TOPICS, OwnersRead(cache))
+    registry = _registry(settings)
     return JobParts(
         registry=registry,
         store=store,
         cache=cache,
-        watch=JobWatch(hub, cache, streams, monotonic),
+        watch=JobWatch(hub, cache, streams, world.monotonic),
         hints=hints,
         service=Jobs(
             store=store,
@@ -90,3 +85,13 @@ def build_jobs(
             idempotency_ttl_s=settings.idempotency_ttl_s,
         ),
     )
+
+
+def _registry(settings: Settings) -> Registry:
+    registry = Registry()
+    if settings.has_example_jobs:
+        from api.jobs.examples import EXAMPLES  # noqa: PLC0415  # production starts without them
+
+        for example in EXAMPLES:
+            registry.add(example)
+    return registry

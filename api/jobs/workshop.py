@@ -1,7 +1,5 @@
 """The working side of the package, built from the settings."""
 
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from api.events.poller import Pace
@@ -16,6 +14,7 @@ from api.jobs.worker import Worker
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
+from api.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,9 @@ def build_workshop(
     queue: JobQueue | None,
     *,
     metrics: Metrics,
-    clock: Callable[[], float],
-    monotonic: Callable[[], float],
-    rng: random.Random,
-    new_id: Callable[[], str],
+    world: World,
 ) -> Workshop:
-    """`queue` None means that Redis is the queue. `clock` gives epoch seconds."""
+    """`queue` None means that Redis is the queue."""
     if queue is None:
         queue = RedisQueue(
             redis,
@@ -49,9 +45,9 @@ def build_workshop(
                 longest_s=settings.job_poll_idle_ms / 1000,
                 longest_rung_s=settings.job_poll_idle_ms / 1000,
             ),
-            clock=clock,
-            rng=rng,
-            new_id=new_id,
+            clock=world.clock,
+            rng=world.rng,
+            new_id=world.new_id,
         )
         parts.service.on_enqueued = queue.wake
     runner = JobRunner(
@@ -60,11 +56,11 @@ def build_workshop(
         registry=parts.registry,
         rhythm=Rhythm(settings.job_lease_s, settings.job_heartbeat_s),
         bounds=Bounds(settings.job_result_max_bytes, settings.job_max_receives),
-        backoff=Backoff(settings.job_backoff_s, rng.random),
-        clock=clock,
-        monotonic=monotonic,
-        rng=rng,
-        new_id=new_id,
+        backoff=Backoff(settings.job_backoff_s, world.rng.random),
+        clock=world.clock,
+        monotonic=world.monotonic,
+        rng=world.rng,
+        new_id=world.new_id,
         count=lambda kind: metrics.deliveries.labels(kind).inc(),
     )
 
@@ -73,4 +69,4 @@ def build_workshop(
         runner.saw(job)
 
     parts.store.on_write = wrote
-    return Workshop(queue, runner, Worker(queue, runner, slots=settings.job_workers, rng=rng))
+    return Workshop(queue, runner, Worker(queue, runner, slots=settings.job_workers, rng=world.rng))

@@ -14,6 +14,7 @@ from api.security.tickets import TicketOffice
 from api.security.tokens import SessionTokens
 from api.settings import Settings
 from api.upstash import UpstashClient
+from api.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,9 @@ class Security:
     origins: OriginPolicy
 
 
-def build_security(
-    settings: Settings,
-    redis: UpstashClient,
-    *,
-    clock: Callable[[], float],
-    monotonic: Callable[[], float],
-    new_id: Callable[[], str],
-) -> Security:
-    """`clock` gives epoch seconds, `monotonic` seconds; `new_id` random ids, 128 bits or more."""
-    secret = settings.secret.get_secret_value()
+def build_security(settings: Settings, redis: UpstashClient, world: World) -> Security:
+    """The package from the settings; no network is touched."""
+    secret, clock, new_id = settings.secret.get_secret_value(), world.clock, world.new_id
     access = Access()
     sessions = SessionTokens(secret, clock=clock, new_id=new_id)
     tickets = TicketOffice(secret, redis=redis, access=access, clock=clock, new_id=new_id)
@@ -56,9 +50,10 @@ def build_security(
             stream_max_s=settings.stream_max_s,
             clock=clock,
             new_id=new_id,
+            rng=world.rng,
         ),
         publish_rate=RateLimiter(
-            per_s=settings.publish_per_s, burst=settings.publish_burst, clock=monotonic
+            per_s=settings.publish_per_s, burst=settings.publish_burst, clock=world.monotonic
         ),
         sessions=sessions,
         origins=origins,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from api.events.hub import Hub
 from api.events.publisher import Draft, Published
 from api.events.topic import TopicName, log_key
 from api.services import Services, build_services
+from api.world import World
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client
 from tests.support.instances import Instance, settings_for
@@ -59,7 +61,9 @@ async def use(instance: Instance, topics: list[TopicName]) -> None:
 @pytest.fixture
 def services(upstash: UpstashServer, clock: FakeClock) -> Callable[..., Services]:
     def build(**changes: object) -> Services:
-        return build_services(settings_for(upstash, **changes), monotonic=clock)
+        return build_services(
+            settings_for(upstash, **changes), world=replace(World.real(), monotonic=clock)
+        )
 
     return build
 

@@ -7,10 +7,12 @@ import json
 import os
 import random
 import sys
+from dataclasses import replace
 from typing import Any
 
 from api.services import build_services
 from api.settings import Settings
+from api.world import World
 from functions.runtime import snapshot
 from functions.snapshots import survive_snapshots
 
@@ -33,7 +35,9 @@ class Drawing:
     """Has a connection when the snapshot is taken, and the same chance in each copy."""
 
     def __init__(self) -> None:
-        self._services = build_services(Settings.read(), rng=random.Random(SEED))
+        self._services = build_services(
+            Settings.read(), world=replace(World.real(), rng=random.Random(SEED))
+        )
         survive_snapshots(self._services)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

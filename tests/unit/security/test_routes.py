@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from api.security.wiring import Security, build_security
 from api.settings import Environment, Settings
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
+from api.world import World
 from tests.unit.security.support import NOW, SECRET, FakeClock, counting_ids
 
 URL = "/api/dev/session"
@@ -32,7 +34,9 @@ def settings(env: Environment) -> Settings:
 def security(env: Environment = Environment.LOCAL) -> Security:
     redis = UpstashClient("http://127.0.0.1:1", "t", timeout_s=1, meter=CommandMeter())
     clock = FakeClock()
-    return build_security(settings(env), redis, clock=clock, monotonic=clock, new_id=counting_ids())
+    return build_security(
+        settings(env), redis, World(clock, clock, random.Random(1), counting_ids())
+    )
 
 
 def _problem(_: Request[Any, Any, Any], error: ApiError) -> Response[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
@@ -12,6 +13,7 @@ from api.security.wiring import Security, build_security
 from api.settings import Settings
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
+from api.world import World
 from tests.unit.security.jwks_server import JwksServer, rs256, rsa_jwk
 from tests.unit.security.support import NOW, SECRET, FakeClock, counting_ids
 
@@ -43,7 +45,9 @@ def built(
         monkeypatch.setenv(name, value)
     settings = Settings()
     clock = FakeClock()
-    security = build_security(settings, redis, clock=clock, monotonic=clock, new_id=counting_ids())
+    security = build_security(
+        settings, redis, World(clock, clock, random.Random(1), counting_ids())
+    )
     return security, settings
 
 
