@@ -11,6 +11,7 @@ import sys
 from api.services import build_services
 from api.settings import Settings, SettingsError
 from functions.batch import BatchHandler
+from functions.garbage import settle
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
 from functions.sqs import queue_of
@@ -39,6 +40,7 @@ async def work(settings: Settings) -> None:
     queue = queue_of(settings)
     services = build_services(settings, queue=queue)
     worker = workshop_of(services, queue).worker
+    settle()
     async with services.running():
         worker.start()
         print(json.dumps({"job_workers": settings.job_workers}), flush=True)
@@ -62,3 +64,4 @@ def main() -> int:
 if __name__ == "__main__":
     sys.exit(main())
 handler = batch_handler()
+settle()

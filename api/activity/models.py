@@ -2,18 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.events.link import Link
+from api.wire import Body, View
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class ActivityObject(_Body):
+class ActivityObject(Body):
     """What something was done to."""
 
     type: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$", examples=["document"])
@@ -22,7 +19,7 @@ class ActivityObject(_Body):
     link: Link | None = None
 
 
-class _Action(_Body):
+class _Action(Body):
     verb: str = Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", examples=["commented"])
     object: ActivityObject
     details: dict[str, Any] = Field(default={}, description="Any JSON that belongs to the verb.")
@@ -40,7 +37,7 @@ class ActivityBody(_Action):
     actor: Name | None = None
 
 
-class ActivityView(BaseModel):
+class ActivityView(View):
     """An entry of a feed: the same event that its stream brings."""
 
     id: str = Field(examples=["1763650000000-0"])
@@ -50,12 +47,12 @@ class ActivityView(BaseModel):
     data: Any = Field(description="Of an `activity`, what the schema Activity says.")
 
 
-class ActivityPosted(BaseModel):
+class ActivityPosted(View):
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["workspace:42:activity"])
 
 
-class FeedView(BaseModel):
+class FeedView(View):
     """A page of a feed, newest first; `next_cursor` is null at the end."""
 
     data: list[ActivityView]

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.chat.messages import PastMessage, Present
 from api.chat.rooms import Member
 from api.chat.service import Seen
 from api.chat.standing import Role
+from api.wire import Body, View
 
 SEGMENT = r"^[A-Za-z0-9_.~-]{1,64}$"
 MAX_LIMIT = 100
@@ -15,11 +16,7 @@ MAX_LIMIT = 100
 UserId = Annotated[str, Field(pattern=SEGMENT, examples=["bob"])]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class RoomBody(_Body):
+class RoomBody(Body):
     """A room to make."""
 
     id: str | None = Field(
@@ -30,25 +27,25 @@ class RoomBody(_Body):
     joins_as: Role = Field(default=Role.MEMBER, description="The role of who joins uninvited.")
 
 
-class AppointBody(_Body):
+class AppointBody(Body):
     """Who to invite or, in the room already, to give another role."""
 
     user: UserId
     role: Role = Role.MEMBER
 
 
-class BanBody(_Body):
+class BanBody(Body):
     user: UserId
 
 
-class MessageBody(_Body):
+class MessageBody(Body):
     """A message to send."""
 
     name: str = Field(default="message", pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")
     data: Any = Field(examples=["hello @bob"], description="Any JSON.")
 
 
-class RoomView(BaseModel):
+class RoomView(View):
     """A room: `role` of the caller, or `invited_as`; both null for a public room of others."""
 
     id: str
@@ -78,20 +75,20 @@ class RoomView(BaseModel):
         )
 
 
-class RoomsView(BaseModel):
+class RoomsView(View):
     """`after` leads to the next page of public rooms; null at the end."""
 
     rooms: list[RoomView]
     after: str | None = None
 
 
-class JoinedView(BaseModel):
+class JoinedView(View):
     """Ask Ably's SDK for a new token now: `client.auth.authorize()`."""
 
     role: Role
 
 
-class AppointedView(BaseModel):
+class AppointedView(View):
     user: str
     role: Role
     is_invitation: bool = Field(description="True until the user has joined.")
@@ -100,12 +97,12 @@ class AppointedView(BaseModel):
     )
 
 
-class MemberView(BaseModel):
+class MemberView(View):
     user: str
     role: Role
 
 
-class MembersView(BaseModel):
+class MembersView(View):
     """Moderators first; `offset` leads to the next page, null at the end."""
 
     members: list[MemberView]
@@ -117,25 +114,25 @@ class MembersView(BaseModel):
         return cls(members=views, offset=following)
 
 
-class BansView(BaseModel):
+class BansView(View):
     """The newest first; `offset` leads to the next page, null at the end."""
 
     users: list[str]
     offset: int | None
 
 
-class BannedView(BaseModel):
+class BannedView(View):
     user: str
     is_revoked: bool = Field(
         description="Whether Ably ended the user's tokens; if not, they end within the hour."
     )
 
 
-class SentView(BaseModel):
+class SentView(View):
     id: str = Field(description="Ably's id of the message, as the event on the topic has it.")
 
 
-class ChatMessageView(BaseModel):
+class ChatMessageView(View):
     id: str
     name: str | None
     data: Any
@@ -145,7 +142,7 @@ class ChatMessageView(BaseModel):
     serial: str | None
 
 
-class ChatHistoryView(BaseModel):
+class ChatHistoryView(View):
     """A page of a room's past, newest first; `before` leads to the next page, null at the end."""
 
     messages: list[ChatMessageView]
@@ -157,13 +154,13 @@ class ChatHistoryView(BaseModel):
         return cls(messages=views, before=before)
 
 
-class PresentView(BaseModel):
+class PresentView(View):
     client_id: str
     data: Any
     timestamp: int
 
 
-class PresenceView(BaseModel):
+class PresenceView(View):
     """Who is in the room now, connected to Ably."""
 
     present: list[PresentView]
@@ -175,7 +172,7 @@ class PresenceView(BaseModel):
         )
 
 
-class TokenRequestView(BaseModel):
+class TokenRequestView(View):
     """An Ably TokenRequest: hand it to Ably's SDK as it is."""
 
     keyName: str  # noqa: N815  # Ably's names
@@ -187,7 +184,7 @@ class TokenRequestView(BaseModel):
     mac: str
 
 
-class ReceivedView(BaseModel):
+class ReceivedView(View):
     """What became of a delivery's messages."""
 
     stored: int

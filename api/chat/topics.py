@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.chat.inbound import ChatMessage, Inbound, PresenceChange
 from api.chat.rooms import RoomStore
@@ -15,11 +15,12 @@ from api.problems import StoreUnavailable
 from api.security.grants import Action
 from api.security.principal import Principal
 from api.upstash import RedisError
+from api.wire import View
 
 PATTERN = "room:*"
 
 
-class ChatMessageEvent(BaseModel):
+class ChatMessageEvent(View):
     """A message of the room. Sort by `serial` or `timestamp`: deliveries may overtake another."""
 
     id: str = Field(description="Ably's id of the message.")
@@ -29,11 +30,11 @@ class ChatMessageEvent(BaseModel):
     client_id: str | None = Field(default=None, description="The user who sent it.")
     timestamp: int = Field(description="Epoch milliseconds, by Ably's clock.")
     serial: str | None = None
-    extras: dict[str, Any] = {}
+    extras: dict[str, Any] = Field(default_factory=dict)
     is_omitted: bool = Field(default=False, description="Too large for an event: see the history.")
 
 
-class ChatPresenceEvent(BaseModel):
+class ChatPresenceEvent(View):
     """Somebody entered or left the room, or changed the data shown there."""
 
     id: str

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from api.wire import Body, View
 
 MAX_BATCH = 100
 MAX_TOPICS = 50
@@ -12,11 +14,7 @@ IDEMPOTENCY_KEY = r"^[\x21-\x7e]{1,255}$"
 IdempotencyKey = Annotated[str, Field(pattern=IDEMPOTENCY_KEY)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class PublishBody(_Body):
+class PublishBody(Body):
     """An event to publish."""
 
     type: str = Field(examples=["order.shipped"], description="A letter, then letters or _.-")
@@ -28,17 +26,17 @@ class BatchItem(PublishBody):
     idempotency_key: IdempotencyKey | None = None
 
 
-class BatchBody(_Body):
+class BatchBody(Body):
     """Events to publish; those of one topic are stored in this order."""
 
     events: Annotated[list[BatchItem], Field(min_length=1, max_length=MAX_BATCH)]
 
 
-class PublishedView(BaseModel):
+class PublishedView(View):
     id: str = Field(examples=["1763650000000-0"])
 
 
-class BatchResult(BaseModel):
+class BatchResult(View):
     """`status` 201 with the event's `id`, or another status with a `problem`."""
 
     status: int
@@ -46,13 +44,13 @@ class BatchResult(BaseModel):
     problem: dict[str, Any] | None = None
 
 
-class BatchView(BaseModel):
+class BatchView(View):
     """One result for each event, in the order of the request."""
 
     results: list[BatchResult]
 
 
-class EventView(BaseModel):
+class EventView(View):
     """An event, in JSON answers and in the `data:` of a frame alike."""
 
     id: str = Field(examples=["1763650000000-0"])
@@ -62,7 +60,7 @@ class EventView(BaseModel):
     data: Any
 
 
-class ResetView(BaseModel):
+class ResetView(View):
     """Events were lost on these topics: fetch their state anew from `refetch`."""
 
     topics: list[str]
@@ -70,7 +68,7 @@ class ResetView(BaseModel):
     refetch: str
 
 
-class ConnectedControl(BaseModel):
+class ConnectedControl(View):
     """The first frame of a stream. Its cursor is where the stream starts."""
 
     type: Literal["connected"]
@@ -86,7 +84,7 @@ class ResetControl(ResetView):
     type: Literal["reset"]
 
 
-class ByeControl(BaseModel):
+class ByeControl(View):
     """The last frame. Reconnect after `retry_ms` with the last id; EventSource does."""
 
     type: Literal["bye"]
@@ -94,7 +92,7 @@ class ByeControl(BaseModel):
     retry_ms: int
 
 
-class PollView(BaseModel):
+class PollView(View):
     """What is new behind the cursor. `poll_after_ms` 0 means: ask again at once."""
 
     events: list[EventView]
@@ -103,7 +101,7 @@ class PollView(BaseModel):
     poll_after_ms: int
 
 
-class HistoryView(BaseModel):
+class HistoryView(View):
     """A page of a topic's past, newest first; `before` leads to the next page, null at the end."""
 
     events: list[EventView]
@@ -111,11 +109,11 @@ class HistoryView(BaseModel):
     has_more: bool
 
 
-class TicketBody(_Body):
+class TicketBody(Body):
     topics: Annotated[list[str], Field(min_length=1, max_length=MAX_TOPICS)]
 
 
-class TicketView(BaseModel):
+class TicketView(View):
     """For one connection: `GET /api/events?ticket=…` with these topics, within a minute."""
 
     ticket: str

@@ -5,11 +5,12 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.events.event import EventId
 from api.jobs.job import MAX_MESSAGE_CHARS, RETRYABLE, Job, JobError, JobStatus
 from api.jobs.kinds import JobKind
+from api.wire import Body
 
 PATH = "/api/jobs"
 INLINE_BYTES = 65_536
@@ -17,25 +18,21 @@ INLINE_BYTES = 65_536
 Time = Annotated[str, Field(description="RFC 3339, UTC, milliseconds.")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class JobBody(_Model):
+class JobBody(Body):
     """A job to do."""
 
     type: Annotated[str, Field(min_length=1, max_length=64, examples=["report"])]
     input: Any = Field(default_factory=dict, description="What the type of job takes.")
 
 
-class StepView(_Model):
+class StepView(Body):
     key: str
     index: Annotated[int, Field(description="From 1.")]
     total: int
     label: str
 
 
-class JobErrorView(_Model):
+class JobErrorView(Body):
     """Why the job has failed: a problem (RFC 9457)."""
 
     type: str
@@ -46,7 +43,7 @@ class JobErrorView(_Model):
     ref: Annotated[str | None, Field(description="For the operator: logs carry it too.")] = None
 
 
-class JobLinks(_Model):
+class JobLinks(Body):
     self: str
     events: str
     cancel: str
@@ -54,7 +51,7 @@ class JobLinks(_Model):
     result: str
 
 
-class JobView(_Model):
+class JobView(Body):
     """A job's state."""
 
     id: str = Field(examples=["job_01KAJ7Z3Q8V5T2M9C4R6W1X0YB"])
@@ -93,7 +90,7 @@ class JobView(_Model):
     links: JobLinks
 
 
-class JobTypeView(_Model):
+class JobTypeView(Body):
     """A type of job that is done here."""
 
     type: str = Field(examples=["report"])
@@ -111,13 +108,13 @@ class JobTypeView(_Model):
         )
 
 
-class JobTypesView(_Model):
+class JobTypesView(Body):
     """The types of job, by name."""
 
     data: list[JobTypeView]
 
 
-class JobsView(_Model):
+class JobsView(Body):
     """The jobs that `ids` named, and those of them that are not there."""
 
     data: list[JobView]
@@ -125,7 +122,7 @@ class JobsView(_Model):
     poll_after_ms: int
 
 
-class JobPage(_Model):
+class JobPage(Body):
     """A page of the caller's jobs, newest first."""
 
     data: list[JobView]

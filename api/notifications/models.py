@@ -3,9 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from api.events.link import Link
+from api.wire import Body, View
 
 MAX_USERS = 100
 MAX_IDS = 100
@@ -28,11 +29,7 @@ class Level(StrEnum):
     ERROR = "error"
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Notification(_Body):
+class Notification(Body):
     """Something that a user should know."""
 
     level: Level = Level.INFO
@@ -42,14 +39,14 @@ class Notification(_Body):
     data: Any = Field(default=None, description="Any JSON, for the page.")
 
 
-class NotificationsRead(_Body):
+class NotificationsRead(Body):
     """These were read, on whatever device: `ids`, and all up to `up_to` of each topic."""
 
     ids: list[str] = Field(examples=[["user:alice:notifications/1763650000000-0"]])
     up_to: dict[str, str] = Field(examples=[{"public:notifications": "1763650000000-0"}])
 
 
-class NotificationsDeleted(_Body):
+class NotificationsDeleted(Body):
     """These are not to be shown to the user any more."""
 
     ids: list[str]
@@ -72,7 +69,7 @@ class NotificationBody(Notification):
     )
 
 
-class ReadBody(_Body):
+class ReadBody(Body):
     """What has been read: either some by their ids, or all that a client has seen."""
 
     ids: Annotated[list[NotificationId], Field(min_length=1, max_length=MAX_IDS)] | None = None
@@ -87,18 +84,18 @@ class ReadBody(_Body):
         return self
 
 
-class SentNotification(BaseModel):
+class SentNotification(View):
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["user:alice:notifications"])
 
 
-class NotificationSent(BaseModel):
+class NotificationSent(View):
     """The notification as it was stored for each recipient, in the order given."""
 
     sent: list[SentNotification]
 
 
-class NotificationView(BaseModel):
+class NotificationView(View):
     """A notification: the event that a stream brings, and whether it was read."""
 
     id: str = Field(examples=["1763650000000-0"])
@@ -109,7 +106,7 @@ class NotificationView(BaseModel):
     read: bool
 
 
-class NotificationsView(BaseModel):
+class NotificationsView(View):
     """A page, newest first; `next_cursor` is null at the end.
 
     `seen`, of a first page only, stands behind the newest there was: a stream that starts with
@@ -122,11 +119,11 @@ class NotificationsView(BaseModel):
     seen: str | None
 
 
-class UnreadView(BaseModel):
+class UnreadView(View):
     unread: int
 
 
-class ChangedView(BaseModel):
+class ChangedView(View):
     """How many were changed, and the ids that are not among the caller's notifications."""
 
     changed: int

@@ -5,27 +5,28 @@ from typing import Annotated, Any
 from litestar import Controller, Request, Response, delete, post
 from litestar.datastructures import Cookie
 from litestar.params import JSONBody
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from api.problems import BadRequest, ForeignOrigin, Unauthorized
 from api.security.cookies import SessionCookie
 from api.security.tokens import SESSION_TTL_S
 from api.security.wiring import Security
 from api.settings import Settings
+from api.wire import View
 
 MAX_DEV_TTL_S = 86_400.0
 
 AnyRequest = Request[Any, Any, Any]
 
 
-class DevGrants(BaseModel):
+class DevGrants(View):
     model_config = ConfigDict(extra="forbid")
 
     read: list[str] = Field(default=[], description="Topic patterns.")
     publish: list[str] = Field(default=[], description="Topic patterns.")
 
 
-class DevSession(BaseModel):
+class DevSession(View):
     """Who to be."""
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +37,7 @@ class DevSession(BaseModel):
     ttl_s: Annotated[float, Field(gt=0, le=MAX_DEV_TTL_S, allow_inf_nan=False)] = SESSION_TTL_S
 
 
-class SessionView(BaseModel):
+class SessionView(View):
     token: str
 
 

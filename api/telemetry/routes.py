@@ -7,7 +7,6 @@ from typing import Any, Literal, Protocol
 
 from litestar import Request, Response, get
 from litestar.types import ControllerRouterHandler
-from pydantic import BaseModel
 
 from api.problems import (
     BadRequest,
@@ -20,6 +19,7 @@ from api.problems import (
 from api.settings import Settings
 from api.telemetry.health import Health
 from api.telemetry.metrics import MEDIA_TYPE, Metrics
+from api.wire import View
 
 AnyRequest = Request[Any, Any, Any]
 WATCHING = (BadRequest, Unauthorized, TokenExpired, Forbidden, KeysUnavailable)
@@ -34,7 +34,7 @@ class Caller(Protocol):
     def is_admin(self) -> bool: ...
 
 
-class HealthView(BaseModel):
+class HealthView(View):
     """Every part that the process needs answers."""
 
     status: Literal["ok"] = "ok"

@@ -20,6 +20,7 @@ from infra.aws import bytecode, symbols
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 ARCHIVE = BUILD / "lambda.zip"
+PYTHON = "3.13"
 OURS = ("api", "functions")
 REQUIREMENTS = "requirements.txt"
 MANYLINUX = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
@@ -61,7 +62,7 @@ class Target:
 def main(words: list[str] | None = None) -> int:
     """The exit status: 0, or what the installer said."""
     parser = argparse.ArgumentParser(prog="python -m infra.aws.package", description=__doc__)
-    parser.add_argument("--python", default="3.13", help="version that will run it")
+    parser.add_argument("--python", default=PYTHON, help="version that will run it")
     parser.add_argument("--machine", default="aarch64", help="aarch64 or x86_64")
     parser.add_argument(
         "--requirements",

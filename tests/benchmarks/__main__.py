@@ -41,7 +41,7 @@ async def _run(plan: Plan) -> int:
     if "idle" in plan.scenarios and MILLRACE in plan.targets:
         idle = await measure_idle(plan)
         print(report.idle_table(idle, plan.readers), flush=True)
-    starts = measure_cold(plan.cold_rounds) if "cold" in plan.scenarios else []
+    starts = measure_cold(plan.cold_rounds, BUILD) if "cold" in plan.scenarios else []
     if starts:
         print(report.cold_table(starts), flush=True)
     verdicts = summary.verdicts(rows)
