@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from litestar.params import HeaderParameter, QueryParameter
 
 from api.chat.models import MAX_LIMIT
-from api.events.models import IDEMPOTENCY_KEY
 
 Scope = Annotated[
     Literal["mine", "public"],
@@ -47,13 +46,5 @@ WebhookSecret = Annotated[
     str | None,
     HeaderParameter(
         name="X-Webhook-Secret", description="MILLRACE_CHAT_WEBHOOK_SECRET, for single deliveries."
-    ),
-]
-IdempotencyHeader = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        pattern=IDEMPOTENCY_KEY,
-        description="Sends the message once, however often it is sent with this key.",
     ),
 ]

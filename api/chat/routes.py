@@ -24,7 +24,7 @@ from api.chat.models import (
     RoomView,
     SentView,
 )
-from api.chat.parameters import After, BeforeMessage, IdempotencyHeader, Offset, PageLimit, Scope
+from api.chat.parameters import After, BeforeMessage, Offset, PageLimit, Scope
 from api.chat.problems import (
     AblyRefused,
     AblyUnavailable,
@@ -39,6 +39,7 @@ from api.chat.service import Seen
 from api.chat.standing import parse_room
 from api.chat.token_routes import TokenController
 from api.chat.webhook_routes import WebhookController
+from api.events.parameters import IdempotencyHeader
 from api.problems import (
     Forbidden,
     ForeignOrigin,

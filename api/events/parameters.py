@@ -86,6 +86,6 @@ IdempotencyHeader = Annotated[
     HeaderParameter(
         name="Idempotency-Key",
         pattern=IDEMPOTENCY_KEY,
-        description="Stores the event once, however often it is sent with this key.",
+        description="It is done once, however often it is sent with this key.",
     ),
 ]

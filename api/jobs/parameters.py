@@ -4,7 +4,6 @@ from typing import Annotated
 
 from litestar.params import HeaderParameter, QueryParameter
 
-from api.events.models import IDEMPOTENCY_KEY
 from api.jobs.job import JobStatus
 
 MAX_WAIT_S = 25
@@ -45,24 +44,12 @@ LastVersion = Annotated[
     str | None,
     HeaderParameter(name="Last-Event-ID", description="The version that the client has."),
 ]
-IdempotencyHeader = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        pattern=IDEMPOTENCY_KEY,
-        description="Creates the job once, however often it is sent with this key.",
-    ),
-]
 Ids = Annotated[
     str | None,
     QueryParameter(name="ids", description=f"Up to {MAX_IDS} ids, comma separated: these jobs."),
 ]
 Status = Annotated[JobStatus | None, QueryParameter(name="status", description="Only such jobs.")]
 Type = Annotated[str | None, QueryParameter(name="type", description="Only jobs of this type.")]
-PageCursor = Annotated[
-    str | None,
-    QueryParameter(name="cursor", description="The `next_cursor` of the page before."),
-]
 Limit = Annotated[
     int, QueryParameter(name="limit", ge=1, le=MAX_LIMIT, description="Jobs at most.")
 ]

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from api.events.opening import AnyRequest, EventServices, hold_stream
-from api.events.parameters import Conn
+from api.events.parameters import Conn, IdempotencyHeader, PageCursor
 from api.events.stream import EventStream
 from api.jobs import answers
 from api.jobs.cache import Seen
@@ -30,12 +30,10 @@ from api.jobs.models import (
 from api.jobs.parameters import (
     MAX_IDS,
     After,
-    IdempotencyHeader,
     Ids,
     IfNoneMatch,
     LastVersion,
     Limit,
-    PageCursor,
     Prefer,
     PreferDone,
     Status,

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.support.container import Container
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 NODE = ROOT / "tests" / "e2e" / "node"
 CLIENTS = ROOT / "tests" / "e2e" / "clients"

@@ -10,7 +10,7 @@ from tests.e2e.conftest import Start
 from tests.support.browser import NEEDS_CHROMIUM, signed_in
 from tests.support.container import Container
 from tests.support.jobs import JobCaller
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 ROUTE = "/api/jobs/{job_id}"
 WAIT_S = 2

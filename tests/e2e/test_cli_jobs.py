@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.support.command import Ended, millrace
 from tests.support.container import Container
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 TABLE = json.dumps({"csv": "region,amount\nnorth,1\nnorth,2\n"})
 LARGE = json.dumps({"sample_rows": 200_000})

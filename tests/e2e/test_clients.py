@@ -14,9 +14,9 @@ import httpx_sse
 import pytest
 
 from tests.support.container import Container
+from tests.support.local_server import ROOT
 from tests.support.outage import through_an_outage
 from tests.support.publisher import Publisher
-from tests.support.upstash_server import ROOT
 
 NODE = ROOT / "tests" / "e2e" / "node"
 TIMEOUT_S = 20

@@ -17,7 +17,8 @@ import pytest
 
 from tests.e2e.conftest import Start
 from tests.support.jobs import JobCaller
-from tests.support.upstash_server import ROOT, UpstashServer
+from tests.support.local_server import ROOT
+from tests.support.upstash_server import UpstashServer
 
 NODE = ROOT / "tests" / "e2e" / "node"
 POLLING = (ROOT / "docs" / "polling.md").read_text()

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from tests.support.instances import SECRET
-from tests.support.upstash_server import ROOT, UpstashServer
+from tests.support.local_server import ROOT
+from tests.support.upstash_server import UpstashServer
 
 DOCKERFILE = ROOT / "infra" / "container" / "Dockerfile"
 NOBODY = 65_534

@@ -17,7 +17,7 @@ import pytest
 
 from infra.aws.package import Target, archive, build
 from tests.support.instances import SECRET
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 AWS = ROOT / "infra" / "aws"
 OSLS = AWS / "node_modules" / ".bin" / "osls"

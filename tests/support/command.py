@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 TIMEOUT_S = 30.0
 _OURS = ("MILLRACE_", "UPSTASH_", "ABLY_", "LITESTAR_")

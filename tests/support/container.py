@@ -18,7 +18,8 @@ import psutil
 
 from api.settings import OWN_NAMES
 from tests.support.instances import SECRET
-from tests.support.upstash_server import ROOT, UpstashServer
+from tests.support.local_server import ROOT
+from tests.support.upstash_server import UpstashServer
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 20.0

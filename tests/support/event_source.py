@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from botocore.session import get_session
 
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 TIMEOUT_S = 30.0
 

@@ -15,8 +15,9 @@ from typing import IO, Any, Self
 
 from infra.local.upstash.tether import tethered
 from tests.support.instances import SECRET
+from tests.support.local_server import ROOT
 from tests.support.runtime_api import Invocation, RuntimeApi
-from tests.support.upstash_server import ROOT, UpstashServer
+from tests.support.upstash_server import UpstashServer
 
 BOOTSTRAP = ROOT / "functions" / "runtime" / "bootstrap"
 STREAMING = [str(BOOTSTRAP), sys.executable, "/var/runtime/bootstrap.py"]

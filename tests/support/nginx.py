@@ -11,8 +11,8 @@ from typing import Self
 
 import httpx
 
+from tests.support.local_server import ROOT
 from tests.support.ports import free_port
-from tests.support.upstash_server import ROOT
 
 TEMPLATE = ROOT / "infra" / "nginx" / "millrace.conf.template"
 START_WITHIN_S = 10.0

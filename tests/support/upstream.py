@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 OK = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 WAITS = {"silent", "headless"}

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Self, TypeVar
 
 from api.settings import Settings
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 T = TypeVar("T")
 

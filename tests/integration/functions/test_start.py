@@ -17,7 +17,8 @@ from infra.local.upstash.tether import tethered
 from tests.integration.functions.conftest import Start
 from tests.support.execution_environment import BUFFERED, STREAMING, ExecutionEnvironment, variables
 from tests.support.gateway_events import function_url
-from tests.support.upstash_server import ROOT, UpstashServer
+from tests.support.local_server import ROOT
+from tests.support.upstash_server import UpstashServer
 
 IMAGE = [sys.executable, "-m", "functions"]
 SEED = 1  # of apps.Drawing

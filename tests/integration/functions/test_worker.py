@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.support.instances import SECRET
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 
 def started(*command: str, **settings: str) -> subprocess.CompletedProcess[str]:

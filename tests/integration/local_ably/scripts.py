@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.ably_server import ROOT, AblyServer
+from tests.support.ably_server import AblyServer
+from tests.support.local_server import ROOT
 
 NODE = ROOT / "tests" / "e2e" / "node"
 CLIENTS = ROOT / "tests" / "integration" / "local_ably" / "clients"

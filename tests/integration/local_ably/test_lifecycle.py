@@ -11,7 +11,8 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.support.ably_server import BANNER, ROOT, AblyServer
+from tests.support.ably_server import BANNER, AblyServer
+from tests.support.local_server import ROOT
 
 
 @pytest.fixture

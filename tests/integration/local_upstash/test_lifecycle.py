@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from infra.local.upstash.process import ValkeyProcess
-from tests.support.upstash_server import ROOT, UpstashServer
+from tests.support.local_server import ROOT
+from tests.support.upstash_server import UpstashServer
 
 
 @pytest.fixture

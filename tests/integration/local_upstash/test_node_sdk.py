@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.upstash_server import ROOT, UpstashServer
+from tests.support.local_server import ROOT
+from tests.support.upstash_server import UpstashServer
 
 NODE = ROOT / "tests" / "e2e" / "node"
 

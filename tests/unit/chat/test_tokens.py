@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.chat.tokens import AblyKey, TokenIssuer
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 NOW = 1_795_204_020.0
 KEY = AblyKey.parse("app.key:secret-grüße")

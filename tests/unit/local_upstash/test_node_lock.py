@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.support.upstash_server import ROOT
+from tests.support.local_server import ROOT
 
 NODE = ROOT / "tests" / "e2e" / "node"
 
