@@ -68,10 +68,11 @@ async def _read(desk: StreamDesk, reading: Reading, *, wait_s: float) -> Answer:
             if len(events) < MAX_EVENTS:
                 continue
         left_s = ends_at - asyncio.get_running_loop().time()
-        if batch is not None or events or restarts or left_s <= 0:
+        has_news = batch is not None or events or restarts
+        if has_news or left_s <= 0 or desk.streams.is_draining:
             break
         with suppress(TimeoutError):
-            async with asyncio.timeout(left_s):
+            async with desk.streams.hold(left_s):
                 await movement.wait()
     cursor = CursorWriter(catchup.positions).text().decode()
     desk.metrics.delivered.inc(len(events))

@@ -363,3 +363,17 @@ async def until_read(instance: Instance) -> None:
     async with asyncio.timeout(5):
         while hub.position(A) == start:
             await asyncio.sleep(0.001)
+
+
+async def test_a_held_poll_is_answered_when_the_process_drains(client: Client, instance: Instance):
+    """It would hold up a deploy for as long as it may wait."""
+    cursor = await cursor_of(client)
+    waiting = asyncio.create_task(client.poll([A], cursor, wait=20))
+    async with asyncio.timeout(5):
+        while not instance.services.desk.hub.follows_anything:
+            await asyncio.sleep(0.01)
+    await instance.services.desk.streams.drain(timeout_s=1)
+    answer = await asyncio.wait_for(waiting, 2)
+    late = await asyncio.wait_for(client.poll([A], cursor, wait=20), 2)
+
+    assert answer.json()["cursor"] == late.json()["cursor"] == cursor
