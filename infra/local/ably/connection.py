@@ -92,7 +92,7 @@ class Connection:
             Action.SYNC: self._sync,
             Action.AUTH: self._authorize,
             Action.CLOSE: self._close,
-            Action.DISCONNECT: self._close,
+            Action.DISCONNECT: self._drop,
         }
         if (handle := handlers.get(frame.get("action"))) is not None:
             handle(frame)
@@ -247,6 +247,10 @@ class Connection:
         self.send({"action": int(Action.CLOSED)})
         self.cut()
         self.is_over = True
+
+    def _drop(self, _: Frame) -> None:
+        """The client changes its socket, and may come back on another one."""
+        self.cut()
 
     def _refuse(self, error: AblyError) -> None:
         self._leave_all()

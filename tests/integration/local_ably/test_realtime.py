@@ -12,7 +12,8 @@ from tests.integration.local_ably.conftest import Dial, Frame, Wire
 from tests.support.ably_server import AblyServer
 from tests.support.ably_tokens import signed_jwt
 
-HEARTBEAT, ACK, NACK, CONNECTED, DISCONNECTED, CLOSED, ERROR = 0, 1, 2, 4, 6, 8, 9
+HEARTBEAT, ACK, NACK, CONNECTED, DISCONNECT, DISCONNECTED = 0, 1, 2, 4, 5, 6
+CLOSED, ERROR = 8, 9
 CLOSE, ATTACH, ATTACHED, DETACH, DETACHED, PRESENCE, MESSAGE, SYNC = 7, 10, 11, 12, 13, 14, 15, 16
 AUTH = 17
 HAS_PRESENCE, HAS_BACKLOG, RESUMED, ATTACH_RESUME = 1, 2, 4, 32
@@ -191,6 +192,20 @@ async def test_a_resume_takes_the_place_of_a_socket_that_is_still_open(dial: Dia
     await (await dial(resume=connected["connectionDetails"]["connectionKey"])).hear(CONNECTED)
 
     assert await first.until_closed() == 1000
+
+
+async def test_a_client_that_disconnects_its_socket_may_resume_on_another(dial: Dial) -> None:
+    """It changes transports: only a close ends the connection."""
+    first = await dial()
+    connected = await first.hear(CONNECTED)
+    await first.say(DISCONNECT)
+    await first.until_closed()
+
+    key = connected["connectionDetails"]["connectionKey"]
+    resumed = await (await dial(resume=key)).hear(CONNECTED)
+
+    assert resumed["connectionId"] == connected["connectionId"]
+    assert "error" not in resumed
 
 
 async def test_rewind_applies_to_the_first_attach_only(dial: Dial) -> None:
