@@ -33,24 +33,13 @@ SERVICES = [
     ),
 ]
 SDK = NODE / "node_modules" / "ably" / "build" / "ably.min.js"
-IN_BROWSER = """async ({ authUrl, token, ably, channel: name, count }) => {
-  const client = new Ably.Realtime({
-    authUrl, authHeaders: { Authorization: `Bearer ${token}` }, ...ably,
+SCENES = (NODE / "chat-scenes.mjs").read_text().replace("export async function", "async function")
+IN_BROWSER = """async ({ scene, authUrl, token, ably, ...more }) => {
+  const authHeaders = { Authorization: `Bearer ${token}` };
+  const connect = (own = {}) => new Ably.Realtime({
+    authUrl, authHeaders, disconnectedRetryTimeout: 100, logLevel: 0, ...ably, ...own,
   });
-  const channel = client.channels.get(name);
-  const heard = [];
-  const until = async (isTrue) => {
-    while (!(await isTrue())) await new Promise((done) => setTimeout(done, 10));
-  };
-  await channel.subscribe((message) => heard.push([message.clientId, message.data]));
-  await channel.presence.enter();
-  await until(async () => (await channel.presence.get()).length >= count);
-  const present = (await channel.presence.get()).map((one) => one.clientId).sort();
-  await channel.publish("said", { from: "carol" });
-  await until(() => heard.length >= count);
-  const past = (await channel.history({ limit: count })).items.map((one) => one.clientId).sort();
-  client.close();
-  return { heard, present, past };
+  return { takePart, outlive }[scene]({ connect, ...more });
 }"""
 
 pytestmark = needs_node
@@ -90,24 +79,24 @@ async def page(origin: str) -> AsyncIterator[Page]:
         page = await browser.new_page()
         await page.goto(origin)
         await page.add_script_tag(path=SDK)
+        await page.add_script_tag(content=SCENES)
         yield page
         await browser.close()
+
+
+async def play(page: Page, at: Deployment, user: str, scene: str, **more: Any) -> Any:
+    """What a scene of `chat-scenes.mjs` returns in the browser, signed in as `user`."""
+    client = {"authUrl": at.auth_url, "token": at.token(user), "ably": at.ably.for_js}
+    given = {"scene": scene, "channel": f"room:{at.room}", **client, **more}
+    return await page.evaluate(IN_BROWSER, given)
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
 async def test_node_chromium_and_python_share_a_room(deployment: Deployment, page: Page) -> None:
     """Messages both ways, presence, history, and rewind; three SDKs, two formats, one order."""
     deployment.open_room("bob", "carol")
-    in_browser = {
-        "authUrl": deployment.auth_url,
-        "token": deployment.token("carol"),
-        "ably": deployment.ably.for_js,
-        "channel": f"room:{deployment.room}",
-        "count": 3,
-    }
-
     browser, node, python = await asyncio.gather(
-        page.evaluate(IN_BROWSER, in_browser),
+        play(page, deployment, "carol", "takePart", count=3, **{"as": "carol"}),
         deployment.node("chat-room.mjs", "alice", "alice", "3"),
         deployment.python("chat_room.py", "bob", "bob", "3"),
     )
@@ -117,7 +106,7 @@ async def test_node_chromium_and_python_share_a_room(deployment: Deployment, pag
     assert browser["heard"] == node["heard"] == python["heard"]
     for one in (browser, node, python):
         assert (one["present"], one["past"]) == (everybody, everybody)
-    assert node["rewound"] == 2
+    assert (browser["rewound"], node["rewound"]) == (2, 2)
 
 
 async def test_a_reader_does_nothing_but_read(deployment: Deployment) -> None:
@@ -141,17 +130,25 @@ async def test_a_reader_does_nothing_but_read(deployment: Deployment) -> None:
     }
 
 
-async def test_a_connection_outlives_its_tokens_and_a_cut(deployment: Deployment) -> None:
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not installed")
+async def test_a_connection_outlives_its_tokens_and_a_cut(
+    deployment: Deployment, page: Page
+) -> None:
     """Renewed in time, renewed after the end, and resumed without a gap or a double."""
+    elsewhere = replace(deployment, room=f"{deployment.room}-2")
     deployment.open_room("bob")
+    elsewhere.open_room("carol")
 
-    results = await deployment.node("chat-tokens.mjs", "bob")
+    results = await asyncio.gather(
+        deployment.node("chat-tokens.mjs", "bob"), play(page, elsewhere, "carol", "outlive")
+    )
 
-    assert results == {
-        "renewed": ["connected", True],
-        "expired": [40142, True],
-        "resumed": [True, ["1", "2", "3", "4", "5"]],
-    }
+    for one in results:
+        assert one == {
+            "renewed": ["connected", True],
+            "expired": [40142, True],
+            "resumed": [True, ["1", "2", "3", "4", "5"]],
+        }
 
 
 async def test_ably_python_outlives_its_token_too(deployment: Deployment) -> None:
