@@ -35,7 +35,7 @@ check: $(INSTALLED) ## Lint, types, import contracts, spelling
 	$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-cache
 	$(PY) -m codespell_lib
 
-bench: $(INSTALLED) ## Measure fan-out, bursts and idle cost; ARGS goes to the benchmarks
+bench: $(INSTALLED) ## Measure fan-out, bursts, idle cost and cold starts; ARGS goes to the benchmarks
 	$(PY) -m tests.benchmarks $(ARGS)
 
 soak: install ## Run the long tests: thousands of random schedules
