@@ -7,12 +7,14 @@ modes. So a deployment without a change is one.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from infra.aws import bytecode, symbols
@@ -69,11 +71,19 @@ def main(words: list[str] | None = None) -> int:
         default=REQUIREMENTS,
         help="requirements-container.txt adds the server, for AWS's Web Adapter",
     )
+    parser.add_argument(
+        "--extensions",
+        default=os.environ.get("MILLRACE_EXTENSIONS", ""),
+        help="modules of yours, comma separated; by default those of MILLRACE_EXTENSIONS",
+    )
     parser.add_argument("--to", type=Path, default=ARCHIVE, help="the archive")
     given = parser.parse_args(words)
     tree: Path = given.to.with_suffix("")
+    modules = [name.strip() for name in given.extensions.split(",") if name.strip()]
     if status := build(Target(given.python, given.machine, given.requirements), tree):
         return status
+    for module in modules:
+        add_extension(module, tree)
     archive(tree, given.to)
     print(f"{given.to}: {given.to.stat().st_size / 1e6:.1f} MB")  # noqa: T201
     return 0
@@ -96,6 +106,19 @@ def build(target: Target, tree: Path) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def add_extension(module: str, tree: Path) -> None:
+    """Copy a team's module, or the package that it is in. Raises `SystemExit` without it."""
+    top = module.partition(".")[0]
+    spec = PathFinder.find_spec(top, [str(ROOT), *sys.path])
+    if spec is None or spec.origin is None:
+        raise SystemExit(f"the extension {module} is not on the Python path")
+    if spec.submodule_search_locations is None:
+        shutil.copy(spec.origin, tree)
+        return
+    ignored = shutil.ignore_patterns(*LEFT_OUT)
+    shutil.copytree(Path(spec.origin).parent, tree / top, ignore=ignored)
 
 
 def _install(target: Target, tree: Path) -> list[str]:

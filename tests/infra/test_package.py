@@ -11,9 +11,10 @@ import zlib
 from pathlib import Path
 
 import _cffi_backend
+import pytest
 
 from infra.aws import bytecode, symbols
-from infra.aws.package import archive, prune
+from infra.aws.package import add_extension, archive, prune
 
 SHOW = """
 import sys
@@ -52,6 +53,30 @@ def test_every_file_can_be_read_by_the_user_that_lambda_runs_as(tmp_path: Path) 
 
     [entry] = zipfile.ZipFile(tmp_path / "one.zip").infolist()
     assert entry.external_attr >> 16 == 0o100644
+
+
+@pytest.mark.parametrize(
+    ("module", "files"),
+    [("shop", {"shop.py"}), ("store.events", {"store/__init__.py", "store/events.py"})],
+)
+def test_modules_of_a_team_go_along(
+    module: str, files: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What MILLRACE_EXTENSIONS names has to be where the functions look for it."""
+    tree(tmp_path / "team", sorted(files), modified=1, mode=0o644)
+    monkeypatch.syspath_prepend(str(tmp_path / "team"))
+    (tmp_path / "tree").mkdir()
+
+    add_extension(module, tmp_path / "tree")
+
+    found = (path for path in (tmp_path / "tree").rglob("*") if path.is_file())
+    assert {str(path.relative_to(tmp_path / "tree")) for path in found} == files
+
+
+def test_a_module_that_is_not_there_stops_the_packaging(tmp_path: Path) -> None:
+    """Else each start of each function would fail."""
+    with pytest.raises(SystemExit, match="no_such_shop"):
+        add_extension("no_such_shop", tmp_path)
 
 
 def test_what_no_function_needs_stays_out(tmp_path: Path) -> None:
