@@ -6,14 +6,13 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.support.execution_environment import ExecutionEnvironment
 from tests.support.gateway_events import function_url
-from tests.support.http1 import Request, chunk, head, read_body, read_request, whole
+from tests.support.http1 import Request, answer_requests, chunk, head, read_body, whole
 from tests.support.runtime_api import Invocation
 
 Form = Callable[..., dict[str, Any]]
@@ -54,18 +53,7 @@ class Gateway:
         await self._server.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
-                while (request := await read_request(reader)) is not None:
-                    await self._serve(request, reader, writer)
-        except asyncio.CancelledError:
-            pass  # the server's own callback would complain
-        finally:
-            self._connections.discard(task)
-            writer.transport.abort()
+        await answer_requests(reader, writer, self._serve, among=self._connections)
 
     async def _serve(
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -25,6 +26,28 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
         return None
     method, target, _ = line.decode("latin-1").split()
     return Request(method, target, await _fields(reader))
+
+
+async def answer_requests(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    serve: Callable[[Request, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    *,
+    among: set[asyncio.Task[None]],
+) -> None:
+    """Serve one connection to its end; its task is `among` the server's until then."""
+    task = asyncio.current_task()
+    assert task is not None
+    among.add(task)
+    try:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while (request := await read_request(reader)) is not None:
+                await serve(request, reader, writer)
+    except asyncio.CancelledError:
+        pass  # the server's own callback would complain
+    finally:
+        among.discard(task)
+        writer.transport.abort()
 
 
 async def iter_body(reader: asyncio.StreamReader, request: Request) -> AsyncIterator[bytes]:

@@ -8,13 +8,12 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from tests.support.http1 import Request, chunk, head, iter_body, read_body, read_request, whole
+from tests.support.http1 import Request, answer_requests, chunk, head, iter_body, read_body, whole
 
 BASE = "/2018-06-01/runtime"
 DELIMITER = b"\0" * 8
@@ -171,19 +170,8 @@ class RuntimeApi:
             self._changed.notify_all()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
         self.connections += 1
-        try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
-                while (request := await read_request(reader)) is not None:
-                    await self._serve(request, reader, writer)
-        except asyncio.CancelledError:
-            pass  # the server's own callback would complain
-        finally:
-            self._connections.discard(task)
-            writer.transport.abort()
+        await answer_requests(reader, writer, self._serve, among=self._connections)
 
     async def _serve(
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -50,9 +50,6 @@ class Credentials:
             grant = self._tokens.grant_of(shown[0])
         return self._as_client(grant, claimed) if claimed else grant
 
-    def of_token(self, token: str) -> Grant:
-        return self._tokens.grant_of(token)
-
     def _of_bearer(self, text: str) -> Grant:
         if "." not in text:
             text = _text(text)
