@@ -13,7 +13,7 @@ COMMAND := .venv/bin/millrace
 # Node is used where it is there; the tests say what they skipped without it.
 NODE_INSTALLED := $(if $(shell command -v npm),$(NODE:%=%/node_modules/.package-lock.json))
 
-.PHONY: help run env test check bench soak package clean install
+.PHONY: help run env test check bench soak package lock clean install
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -28,12 +28,9 @@ env: ## Print the settings that join a process to the running stack: eval "$(mak
 test: install ## Run all tests but the long ones; ARGS goes to pytest
 	$(PY) -m pytest $(if $(MILLRACE_NO_SKIP),-p tests.support.no_skip) $(ARGS)
 
-check: $(INSTALLED) ## Lint, types, import contracts, spelling
-	$(PY) -m ruff check
-	$(PY) -m ruff format --check
+check: $(INSTALLED) ## Types, and every hook: lint, format, import contracts, spelling, secrets, large files
 	$(PY) -m mypy
-	$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-cache
-	$(PY) -m codespell_lib
+	$(PY) -m pre_commit run --all-files
 
 bench: $(INSTALLED) ## Measure fan-out, bursts, idle cost and cold starts; ARGS goes to the benchmarks
 	$(PY) -m tests.benchmarks $(ARGS)
@@ -43,6 +40,16 @@ soak: install ## Run the long tests: thousands of random schedules
 
 package: $(INSTALLED) ## Build build/lambda.zip, the same bytes from the same sources
 	$(PY) -m infra.aws.package
+
+# The largest set is resolved first and bounds the others, so that what is tested is what is deployed.
+COMPILE := $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-header --no-emit-index-url
+
+lock: $(INSTALLED) ## Resolve pyproject.toml into requirements*.txt; ARGS=--upgrade takes newer releases
+	$(COMPILE) $(ARGS) --extra container --extra aws --extra local --extra dev -o requirements-dev.txt
+	$(COMPILE) $(ARGS) -c requirements-dev.txt --extra container --extra local -o requirements-local.txt
+	$(COMPILE) $(ARGS) -c requirements-dev.txt --extra container -o requirements-container.txt
+	$(COMPILE) $(ARGS) -c requirements-dev.txt -o requirements.txt
 
 clean: ## Remove what was built and installed; .local with its secrets stays
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -58,13 +65,9 @@ install: $(INSTALLED) $(COMMAND) $(NODE_INSTALLED)
 	  exit 1; }
 	$(PYTHON) -m venv --clear .venv
 
-$(INSTALLED): requirements-dev.txt | .venv/bin/python
+$(INSTALLED): requirements-dev.txt infra/install.sh | .venv/bin/python
 	@echo 'Installing requirements-dev.txt into .venv'
-	@if command -v uv >/dev/null; then \
-	  uv pip install --quiet --python $(PY) --require-hashes -r $<; \
-	else \
-	  $(PY) -m pip install --quiet --require-hashes -r $<; \
-	fi
+	@infra/install.sh $(PY) $<
 	@touch $@
 
 $(COMMAND): api/cli/millrace.sh $(INSTALLED)

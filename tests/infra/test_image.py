@@ -66,11 +66,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     folder.chmod(0o755)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     python = folder / "venv" / "bin" / "python"
-    installer = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    needed = re.search(r"-r (\S+)", _stage("installed"))
-    assert needed is not None
+    step = re.search(r"install\.sh /venv/bin/python (\S+)", _stage("installed"))
+    assert step is not None
     subprocess.run(
-        [*installer, "--require-hashes", "-r", str(ROOT / needed[1])],
+        [ROOT / "infra" / "install.sh", python, ROOT / step[1]],
         check=True,
         capture_output=True,
     )

@@ -53,7 +53,7 @@ def test_far_back_in_the_queue_and_under_load_one_comes_less_often():
     assert hint(300, position=11, is_shedding=True) == 80_000
 
 
-@pytest.mark.parametrize("status", TERMINAL)
+@pytest.mark.parametrize("status", sorted(TERMINAL))
 def test_there_is_no_next_poll_for_what_is_done(status: JobStatus):
     assert Hints(CLOCK, Middle()).poll_after_ms(replace(JOB, status=status)) == 0
 
