@@ -74,6 +74,8 @@ if not place or not rank[place] then
   return 'invited:' .. ARGV[3]
 end
 if place == 'moderator' and ARGV[3] ~= 'moderator' then
+  -- Only oneself, as with a ban: else a moderator demotes another one first, and bans then.
+  if ARGV[4] ~= '1' and KEYS[2] ~= KEYS[3] then return '!role' end
   if call('ZCOUNT', KEYS[4], 3, 3) < 2 then return '!last' end
 end
 call('HSET', KEYS[3], ARGV[1], ARGV[3])

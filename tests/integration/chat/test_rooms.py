@@ -189,6 +189,34 @@ async def test_moderators_do_not_ban_each_other(alice: Person, bob: Person, admi
     assert (await admin.bans("den", alice)).status_code == 200
 
 
+async def test_moderators_do_not_demote_each_other(
+    alice: Person, bob: Person, admin: Person
+) -> None:
+    """Or one could demote the other, even the maker of the room, and then ban."""
+    await alice.creates("den", is_public=True)
+    await bob.joins("den")
+    await alice.appoints("den", bob, "moderator")
+
+    for role in ("member", "reader"):
+        refused = await bob.appoints("den", alice, role)
+        assert (refused.status_code, refused.json()["code"]) == (403, "not-allowed-in-room")
+    assert (await bob.bans("den", alice)).status_code == 403
+    assert (await bob.appoints("den", alice, "moderator")).json()["role"] == "moderator"
+    assert (await admin.appoints("den", alice, "member")).status_code == 200
+
+
+async def test_a_moderator_steps_down(alice: Person, bob: Person) -> None:
+    """That is the moderator's own decision, and no other one's."""
+    await alice.creates("den", is_public=True)
+    await bob.joins("den")
+    await alice.appoints("den", bob, "moderator")
+
+    stepped = await alice.appoints("den", alice, "member")
+
+    assert stepped.json()["role"] == "member"
+    assert (await bob.bans("den", alice)).status_code == 200
+
+
 async def test_who_is_banned_everywhere_has_no_rooms(
     alice: Person, bob: Person, admin: Person
 ) -> None:
