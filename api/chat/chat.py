@@ -127,6 +127,7 @@ def _messages(
             clock=parts.world.monotonic,
         ),
         cursors=Signer(derive_key(secret, KeyPurpose.CHAT_CURSOR), kind="cursor+jwt"),
+        id_key=derive_key(secret, KeyPurpose.CHAT_MESSAGE),
         new_id=parts.world.new_id,
     )
 
