@@ -33,6 +33,7 @@ from api.chat.problems import (
     MessageRefused,
     NotAllowedInRoom,
     RoomConflict,
+    RoomEnded,
     UnknownRoom,
 )
 from api.chat.service import Seen
@@ -62,11 +63,14 @@ class RoomsController(Controller):
     tags = ("chat",)
     chat: Chat
 
-    @post(name="create_room", opt={"problems": (ForeignOrigin, Banned, RoomConflict)})
+    @post(
+        name="create_room",
+        opt={"problems": (ForeignOrigin, Banned, RoomConflict, RoomEnded, RateLimited)},
+    )
     async def create(
         self, data: JSONBody[RoomBody], principal: NamedDependency[Principal]
     ) -> Response[RoomView]:
-        """Make a room; its maker is its moderator."""
+        """Make a room, under an id that no room has had; its maker is its moderator."""
         room = parse_room(data.id or uuid4().hex, name="id")
         seen = await self.chat.rooms.create(
             principal, room, title=data.title, is_public=data.is_public, joins_as=data.joins_as
