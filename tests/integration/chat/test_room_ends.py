@@ -154,3 +154,15 @@ async def test_declining_an_invitation_ends_no_room(
     await leaves(bob, "den")
 
     assert (await admin.call("GET", "/rooms/den")).status_code == 200
+
+
+async def test_a_new_room_counts_as_an_event_that_is_published(
+    upstash: UpstashServer,
+) -> None:
+    """An ended id is kept for good, so one caller must not fill the store with them."""
+    async with running(chat_settings(upstash, publish_burst=2, publish_per_s=0.01)) as slow:
+        alice = Person(slow, "alice")
+        answers = [await alice.creates(f"den-{number}") for number in range(3)]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
