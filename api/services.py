@@ -9,10 +9,9 @@ from typing import Final, NamedTuple
 from api import extensions
 from api.activity import feeds
 from api.activity.fan_in import job_finished, message_posted
-from api.chat.chat import Chat, Parts, build_chat
+from api.chat.chat import Chat, Feeds, Parts, build_chat
 from api.chat.inbound import ChatMessage
 from api.chat.mentions import Mention
-from api.chat.webhook import nothing
 from api.events import doorbell
 from api.events.catalogue import Catalogue
 from api.events.doorbell import Doorbell
@@ -116,8 +115,15 @@ def build_services(
     )
     chat = build_chat(
         settings,
-        Parts(commands, events.publisher, events.catalogue, security.access, world),
-        announce=_posted if settings.chat_activity else nothing,
+        Parts(
+            redis=commands,
+            publisher=events.publisher,
+            catalogue=events.catalogue,
+            access=security.access,
+            rate=security.publish_rate,
+            world=world,
+        ),
+        feeds=Feeds(_posted, feeds.WORKSPACES) if settings.chat_activity else None,
         notify=_mentioned,
     )
     tools = Tools(events.publisher, settings.relay_lease_s, world.clock, world.rng)

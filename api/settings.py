@@ -183,7 +183,7 @@ class Settings(BaseSettings):
         default=True, description="Members send to Ably themselves; else only through us."
     )
     chat_activity: bool = Field(
-        default=True, description="Messages also show in the feed `workspace:<room>`."
+        default=True, description="Messages show in the feed `workspace:<room>`; members read it."
     )
     chat_webhook_secret: SecretStr | None = Field(
         default=None, min_length=16, description="X-Webhook-Secret of single deliveries."

@@ -11,7 +11,8 @@ from api.security.patterns import TopicPattern
 from api.settings import Settings
 
 ACTIVITY: Final = "activity"
-PATTERNS: Final = ("workspace:*:activity", "user:*:activity", "public:activity")
+WORKSPACES: Final = "workspace:*:activity"
+PATTERNS: Final = (WORKSPACES, "user:*:activity", "public:activity")
 _FEEDS = tuple(TopicPattern.parse(pattern) for pattern in PATTERNS)
 
 

@@ -10,12 +10,14 @@ from api.chat.moderation import Moderator
 from api.chat.problems import ChatNotConfigured
 from api.chat.rooms import RoomStore
 from api.chat.service import ChatRooms
+from api.chat.standing import RoomId
 from api.chat.token_desk import TokenDesk
 from api.chat.tokens import AblyKey, TokenIssuer
 from api.chat.topics import PATTERN, RoomReaders, declare_events
 from api.chat.webhook import Announce, Notify, WebhookDesk, WebhookVerifier, nothing
 from api.events.catalogue import Catalogue
 from api.events.publisher import Publisher
+from api.events.topic import TopicName
 from api.security.grants import Access
 from api.security.keys import KeyPurpose, derive_key
 from api.security.rates import RateLimiter
@@ -62,19 +64,35 @@ class Parts:
     publisher: Publisher
     catalogue: Catalogue
     access: Access
+    rate: RateLimiter
     world: World
 
 
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """What chat brings into feeds, and the feeds that a room's members therefore read.
+
+    `pattern` has one `*`, which stands for the room.
+    """
+
+    announce: Announce
+    pattern: str
+
+    def of(self, room: RoomId) -> TopicName:
+        return TopicName(self.pattern.replace("*", room))
+
+
 def build_chat(
-    settings: Settings, parts: Parts, *, announce: Announce = nothing, notify: Notify = nothing
+    settings: Settings, parts: Parts, *, feeds: Feeds | None = None, notify: Notify = nothing
 ) -> Chat:
     """Also declares the events of rooms, and lets their members read them."""
     store = RoomStore(parts.redis, max_rooms=settings.chat_max_rooms)
     declare_events(parts.catalogue)
-    parts.access.add_rule(PATTERN, RoomReaders(store))
+    for pattern in [PATTERN, feeds.pattern] if feeds else [PATTERN]:
+        parts.access.add_rule(pattern, RoomReaders(store))
     policy = Policy(Channels(settings.chat_namespace), may_publish=settings.chat_direct_publish)
     if settings.ably_api_key is None:
-        return Chat(policy.channels, ChatRooms(store, None, parts.world.clock), None)
+        return Chat(policy.channels, _rooms(parts, store, feeds, None), None)
     key = AblyKey.parse(settings.ably_api_key.get_secret_value())
     ably = AblyRest(key, settings.ably_url)
     on_ably = OnAbly(
@@ -87,11 +105,22 @@ def build_chat(
             rooms=store,
             publisher=parts.publisher,
             clock=parts.world.clock,
-            announce=announce,
+            announce=feeds.announce if feeds else nothing,
             notify=notify,
         ),
     )
-    return Chat(policy.channels, ChatRooms(store, ably, parts.world.clock), on_ably)
+    return Chat(policy.channels, _rooms(parts, store, feeds, ably), on_ably)
+
+
+def _rooms(parts: Parts, store: RoomStore, feeds: Feeds | None, ably: AblyRest | None) -> ChatRooms:
+    return ChatRooms(
+        rooms=store,
+        ably=ably,
+        access=parts.access,
+        rate=parts.rate,
+        clock=parts.world.clock,
+        feed_of=feeds.of if feeds else None,
+    )
 
 
 def _tokens(
@@ -127,6 +156,7 @@ def _messages(
             clock=parts.world.monotonic,
         ),
         cursors=Signer(derive_key(secret, KeyPurpose.CHAT_CURSOR), kind="cursor+jwt"),
+        id_key=derive_key(secret, KeyPurpose.CHAT_MESSAGE),
         new_id=parts.world.new_id,
     )
 

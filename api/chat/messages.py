@@ -1,8 +1,9 @@
 """Messages through us: sent with moderation, and read back from Ably's history."""
 
+import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -52,7 +53,10 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Raises what `AblyRest` raises, and UnknownRoom to who is not in the room."""
+    """Raises what `AblyRest` raises, and UnknownRoom to who is not in the room.
+
+    `id_key` is the secret that makes ids of Idempotency-Keys.
+    """
 
     ably: AblyRest
     rooms: RoomStore
@@ -60,6 +64,7 @@ class Messages:
     moderator: Moderator
     rate: RateLimiter
     cursors: Signer
+    id_key: bytes
     new_id: Callable[[], str]
 
     async def send(
@@ -73,7 +78,7 @@ class Messages:
             raise NotAllowedInRoom
         self.moderator.check(data)
         self.rate.take(principal.id)
-        message_id = _message_id(principal.id, room, key) if key else self.new_id()
+        message_id = self._id_of(principal.id, room, key) if key else self.new_id()
         message = {"id": message_id, "name": name, "clientId": principal.id, **_data(data)}
         await self.ably.publish(self.channels.of(room), message)
         return message_id
@@ -103,6 +108,12 @@ class Messages:
             raise UnknownRoom
         return role
 
+    def _id_of(self, user: str, room: RoomId, key: str) -> str:
+        # Not a plain digest: a member who foresees another's key would publish under the id that
+        # it makes, and Ably would drop the other's message as a repeat.
+        text = f"{user}\n{room}\n{key}".encode()
+        return hmac.digest(self.id_key, text, hashlib.sha256).hex()[:32]
+
     def _sealed(self, room: RoomId, following: Mapping[str, str]) -> str:
         # Signed, because Ably's own parameters are in it and could ask for other things.
         return self.cursors.sign({"room": room, "next": dict(following)})
@@ -116,10 +127,6 @@ class Messages:
         if claims.get("room") != room or not isinstance(following, dict):
             raise InvalidCursor
         return {str(name): str(value) for name, value in following.items()}
-
-
-def _message_id(user: str, room: RoomId, key: str) -> str:
-    return sha256(f"{user}\n{room}\n{key}".encode()).hexdigest()[:32]
 
 
 def _data(data: Any) -> dict[str, Any]:

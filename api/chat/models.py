@@ -1,5 +1,6 @@
 """The JSON that comes in and goes out, as the OpenAPI document describes it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field
@@ -16,11 +17,19 @@ MAX_LIMIT = 100
 UserId = Annotated[str, Field(pattern=SEGMENT, examples=["bob"])]
 
 
+def following(found: Sequence[object], offset: int, limit: int) -> int | None:
+    """Where the next page begins; None after a page that is not full."""
+    return offset + limit if len(found) == limit else None
+
+
 class RoomBody(Body):
     """A room to make."""
 
     id: str | None = Field(
-        default=None, pattern=SEGMENT, examples=["lobby"], description="At random if left out."
+        default=None,
+        pattern=SEGMENT,
+        examples=["lobby"],
+        description="Neither `.` nor `..`, nor one that a room has had. At random if left out.",
     )
     title: str = Field(min_length=1, max_length=200, examples=["Lobby"])
     is_public: bool = Field(default=False, description="Whether everybody may see and join it.")

@@ -30,6 +30,13 @@ class RoomConflict(ApiError):
     remediation = "Read `detail`, look at the room again, and decide anew."
 
 
+class RoomEnded(ApiError):
+    code = "room-ended"
+    status = 410
+    title = "A room with this id has ended"
+    remediation = "Choose another id, or leave it out; no id is used twice."
+
+
 class MessageRefused(ValidationFailed):
     code = "message-refused"
     title = "The message breaks a rule of this chat"

@@ -15,17 +15,38 @@ local function call(name, ...)
 end
 """
 
-# KEYS: rooms, the user, members, public. ARGV: room, its facts, user, is public, rooms at most.
+# A room's end does not visit those who were invited or banned: there may be any number of them.
+# As an ended id is never used again, what is left with them means nothing, and makes way here.
+DROP_ENDED = """
+local function drop_ended(user)
+  local rooms = call('HKEYS', user)
+  for first = 1, #rooms, 1000 do
+    local last, ended = math.min(first + 999, #rooms), {}
+    for i, facts in ipairs(call('HMGET', KEYS[1], unpack(rooms, first, last))) do
+      local room = rooms[first + i - 1]
+      if not facts and room ~= '*' then ended[#ended + 1] = room end
+    end
+    if #ended > 0 then call('HDEL', user, unpack(ended)) end
+  end
+end
+"""
+
+# KEYS: rooms, the user, members, public, ended; then the logs that must not be there yet.
+# ARGV: room, its facts, user, is public, rooms at most.
 CREATE = """
 local function is_role(place) return not place:find('^invited:') and place ~= 'banned' end
 if call('HGET', KEYS[2], '*') then return '!banned' end
+local known = call('HGET', KEYS[1], ARGV[1])
+-- A repeat. All is stored already, and what others have decided since must stand.
+if known == ARGV[2] then return 'moderator' end
+if known then return '!exists' end
+if call('SISMEMBER', KEYS[5], ARGV[1]) == 1 then return '!ended' end
+if #KEYS > 5 and call('EXISTS', unpack(KEYS, 6)) > 0 then return '!exists' end
 local roles = 0
 for _, place in ipairs(call('HVALS', KEYS[2])) do
   if is_role(place) then roles = roles + 1 end
 end
-local known = call('HGET', KEYS[1], ARGV[1])
-if known and known ~= ARGV[2] then return '!exists' end
-if not known and roles >= tonumber(ARGV[5]) then return '!full' end
+if roles >= tonumber(ARGV[5]) then return '!full' end
 call('HSET', KEYS[1], ARGV[1], ARGV[2])
 call('HSET', KEYS[2], ARGV[1], 'moderator')
 call('ZADD', KEYS[3], 3, ARGV[3])
@@ -39,8 +60,9 @@ local rank = { reader = 1, member = 2, moderator = 3 }
 local room = call('HGET', KEYS[1], ARGV[1])
 local places = call('HMGET', KEYS[2], ARGV[1], '*')
 local place = places[1]
-if places[2] or place == 'banned' then return '!banned' end
+if places[2] then return '!banned' end
 if not room then return '!unknown' end
+if place == 'banned' then return '!banned' end
 if place and rank[place] then return place end
 local facts = cjson.decode(room)
 if not place and not facts.is_public then return '!unknown' end
@@ -57,7 +79,9 @@ return role
 
 # KEYS: rooms, who asks, who is meant, members.
 # ARGV: room, who is meant, role, whether an admin asks, places of one user at most.
-APPOINT = """
+APPOINT = (
+    DROP_ENDED
+    + """
 local rank = { reader = 1, member = 2, moderator = 3 }
 local mine = call('HMGET', KEYS[2], ARGV[1], '*')
 if ARGV[4] ~= '1' then
@@ -69,36 +93,46 @@ local theirs = call('HMGET', KEYS[3], ARGV[1], '*')
 local place = theirs[1]
 if theirs[2] or place == 'banned' then return '!banned-other' end
 if not place or not rank[place] then
-  if not place and call('HLEN', KEYS[3]) >= tonumber(ARGV[5]) then return '!full-other' end
+  if not place and call('HLEN', KEYS[3]) >= tonumber(ARGV[5]) then
+    drop_ended(KEYS[3])
+    if call('HLEN', KEYS[3]) >= tonumber(ARGV[5]) then return '!full-other' end
+  end
   call('HSET', KEYS[3], ARGV[1], 'invited:' .. ARGV[3])
   return 'invited:' .. ARGV[3]
 end
 if place == 'moderator' and ARGV[3] ~= 'moderator' then
+  -- Only oneself, as with a ban: else a moderator demotes another one first, and bans then.
+  if ARGV[4] ~= '1' and KEYS[2] ~= KEYS[3] then return '!role' end
   if call('ZCOUNT', KEYS[4], 3, 3) < 2 then return '!last' end
 end
 call('HSET', KEYS[3], ARGV[1], ARGV[3])
 call('ZADD', KEYS[4], rank[ARGV[3]], ARGV[2])
 return ARGV[3]
 """
+)
 
-# KEYS: rooms, the user, members, public, bans. ARGV: room, user.
+# KEYS: rooms, the user, members, public, bans, ended. ARGV: room, user.
 LEAVE = """
 local place = call('HGET', KEYS[2], ARGV[1])
 if not place or place == 'banned' then return 'gone' end
 if place == 'moderator' and call('ZCOUNT', KEYS[3], 3, 3) < 2 then
   if call('ZCARD', KEYS[3]) > 1 then return '!last' end
-  call('HDEL', KEYS[1], ARGV[1])
-  call('ZREM', KEYS[4], ARGV[1])
-  call('DEL', KEYS[5])
 end
 call('HDEL', KEYS[2], ARGV[1])
-call('ZREM', KEYS[3], ARGV[2])
+if call('ZREM', KEYS[3], ARGV[2]) == 0 or call('ZCARD', KEYS[3]) > 0 then return 'gone' end
+call('HDEL', KEYS[1], ARGV[1])
+call('ZREM', KEYS[4], ARGV[1])
+call('DEL', KEYS[5])
+call('SADD', KEYS[6], ARGV[1])
 return 'gone'
 """
 
 # KEYS: rooms, who asks, who is meant, members, bans.
-# ARGV: room, who is meant, whether an admin asks, now in ms, `ban` or `unban`.
-BAN = """
+# ARGV: room, who is meant, whether an admin asks, now in ms, `ban` or `unban`, places of one
+# user above which those in ended rooms make way.
+BAN = (
+    DROP_ENDED
+    + """
 local mine = call('HMGET', KEYS[2], ARGV[1], '*')
 local place = call('HGET', KEYS[3], ARGV[1])
 if ARGV[3] ~= '1' then
@@ -113,11 +147,13 @@ if ARGV[5] == 'unban' then
   call('ZREM', KEYS[5], ARGV[2])
   return 'gone'
 end
+if not place and call('HLEN', KEYS[3]) >= tonumber(ARGV[6]) then drop_ended(KEYS[3]) end
 call('HSET', KEYS[3], ARGV[1], 'banned')
 call('ZREM', KEYS[4], ARGV[2])
 call('ZADD', KEYS[5], ARGV[4], ARGV[2])
 return 'banned'
 """
+)
 
 
 def counted(body: str) -> Script:

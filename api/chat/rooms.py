@@ -4,6 +4,7 @@
 |---|---|
 | `rooms` | hash: each room's facts as JSON |
 | `public` | sorted set: the public rooms by name |
+| `ended` | set: the ids of rooms that have ended, which no room gets again |
 | `user:<id>` | hash: the user's standing in each room, so that a token costs one command |
 | `members:<room>` | sorted set: the members by rank |
 | `bans:<room>`, `banned` | sorted sets: who is banned there, and everywhere, by time |
@@ -16,8 +17,9 @@ from typing import Final
 import msgspec
 
 from api.chat import room_scripts
-from api.chat.problems import Banned, NotAllowedInRoom, RoomConflict, UnknownRoom
+from api.chat.problems import Banned, NotAllowedInRoom, RoomConflict, RoomEnded, UnknownRoom
 from api.chat.standing import BANNED, EVERYWHERE, INVITED, Role, RoomId, Standing
+from api.events.topic import TopicName, log_key
 from api.problems import ApiError
 from api.security.principal import Principal
 from api.upstash import RedisError, Script, UpstashClient
@@ -25,6 +27,7 @@ from api.upstash import RedisError, Script, UpstashClient
 PREFIX: Final = "millrace:chat:"
 ROOMS: Final = f"{PREFIX}rooms"
 PUBLIC: Final = f"{PREFIX}public"
+ENDED: Final = f"{PREFIX}ended"
 BANNED_EVERYWHERE: Final = f"{PREFIX}banned"
 
 REFUSALS: Mapping[str, Callable[[], ApiError]] = {
@@ -32,7 +35,8 @@ REFUSALS: Mapping[str, Callable[[], ApiError]] = {
     "!banned-other": lambda: RoomConflict("This user is banned; lift the ban first."),
     "!unknown": UnknownRoom,
     "!role": NotAllowedInRoom,
-    "!exists": lambda: RoomConflict("There is a room with this id."),
+    "!exists": lambda: RoomConflict("This id is taken."),
+    "!ended": RoomEnded,
     "!full": lambda: RoomConflict("You are in as many rooms as one user may be; leave one."),
     "!full-other": lambda: RoomConflict("This user has too many invitations."),
     "!last": lambda: RoomConflict("The last moderator must appoint another one first."),
@@ -73,6 +77,8 @@ class RoomStore:
     def __init__(self, redis: UpstashClient, *, max_rooms: int) -> None:
         self._redis = redis
         self._max_rooms = max_rooms
+        # More places than rooms: strangers' invitations must not fill a user up.
+        self._max_places = max_rooms * 3
 
     async def standing(self, user: str) -> Standing:
         """Where `user` stands in all rooms; one command."""
@@ -131,12 +137,18 @@ class RoomStore:
         found = await self._redis.read("ZRANGE", key, offset, offset + limit - 1, "REV")
         return [str(user) for user in found]
 
-    async def create(self, room: RoomId, facts: Room) -> None:
-        """Make a room with its creator as moderator. A repeat of the same changes nothing."""
+    async def create(self, room: RoomId, facts: Room, *, unused: Sequence[TopicName] = ()) -> None:
+        """Make a room with its creator as moderator. A repeat of the same changes nothing.
+
+        Refused where one of the topics in `unused` has a log already.
+        """
         user = facts.created_by
         await self._run(
             room_scripts.CREATE_ROOM,
-            keys=[ROOMS, user_key(user), members_key(room), PUBLIC],
+            keys=[
+                *(ROOMS, user_key(user), members_key(room), PUBLIC, ENDED),
+                *map(log_key, unused),
+            ],
             args=[
                 *(room, msgspec.json.encode(facts).decode()),
                 *(user, int(facts.is_public), self._max_rooms),
@@ -157,16 +169,15 @@ class RoomStore:
         result = await self._run(
             room_scripts.APPOINT_MEMBER,
             keys=[ROOMS, user_key(by.id), user_key(user), members_key(room)],
-            # More places than rooms: strangers' invitations must not fill a user up.
-            args=[room, user, role, int(by.is_admin), self._max_rooms * 3],
+            args=[room, user, role, int(by.is_admin), self._max_places],
         )
         return result.startswith(INVITED)
 
     async def leave(self, user: str, room: RoomId) -> None:
-        """End a membership or an invitation. The room ends with its last member."""
+        """End a membership or an invitation. The room ends with its last member, and its id."""
         await self._run(
             room_scripts.LEAVE_ROOM,
-            keys=[ROOMS, user_key(user), members_key(room), PUBLIC, bans_key(room)],
+            keys=[ROOMS, user_key(user), members_key(room), PUBLIC, bans_key(room), ENDED],
             args=[room, user],
         )
 
@@ -181,7 +192,7 @@ class RoomStore:
         await self._run(
             room_scripts.BAN_FROM_ROOM,
             keys=[ROOMS, user_key(by.id), user_key(user), members_key(room), bans_key(room)],
-            args=[room, user, int(by.is_admin), now_ms, what],
+            args=[room, user, int(by.is_admin), now_ms, what, self._max_places],
         )
 
     async def ban_everywhere(self, user: str, *, now_ms: int) -> None:

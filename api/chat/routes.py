@@ -1,19 +1,16 @@
 """`/api/chat`: rooms, messages, bans, Ably's token endpoint and Ably's webhook."""
 
-from typing import Any
 from uuid import uuid4
 
-from litestar import Controller, Response, delete, get, post
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from api.chat.ban_routes import BansController, RoomBansController
 from api.chat.chat import Chat
 from api.chat.models import (
     AppointBody,
     AppointedView,
-    BanBody,
-    BannedView,
-    BansView,
     ChatHistoryView,
     JoinedView,
     MembersView,
@@ -23,6 +20,7 @@ from api.chat.models import (
     RoomsView,
     RoomView,
     SentView,
+    following,
 )
 from api.chat.parameters import After, BeforeMessage, Offset, PageLimit, Scope
 from api.chat.problems import (
@@ -33,6 +31,7 @@ from api.chat.problems import (
     MessageRefused,
     NotAllowedInRoom,
     RoomConflict,
+    RoomEnded,
     UnknownRoom,
 )
 from api.chat.service import Seen
@@ -41,7 +40,6 @@ from api.chat.token_routes import TokenController
 from api.chat.webhook_routes import WebhookController
 from api.events.parameters import IdempotencyHeader
 from api.problems import (
-    Forbidden,
     ForeignOrigin,
     InvalidCursor,
     PublishUncertain,
@@ -62,11 +60,14 @@ class RoomsController(Controller):
     tags = ("chat",)
     chat: Chat
 
-    @post(name="create_room", opt={"problems": (ForeignOrigin, Banned, RoomConflict)})
+    @post(
+        name="create_room",
+        opt={"problems": (ForeignOrigin, Banned, RoomConflict, RoomEnded, RateLimited)},
+    )
     async def create(
         self, data: JSONBody[RoomBody], principal: NamedDependency[Principal]
     ) -> Response[RoomView]:
-        """Make a room; its maker is its moderator."""
+        """Make a room, under an id that no room has had; its maker is its moderator."""
         room = parse_room(data.id or uuid4().hex, name="id")
         seen = await self.chat.rooms.create(
             principal, room, title=data.title, is_public=data.is_public, joins_as=data.joins_as
@@ -132,7 +133,7 @@ class RoomsController(Controller):
         """A page of a room's members."""
         page = {"offset": offset, "limit": limit}
         found = await self.chat.rooms.members(principal, parse_room(room), **page)
-        view = MembersView.of(found, following=_following(found, offset, limit))
+        view = MembersView.of(found, following=following(found, offset, limit))
         return Response(view, headers=NO_STORE)
 
     @post("/{room:str}/members", name="appoint_member", status_code=200, opt={"problems": DECIDING})
@@ -210,77 +211,6 @@ class MessagesController(Controller):
         return Response(PresenceView.of(found), headers=NO_STORE)
 
 
-class RoomBansController(Controller):
-    path = "/api/chat/rooms/{room:str}/bans"
-    tags = ("chat",)
-    chat: Chat
-
-    @get(name="list_room_bans", opt={"problems": (*IN_ROOM, NotAllowedInRoom)})
-    async def list_bans(
-        self,
-        *,
-        room: FromPath[str],
-        principal: NamedDependency[Principal],
-        offset: Offset = 0,
-        limit: PageLimit = 50,
-    ) -> Response[BansView]:
-        """Who is banned from the room; for moderators."""
-        page = {"offset": offset, "limit": limit}
-        users = await self.chat.rooms.banned(principal, parse_room(room), **page)
-        return _bans(users, offset, limit)
-
-    @post(name="ban_from_room", status_code=200, opt={"problems": DECIDING})
-    async def ban(
-        self, room: FromPath[str], data: JSONBody[BanBody], principal: NamedDependency[Principal]
-    ) -> BannedView:
-        """End a membership for good, and the user's tokens; for moderators."""
-        revoked = await self.chat.rooms.ban(principal, parse_room(room), data.user)
-        return BannedView(user=data.user, is_revoked=revoked)
-
-    @delete("/{user:str}", name="unban_from_room", opt={"problems": DECIDING})
-    async def unban(
-        self, room: FromPath[str], user: FromPath[str], principal: NamedDependency[Principal]
-    ) -> None:
-        """Let a user join again; for moderators."""
-        name = parse_room(user, name="user")
-        await self.chat.rooms.unban(principal, parse_room(room), name)
-
-
-class BansController(Controller):
-    path = "/api/chat/bans"
-    tags = ("chat",)
-    chat: Chat
-
-    @get(name="list_bans", opt={"problems": (Forbidden,)})
-    async def list_bans(
-        self,
-        *,
-        principal: NamedDependency[Principal],
-        offset: Offset = 0,
-        limit: PageLimit = 50,
-    ) -> Response[BansView]:
-        """Who is banned from all of chat; for admins."""
-        users = await self.chat.rooms.banned(principal, None, offset=offset, limit=limit)
-        return _bans(users, offset, limit)
-
-    @post(
-        name="ban",
-        status_code=200,
-        opt={"problems": (Forbidden, ForeignOrigin, NotAllowedInRoom)},
-    )
-    async def ban(
-        self, data: JSONBody[BanBody], principal: NamedDependency[Principal]
-    ) -> BannedView:
-        """Shut a user out of all of chat, and end its tokens; for admins."""
-        revoked = await self.chat.rooms.ban(principal, None, data.user)
-        return BannedView(user=data.user, is_revoked=revoked)
-
-    @delete("/{user:str}", name="unban", opt={"problems": (Forbidden, ForeignOrigin)})
-    async def unban(self, user: FromPath[str], principal: NamedDependency[Principal]) -> None:
-        """Let a user in again; its memberships are as before."""
-        await self.chat.rooms.unban(principal, None, parse_room(user, name="user"))
-
-
 def chat_routes(chat: Chat) -> list[type[Controller]]:
     """The handlers, bound to `chat`."""
     controllers = (
@@ -288,12 +218,3 @@ def chat_routes(chat: Chat) -> list[type[Controller]]:
         *(TokenController, WebhookController),
     )
     return [type(one.__name__, (one,), {"chat": chat}) for one in controllers]
-
-
-def _bans(users: list[str], offset: int, limit: int) -> Response[BansView]:
-    view = BansView(users=users, offset=_following(users, offset, limit))
-    return Response(view, headers=NO_STORE)
-
-
-def _following(found: list[Any], offset: int, limit: int) -> int | None:
-    return offset + limit if len(found) == limit else None

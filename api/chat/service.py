@@ -10,8 +10,11 @@ from api.chat.ably_rest import AblyRest
 from api.chat.problems import AblyRefused, AblyUnavailable, NotAllowedInRoom, UnknownRoom
 from api.chat.rooms import Member, Room, RoomStore
 from api.chat.standing import Role, RoomId
+from api.events.topic import TopicName
 from api.problems import Forbidden
+from api.security.grants import Access
 from api.security.principal import Principal
+from api.security.rates import RateLimiter
 
 log = structlog.get_logger()
 
@@ -36,18 +39,29 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class ChatRooms:
-    """The use cases. `clock` gives epoch seconds; admins may do what moderators may."""
+    """The use cases. `clock` gives epoch seconds; admins may do what moderators may.
+
+    `feed_of` is the feed that a room's members read along, None where there is none.
+    """
 
     rooms: RoomStore
     ably: AblyRest | None
+    access: Access
+    rate: RateLimiter
     clock: Callable[[], float]
+    feed_of: Callable[[RoomId], TopicName] | None = None
 
     async def create(
         self, principal: Principal, room: RoomId, *, title: str, is_public: bool, joins_as: Role
     ) -> Seen:
-        """A new room, with its maker as moderator. Raises RoomConflict and Banned."""
+        """A new room, with its maker as moderator.
+
+        Raises RoomConflict, RoomEnded, Banned and RateLimited.
+        """
+        # An id is kept for good: nobody may fill the store with them.
+        self.rate.take(principal.id)
         facts = Room(title, is_public, joins_as, principal.id, self._now_ms())
-        await self.rooms.create(room, facts)
+        await self.rooms.create(room, facts, unused=await self._feeds_of_others(principal, room))
         return Seen(room, facts, Role.MODERATOR)
 
     async def mine(self, principal: Principal) -> list[Seen]:
@@ -126,6 +140,17 @@ class ChatRooms:
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
         await self.rooms.leave(principal.id, room)
+
+    async def _feeds_of_others(self, principal: Principal, room: RoomId) -> list[TopicName]:
+        """The feed that a new room would open to its members, if `principal` may not read it.
+
+        A room's id is free to choose. So whoever calls a room like a workspace of others would
+        read what stands in its feed.
+        """
+        if self.feed_of is None:
+            return []
+        feed = self.feed_of(room)
+        return [] if await self.access.can_read(principal, feed) else [feed]
 
     async def _revoke(self, user: str) -> bool:
         if self.ably is None:

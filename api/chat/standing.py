@@ -9,8 +9,11 @@ from api.problems import ValidationFailed
 from api.security.patterns import is_segment
 
 RoomId = NewType("RoomId", str)
-"""One topic segment: 1 to 64 letters, digits or _.~-, so never a wildcard of Ably's or ours."""
+"""One topic segment: 1 to 64 letters, digits or _.~-, so never a wildcard of Ably's or ours.
 
+Neither `.` nor `..`: clients resolve these in a path, so such a room could not be reached."""
+
+DOT_SEGMENTS: Final = frozenset({".", ".."})
 EVERYWHERE: Final = "*"
 BANNED: Final = "banned"
 INVITED: Final = "invited:"
@@ -32,8 +35,8 @@ class Role(StrEnum):
 
 def parse_room(text: str, *, name: str = "room") -> RoomId:
     """Read an id from outside. Raises ValidationFailed naming the field `name`."""
-    if not is_segment(text):
-        message = "1 to 64 letters, digits or _.~-"
+    if not is_segment(text) or text in DOT_SEGMENTS:
+        message = "1 to 64 letters, digits or _.~-, and neither . nor .."
         raise ValidationFailed(errors=[{"field": name, "message": message}])
     return RoomId(text)
 

@@ -42,13 +42,13 @@ class TokenDesk:
     clock: Callable[[], float]
 
     async def issue(self, principal: Principal, wanted: Wanted) -> TokenRequest | str:
-        """A token request, or a JWT; one command.
+        """A token request, or a JWT; one command, and one more for a user who was banned.
 
         Raises RateLimited, Banned, NoRooms and TooManyRooms.
         """
         self.rate.take(principal.id)
         ttl_ms = self._ttl_ms(principal, wanted)
-        rooms = _rooms(await self.rooms.standing(principal.id), wanted)
+        rooms = await self._rooms(await self.rooms.standing(principal.id), wanted)
         capability = self.policy.capability(rooms)
         if wanted.is_jwt:
             token = self.issuer.issue_jwt(
@@ -68,19 +68,20 @@ class TokenDesk:
         longest_ms = int(left_s * 1000)
         return min(longest_ms, wanted.ttl_ms) if wanted.ttl_ms else longest_ms
 
-
-def _rooms(standing: Standing, wanted: Wanted) -> Mapping[RoomId, Role]:
-    if standing.is_banned:
-        raise Banned
-    all_rooms = standing.memberships
-    asked = all_rooms if wanted.rooms is None else wanted.rooms
-    rooms = {room: role for room, role in all_rooms.items() if room in asked}
-    if rooms:
-        return rooms
-    # Final for the connection, and rightly: nothing that it could be for is open any more.
-    if standing.bans if wanted.rooms is None else standing.bans & wanted.rooms:
-        raise Banned
-    raise NoRooms
+    async def _rooms(self, standing: Standing, wanted: Wanted) -> Mapping[RoomId, Role]:
+        if standing.is_banned:
+            raise Banned
+        all_rooms = standing.memberships
+        asked = all_rooms if wanted.rooms is None else wanted.rooms
+        rooms = {room: role for room, role in all_rooms.items() if room in asked}
+        if rooms:
+            return rooms
+        # Final for the connection, and rightly: nothing that it could be for is open any more.
+        # A ban from a room that has ended is none: the next room is joined as by everybody.
+        bans = [room for room in standing.bans if wanted.rooms is None or room in wanted.rooms]
+        if await self.rooms.facts(bans):
+            raise Banned
+        raise NoRooms
 
 
 def _bounded(token: TokenRequest | str, size: int, most: int) -> TokenRequest | str:

@@ -46,7 +46,10 @@ class ChatPresenceEvent(View):
 
 
 class RoomReaders:
-    """Members read `room:<id>`, whatever their role. Nobody publishes there but the webhook."""
+    """Members read `room:<id>`, whatever their role. Nobody publishes there but the webhook.
+
+    The same for any other topic whose second segment is a room.
+    """
 
     def __init__(self, rooms: RoomStore) -> None:
         self._rooms = rooms
@@ -54,7 +57,7 @@ class RoomReaders:
     async def allows(self, principal: Principal, action: Action, topic: str) -> bool:
         if action is not Action.READ:
             return False
-        room = RoomId(topic.removeprefix("room:"))
+        room = RoomId(topic.split(":")[1])
         try:
             return await self._rooms.role(principal.id, room) is not None
         except RedisError as error:

@@ -8,6 +8,7 @@ from enum import StrEnum
 class KeyPurpose(StrEnum):
     TICKET = "ticket"
     CHAT_CURSOR = "chat-cursor"
+    CHAT_MESSAGE = "chat-message"
 
 
 def derive_key(secret: str, purpose: KeyPurpose) -> bytes:

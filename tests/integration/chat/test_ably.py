@@ -76,6 +76,23 @@ async def test_with_a_key_a_message_is_sent_once(room: Person, alice: Person) ->
     assert len((await past(room))["messages"]) == 2
 
 
+async def test_the_id_that_a_key_makes_cannot_be_foretold(
+    upstash: UpstashServer, ably: AblyServer
+) -> None:
+    """Members who publish directly choose ids, and Ably drops the second message of an id."""
+    ids = []
+    for digit in "78":
+        secret = SecretStr(f"{digit}d1c0f8e6b4f1c9a7be2d84c6f9b3e5a")
+        async with running(with_ably(upstash, ably, secret=secret)) as instance:
+            alice = Person(instance, "alice")
+            await alice.creates("a")
+            sent = [await send(alice, "hi", key="k") for _ in range(2)]
+            assert sent[0].json() == sent[1].json()
+            ids.append(sent[0].json()["id"])
+
+    assert ids[0] != ids[1]
+
+
 async def test_history_comes_in_pages_newest_first(room: Person) -> None:
     """Our cursor leads from one to the next, to the end, and through no other room."""
     sent = [(await send(room, n)).json()["id"] for n in range(5)]

@@ -149,13 +149,13 @@ async def test_a_room_keeps_a_moderator(alice: Person, bob: Person) -> None:
 
 
 async def test_a_room_ends_with_its_last_member(alice: Person, bob: Person) -> None:
-    """Its name is free again, and nothing of it is left."""
+    """Nobody finds it any more, and nobody makes another one of its id."""
     await alice.creates("den", is_public=True)
 
     await alice.call("POST", "/rooms/den/leave")
 
     assert (await bob.call("GET", "/rooms?scope=public")).json()["rooms"] == []
-    assert (await bob.creates("den")).status_code == 201
+    assert (await bob.creates("den")).status_code == 410
 
 
 async def test_a_ban_ends_a_membership_for_good(alice: Person, bob: Person) -> None:
@@ -187,6 +187,34 @@ async def test_moderators_do_not_ban_each_other(alice: Person, bob: Person, admi
     assert (await bob.bans("den", alice)).status_code == 403
     assert (await bob.bans("den", bob)).status_code == 403
     assert (await admin.bans("den", alice)).status_code == 200
+
+
+async def test_moderators_do_not_demote_each_other(
+    alice: Person, bob: Person, admin: Person
+) -> None:
+    """Or one could demote the other, even the maker of the room, and then ban."""
+    await alice.creates("den", is_public=True)
+    await bob.joins("den")
+    await alice.appoints("den", bob, "moderator")
+
+    for role in ("member", "reader"):
+        refused = await bob.appoints("den", alice, role)
+        assert (refused.status_code, refused.json()["code"]) == (403, "not-allowed-in-room")
+    assert (await bob.bans("den", alice)).status_code == 403
+    assert (await bob.appoints("den", alice, "moderator")).json()["role"] == "moderator"
+    assert (await admin.appoints("den", alice, "member")).status_code == 200
+
+
+async def test_a_moderator_steps_down(alice: Person, bob: Person) -> None:
+    """That is the moderator's own decision, and no other one's."""
+    await alice.creates("den", is_public=True)
+    await bob.joins("den")
+    await alice.appoints("den", bob, "moderator")
+
+    stepped = await alice.appoints("den", alice, "member")
+
+    assert stepped.json()["role"] == "member"
+    assert (await bob.bans("den", alice)).status_code == 200
 
 
 async def test_who_is_banned_everywhere_has_no_rooms(
@@ -280,5 +308,6 @@ async def test_each_change_is_billed_as_upstash_bills(
     await bob.joins("den")
     await alice.call("DELETE", "/rooms/den/bans/bob")
     await alice.call("POST", "/rooms/den/leave")
+    await bob.creates("den")
 
     assert meter.commands - before == Counter(upstash.meter().commands)

@@ -29,6 +29,8 @@ CHAT_ROWS = [
     bad_room("with a long title", {"title": "t" * 201}, "title"),
     bad_room("that is a wildcard", {"id": "*"}, "id"),
     bad_room("of two segments", {"id": "a:b"}, "id"),
+    bad_room("whose id leads out of a path", {"id": ".."}, "id"),
+    bad_room("whose id is lost in a path", {"id": "."}, "id"),
     bad_room("with a newline in its id", {"id": "a\n"}, "id"),
     bad_room("with a long id", {"id": "r" * 65}, "id"),
     bad_room("with an unknown role", {"joins_as": "owner"}, "joins_as"),
@@ -50,6 +52,7 @@ CHAT_ROWS = [
         "a ban of oneself", "POST", f"{ROOMS}/a/bans", 403, "not-allowed-in-room", {"user": "alice"}
     ),
     Row("a lifted ban of nobody", "DELETE", f"{ROOMS}/a/bans/*", *INVALID, field="user"),
+    Row("a lifted ban everywhere of nobody", "DELETE", "/api/chat/bans/*", *INVALID, field="user"),
     Row("a ban everywhere", "POST", "/api/chat/bans", 403, "forbidden", {"user": "bob"}),
     Row("a list of who is banned everywhere", "GET", "/api/chat/bans", 403, "forbidden"),
     bad_range("limit", "0", f"{ROOMS}?scope=public"),

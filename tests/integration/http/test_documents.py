@@ -15,8 +15,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.problems import ApiError
 from tests.integration.http.conftest import Api
+from tests.integration.http.test_bad_input import ALL_ROWS
 
 SPECS = Path(__file__).parents[2] / "e2e/node/node_modules/@asyncapi/specs/schemas/3.0.0.json"
+# For all requests the same, whichever operation they are meant for.
+UNDESCRIBED = {405}
 PAGES = {"/", "/api/docs", "/api/docs/{name}", "/{name}"}
 
 
@@ -80,6 +83,49 @@ async def test_every_kind_of_problem_is_documented(openapi: dict[str, Any]) -> N
     # These are told by the token endpoint alone, in Ably's shape.
     in_ablys_shape = {"no-rooms", "too-many-rooms"}
     assert kinds - told == undescribed | in_ablys_shape
+
+
+async def test_every_refusal_of_a_bad_request_is_documented(api: Api) -> None:
+    """Each status and code that is tried elsewhere stands with its operation."""
+    document = (await api.client.get("/api/openapi.json")).json()
+    missing = [
+        f"{row.rule}: {row.status} {row.code}"
+        for row in ALL_ROWS
+        if row.status not in UNDESCRIBED
+        and "Host" not in row.headers
+        and (operation := operation_of(document, row.method, row.path))
+        and f'"{row.code}"' not in json.dumps(operation["responses"].get(str(row.status)))
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ["*", "a", "%C3%A9", "x" * 65])
+async def test_every_refusal_of_a_name_in_a_path_is_documented(
+    local_api: Api, openapi: dict[str, Any], name: str
+) -> None:
+    """Whatever stands in the place of an id, also where there is no body to refuse."""
+    headers = local_api.bearer("admin")
+    missing = []
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items() if "{" in path else ():
+            url = re.sub(r"{\w+}", name, path)
+            body: Any = {} if "requestBody" in operation else None
+            answer = await local_api.client.request(method.upper(), url, headers=headers, json=body)
+            if str(answer.status_code) not in operation["responses"]:
+                missing.append(f"{method} {path}: {answer.status_code}")
+
+    assert missing == []
+
+
+def operation_of(document: dict[str, Any], method: str, path: str) -> dict[str, Any] | None:
+    """The operation that a request is meant for; None for what the document does not know."""
+    given = path.partition("?")[0]
+    for template in sorted(document["paths"], key=lambda one: one.count("{")):
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), given):
+            found: dict[str, Any] | None = document["paths"][template].get(method.lower())
+            return found
+    return None
 
 
 async def test_limits_of_fields_are_documented(openapi: dict[str, Any]) -> None:

@@ -1,0 +1,96 @@
+"""`…/bans`: who is shut out of a room, and of all of chat."""
+
+from litestar import Controller, Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from api.chat.chat import Chat
+from api.chat.models import BanBody, BannedView, BansView, following
+from api.chat.parameters import Offset, PageLimit
+from api.chat.problems import NotAllowedInRoom, RoomConflict, UnknownRoom
+from api.chat.standing import parse_room
+from api.problems import Forbidden, ForeignOrigin, ValidationFailed
+from api.security.principal import Principal
+
+IN_ROOM = (ValidationFailed, UnknownRoom, NotAllowedInRoom)
+DECIDING = (*IN_ROOM, ForeignOrigin, RoomConflict)
+
+
+class RoomBansController(Controller):
+    path = "/api/chat/rooms/{room:str}/bans"
+    tags = ("chat",)
+    chat: Chat
+
+    @get(name="list_room_bans", opt={"problems": IN_ROOM})
+    async def list_bans(
+        self,
+        *,
+        room: FromPath[str],
+        principal: NamedDependency[Principal],
+        offset: Offset = 0,
+        limit: PageLimit = 50,
+    ) -> Response[BansView]:
+        """Who is banned from the room; for moderators."""
+        page = {"offset": offset, "limit": limit}
+        users = await self.chat.rooms.banned(principal, parse_room(room), **page)
+        return _page(users, offset, limit)
+
+    @post(name="ban_from_room", status_code=200, opt={"problems": DECIDING})
+    async def ban(
+        self, room: FromPath[str], data: JSONBody[BanBody], principal: NamedDependency[Principal]
+    ) -> BannedView:
+        """End a membership for good, and the user's tokens; for moderators."""
+        revoked = await self.chat.rooms.ban(principal, parse_room(room), data.user)
+        return BannedView(user=data.user, is_revoked=revoked)
+
+    @delete("/{user:str}", name="unban_from_room", opt={"problems": DECIDING})
+    async def unban(
+        self, room: FromPath[str], user: FromPath[str], principal: NamedDependency[Principal]
+    ) -> None:
+        """Let a user join again; for moderators."""
+        name = parse_room(user, name="user")
+        await self.chat.rooms.unban(principal, parse_room(room), name)
+
+
+class BansController(Controller):
+    path = "/api/chat/bans"
+    tags = ("chat",)
+    chat: Chat
+
+    @get(name="list_bans", opt={"problems": (Forbidden,)})
+    async def list_bans(
+        self,
+        *,
+        principal: NamedDependency[Principal],
+        offset: Offset = 0,
+        limit: PageLimit = 50,
+    ) -> Response[BansView]:
+        """Who is banned from all of chat; for admins."""
+        users = await self.chat.rooms.banned(principal, None, offset=offset, limit=limit)
+        return _page(users, offset, limit)
+
+    @post(
+        name="ban",
+        status_code=200,
+        opt={"problems": (Forbidden, ForeignOrigin, NotAllowedInRoom)},
+    )
+    async def ban(
+        self, data: JSONBody[BanBody], principal: NamedDependency[Principal]
+    ) -> BannedView:
+        """Shut a user out of all of chat, and end its tokens; for admins."""
+        revoked = await self.chat.rooms.ban(principal, None, data.user)
+        return BannedView(user=data.user, is_revoked=revoked)
+
+    @delete(
+        "/{user:str}",
+        name="unban",
+        opt={"problems": (Forbidden, ForeignOrigin, ValidationFailed)},
+    )
+    async def unban(self, user: FromPath[str], principal: NamedDependency[Principal]) -> None:
+        """Let a user in again; its memberships are as before."""
+        await self.chat.rooms.unban(principal, None, parse_room(user, name="user"))
+
+
+def _page(users: list[str], offset: int, limit: int) -> Response[BansView]:
+    view = BansView(users=users, offset=following(users, offset, limit))
+    return Response(view, headers={"Cache-Control": "no-store"})
