@@ -11,8 +11,8 @@ def client_ip(peer: str | None, forwarded_for: str | None, trusted_proxies: int)
 
     `forwarded_for` is the whole X-Forwarded-For header, its lines joined. Each proxy appends
     who called it, so exactly the last `trusted_proxies` entries can be believed; the rest is
-    whatever the client wrote. Garbage among them ends the walk at the nearest good address; without any
-    the answer is `UNKNOWN`, one key for all such callers.
+    whatever the client wrote. Garbage among them ends the walk at the nearest good address;
+    without any the answer is `UNKNOWN`, one key for all such callers.
     """
     best = _key(peer or "") or UNKNOWN
     for hop in reversed(_last(forwarded_for or "", trusted_proxies)):
