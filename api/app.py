@@ -156,6 +156,7 @@ def _credentials(request: Request[Any, Any, Any]) -> Credentials:
         ticket=request.query_params.get("ticket"),
         origin=request.headers.get("origin"),
         host=request.headers.get("host"),
+        fetch_site=request.headers.get("sec-fetch-site"),
         query_names=frozenset(request.query_params),
     )
 
