@@ -162,8 +162,10 @@ def test_snap_start_is_a_parameter(package: Package, resources: Resources) -> No
     for name in ("ApiLambdaFunction", "StreamLambdaFunction"):
         assert made[name]["Properties"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
         assert "SnapStart" not in resources[name]["Properties"]
-    target = made["StreamLambdaFunctionUrl"]["Properties"]["TargetFunctionArn"]
-    assert made[target["Ref"]]["Type"] == "AWS::Lambda::Alias"
+    url = made["StreamLambdaFunctionUrl"]
+    alias = made[url["DependsOn"]]
+    assert alias["Type"] == "AWS::Lambda::Alias"
+    assert url["Properties"]["TargetFunctionArn"]["Fn::Join"][1][1] == alias["Properties"]["Name"]
 
 
 @needs_osls
