@@ -29,6 +29,7 @@ from api.relay.routes import RelayServices, relay_routes
 from api.responses import EXCEPTION_HANDLERS, answer_options
 from api.security.authenticator import Credentials
 from api.security.cookies import SESSION_COOKIE
+from api.security.front import FrontDoor
 from api.security.principal import Principal
 from api.security.routes import dev_session_controller
 from api.services import Services, build_services
@@ -136,7 +137,13 @@ def create_app(
         openapi_config=None,
     )
     app.state.services = parts
-    app.asgi_handler = RequestLog(app.asgi_handler, clock=monotonic)
+    secret = settings.origin_secret
+    door = FrontDoor(
+        app.asgi_handler,
+        origin_secret=secret.get_secret_value() if secret else None,
+        loopback_only=settings.is_local,
+    )
+    app.asgi_handler = RequestLog(door, clock=monotonic)
     return app
 
 
@@ -149,6 +156,7 @@ def _credentials(request: Request[Any, Any, Any]) -> Credentials:
         ticket=request.query_params.get("ticket"),
         origin=request.headers.get("origin"),
         host=request.headers.get("host"),
+        fetch_site=request.headers.get("sec-fetch-site"),
         query_names=frozenset(request.query_params),
     )
 

@@ -97,6 +97,18 @@ class ForeignOrigin(Forbidden):
     remediation = "Add the page's origin to MILLRACE_ALLOWED_ORIGINS, or send a bearer token."
 
 
+class ForeignHost(Forbidden):
+    code = "foreign-host"
+    title = "In local mode only this machine is served"
+    remediation = "Use http://127.0.0.1 or http://localhost; other names need another mode."
+
+
+class DirectAccess(Forbidden):
+    code = "direct-access"
+    title = "This server answers only what comes through the CDN in front of it"
+    remediation = "Use the public address of the service."
+
+
 class NotFound(ApiError):
     code = "not-found"
     status = 404

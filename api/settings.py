@@ -69,6 +69,11 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(
         default=0, ge=0, le=10, description="Proxies in front that append to X-Forwarded-For."
     )
+    origin_secret: SecretStr | None = Field(
+        default=None,
+        min_length=MIN_SECRET_CHARS,
+        description="X-Origin-Secret of every request, which the CDN in front adds.",
+    )
     max_streams_per_user: int = Field(
         default=20, ge=0, description="Open streams of one user; 0 = no limit (as in local mode)."
     )

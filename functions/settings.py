@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Iterator, MutableMapping
+from pathlib import Path
 
 from api.settings import Settings
 from api.telemetry import logs
 
 PREFIX = "MILLRACE_SSM_PREFIX"
+WEB_ROOT = "MILLRACE_WEB_ROOT"
+# Where `python -m infra.aws.package --page` puts a page, and any image may.
+PAGE = Path(__file__).resolve().parents[1] / "page"
 NAMES = ("MILLRACE_", "UPSTASH_REDIS_REST_", "ABLY_")
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S, TRIES = 2, 4, 3
 
@@ -15,10 +19,13 @@ def read_settings() -> Settings:
     """All settings, with the logs set up by them. Raises `SettingsError`.
 
     `MILLRACE_SSM_PREFIX` names a folder of the Parameter Store, such as /millrace/prod: its
-    parameters, named like the settings, stand for those that the environment lacks.
+    parameters, named like the settings, stand for those that the environment lacks. A folder
+    `page` beside this package is the page, unless a setting names another.
     """
     if prefix := os.environ.get(PREFIX):
         add_parameters(prefix, os.environ)
+    if PAGE.is_dir():
+        os.environ.setdefault(WEB_ROOT, str(PAGE))
     settings = Settings.read()
     logs.configure(settings)
     return settings

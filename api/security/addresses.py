@@ -9,10 +9,10 @@ IPV6_PREFIX_BITS = 64
 def client_ip(peer: str | None, forwarded_for: str | None, trusted_proxies: int) -> str:
     """The client's address as a key for limits; an IPv6 client is its /64 network.
 
-    `forwarded_for` is the whole X-Forwarded-For header. Each proxy appends who called it,
-    so exactly the last `trusted_proxies` entries can be believed; the rest is whatever the
-    client wrote. Garbage among them ends the walk at the nearest good address; without any
-    the answer is `UNKNOWN`, one key for all such callers.
+    `forwarded_for` is the whole X-Forwarded-For header, its lines joined. Each proxy appends
+    who called it, so exactly the last `trusted_proxies` entries can be believed; the rest is
+    whatever the client wrote. Garbage among them ends the walk at the nearest good address;
+    without any the answer is `UNKNOWN`, one key for all such callers.
     """
     best = _key(peer or "") or UNKNOWN
     for hop in reversed(_last(forwarded_for or "", trusted_proxies)):

@@ -26,6 +26,7 @@ class Credentials:
     ticket: str | None = None
     origin: str | None = None
     host: str | None = None
+    fetch_site: str | None = None
     query_names: frozenset[str] = frozenset()
 
 
@@ -37,7 +38,8 @@ class Authenticator:
     - Either of them wins over the cookie, which browsers send unasked. When it is bad, the
       request is refused and the cookie is not tried: the caller asked to be somebody else.
     - A ticket counts for `GET /api/events` alone.
-    - A write by cookie must come from an allowed origin; without Origin it is refused.
+    - A write by cookie must come from an allowed origin, or from our own page by the
+      browser's word; without either it is refused.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Authenticator:
     async def _by_cookie(self, given: Credentials, token: str) -> Principal:
         # Cross-site forgery: SameSite=Lax leaves out sibling subdomains and old browsers.
         is_write = given.method not in SAFE_METHODS
-        if is_write and not self._origins.allows(given.origin, host=given.host):
+        if is_write and not self._origins.allows(
+            given.origin, host=given.host, fetch_site=given.fetch_site
+        ):
             raise ForeignOrigin
         return await self._verify(token, CredentialKind.COOKIE)
 

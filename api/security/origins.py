@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+SAME_ORIGIN = "same-origin"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -11,7 +12,9 @@ class OriginPolicy:
 
     With `https_only` our own page counts only over https: with a Secure cookie, an http
     page under our name can only be a forgery by somebody on the network. Behind a proxy
-    that replaces Host, such as a CDN, the public origin must be listed.
+    that replaces Host, such as a CDN, the browser's own word tells our page: Sec-Fetch-Site,
+    which no script can set (https://www.w3.org/TR/fetch-metadata/). A browser without it
+    needs the public origin in the list.
     """
 
     def __init__(self, allowed: Iterable[str], *, https_only: bool) -> None:
@@ -19,8 +22,12 @@ class OriginPolicy:
         self._allowed = {parsed for text in allowed if (parsed := _parse(text))}
         self._own_schemes = ("https",) if https_only else ("http", "https")
 
-    def allows(self, origin: str | None, *, host: str | None) -> bool:
-        """Whether a page of `origin` may write; `host` is the Host header of the request."""
+    def allows(
+        self, origin: str | None, *, host: str | None, fetch_site: str | None = None
+    ) -> bool:
+        """Whether a page of `origin` may write; the others are Host and Sec-Fetch-Site."""
+        if fetch_site == SAME_ORIGIN:
+            return True
         given = _parse(origin or "")
         if given is None:
             return False

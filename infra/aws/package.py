@@ -76,6 +76,11 @@ def main(words: list[str] | None = None) -> int:
         default=os.environ.get("MILLRACE_EXTENSIONS", ""),
         help="modules of yours, comma separated; by default those of MILLRACE_EXTENSIONS",
     )
+    parser.add_argument(
+        "--page",
+        default=os.environ.get("MILLRACE_WEB_ROOT", ""),
+        help="a folder that the functions serve at /; by default that of MILLRACE_WEB_ROOT",
+    )
     parser.add_argument("--to", type=Path, default=ARCHIVE, help="the archive")
     given = parser.parse_args(words)
     tree: Path = given.to.with_suffix("")
@@ -84,6 +89,8 @@ def main(words: list[str] | None = None) -> int:
         return status
     for module in modules:
         add_extension(module, tree)
+    if given.page:
+        add_page(Path(given.page), tree)
     archive(tree, given.to)
     print(f"{given.to}: {given.to.stat().st_size / 1e6:.1f} MB")  # noqa: T201
     return 0
@@ -119,6 +126,13 @@ def add_extension(module: str, tree: Path) -> None:
         return
     ignored = shutil.ignore_patterns(*LEFT_OUT)
     shutil.copytree(Path(spec.origin).parent, tree / top, ignore=ignored)
+
+
+def add_page(folder: Path, tree: Path) -> None:
+    """Copy a page to where the functions look for it. Raises `SystemExit` without `index.html`."""
+    if not (folder / "index.html").is_file():
+        raise SystemExit(f"the page {folder} has no index.html")
+    shutil.copytree(folder, tree / "page")
 
 
 def _install(target: Target, tree: Path) -> list[str]:

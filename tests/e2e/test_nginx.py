@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,3 +128,72 @@ async def test_nginx_logs_no_query_since_it_may_hold_a_ticket(
                 await asyncio.sleep(0.01)
 
     assert "secret-ticket" not in nginx.log
+
+
+async def test_what_the_docs_allow_passes_nginx(
+    start: Start, elsewhere: Container, tmp_path: Path
+) -> None:
+    """A token of 8,192 characters, 50 of the longest topics, a body of a mebibyte."""
+    topics = [":".join(["x" * 64] * 7 + [f"{number:064}"]) for number in range(50)]
+    server = start()
+    with fronted(server, tmp_path) as nginx:
+        async with httpx.AsyncClient(base_url=nginx.url, verify=False) as client:
+            token = {"Authorization": f"Bearer {elsewhere.token()}", "Accept": "application/json"}
+            read = await client.get("/api/events", params={"topic": topics}, headers=token)
+            long = await client.get("/api/events?topic=a", headers=_bearer("x" * 8192))
+            json_body = {**token, "Content-Type": "application/json"}
+            event = b'{"type":"tick","data":1}'.ljust(1_048_576)
+            body = await client.post("/api/events/a", content=event, headers=json_body)
+
+    assert read.status_code == 200
+    assert long.json()["code"] == "unauthorized"
+    assert body.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("refused", "status", "code"),
+    [
+        ("GET /?{long} HTTP/1.1\r\nHost: a", 414, "uri-too-long"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nCookie: {long}", 431, "headers-too-large"),
+        ("GET / HTTP/1.1", 400, "bad-request"),
+        ("GARBAGE", 400, "bad-request"),
+        ("TRACE / HTTP/1.1\r\nHost: a", 405, "method-not-allowed"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999", 413, "payload-too-large"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip", 501, "bad-request"),
+        ("GET / HTTP/3.0\r\nHost: a", 505, "bad-request"),
+        ("GET /millrace_refused HTTP/1.1\r\nHost: a", 404, "not-found"),
+    ],
+)
+async def test_what_nginx_itself_refuses_is_a_problem_document(
+    tmp_path: Path, refused: str, status: int, code: str
+) -> None:
+    """Whatever the status: no program can read a page of nginx's own."""
+    request = refused.format(long="x" * 90_000) + "\r\nConnection: close\r\n\r\n"
+    with Nginx(tmp_path, "127.0.0.1:9") as nginx:
+        async with asyncio.timeout(10):
+            reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
+            writer.write(request.encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = int(head.partition("Content-Length: ")[2].partition("\r\n")[0])
+            problem = json.loads(await reader.readexactly(length))
+            writer.close()
+
+    assert "Content-Type: application/problem+json" in head
+    assert head.split()[1] == str(status)
+    assert (problem["status"], problem["code"]) == (status, code)
+
+
+async def test_a_page_signs_in_and_writes_by_cookie_on_a_port_that_is_not_the_default(
+    start: Start, tmp_path: Path
+) -> None:
+    """The page's Origin has the port, so the Host that the application sees must have it too."""
+    with fronted(start(), tmp_path) as nginx:
+        async with httpx.AsyncClient(base_url=nginx.url, headers={"Origin": nginx.url}) as page:
+            signed_in = await page.post("/api/dev/session", json={"user": "a", "roles": ["admin"]})
+            written = await page.post("/api/events/a", json={"type": "tick", "data": 1})
+
+    assert (signed_in.status_code, written.status_code) == (201, 201)
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

@@ -14,7 +14,7 @@ import _cffi_backend
 import pytest
 
 from infra.aws import bytecode, symbols
-from infra.aws.package import add_extension, archive, prune
+from infra.aws.package import add_extension, add_page, archive, prune
 
 SHOW = """
 import sys
@@ -77,6 +77,23 @@ def test_a_module_that_is_not_there_stops_the_packaging(tmp_path: Path) -> None:
     """Else each start of each function would fail."""
     with pytest.raises(SystemExit, match="no_such_shop"):
         add_extension("no_such_shop", tmp_path)
+
+
+def test_a_page_goes_along_to_where_the_functions_serve_it(tmp_path: Path) -> None:
+    """And a folder that is no page stops the packaging, not each visitor."""
+    page = tree(tmp_path / "dist", ["index.html", "assets/app.js"], modified=1, mode=0o644)
+
+    add_page(page, tmp_path / "tree")
+
+    told = subprocess.run(
+        [sys.executable, "-c", "from functions.settings import PAGE; print(PAGE.name)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert (tmp_path / "tree" / told.stdout.strip() / "assets" / "app.js").is_file()
+    with pytest.raises(SystemExit, match=r"index\.html"):
+        add_page(tmp_path / "nowhere", tmp_path / "other")
 
 
 def test_what_no_function_needs_stays_out(tmp_path: Path) -> None:

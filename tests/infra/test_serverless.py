@@ -85,6 +85,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--stage", "prod"),
         ("--stage", "dev"),
         ("--stage", "prod", "--param=front=rest"),
+        ("--stage", "prod", "--param=snapStart=true", "--param=streams=100"),
         (
             *("--stage", "prod", "--param=domain=live.example.com"),
             "--param=certificate=arn:aws:acm:us-east-1:123456789012:certificate/1",
@@ -96,23 +97,87 @@ def test_each_variant_of_the_template_passes_cfn_lint(
     package: Package, words: tuple[str, ...]
 ) -> None:
     """The tool packages without AWS, and CloudFormation's own rules are kept."""
-    template = package(*words)
-
-    # W3005: a dependency that osls adds and that is implied already.
-    program = "from cfnlint.runner import main; main()"
-    lint = [sys.executable, "-c", program, "--ignore-checks", "W3005", "--", str(template)]
-    linted = subprocess.run(lint, capture_output=True, text=True, check=False)
+    linted = lint(package(*words))
 
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
 @needs_osls
-def test_streams_are_streamed_and_cannot_starve_the_rest(resources: Resources) -> None:
+def test_a_parameter_that_cannot_be_right_is_refused_before_anything_is_made(
+    package: Package,
+) -> None:
+    """CloudFormation checks a template and its defaults before it begins."""
+    wrong = {
+        "streams": "-1",
+        "origins": "https://app.example.com/",
+        "domain": "https://live.example.com",
+        "certificate": "arn:aws:acm:eu-central-1:123456789012:certificate/1",
+        "alarmEmail": "ops",
+        "extensions": "shop/events.py",
+        "logLevel": "loud",
+    }
+    words = [f"--param={name}={value}" for name, value in wrong.items()]
+
+    linted = lint(package("--stage", "prod", *words), "--format", "json")
+    refused = {one["Location"]["Path"][1] for one in json.loads(linted.stdout)}
+    no_number = lint(package("--stage", "prod", "--param=streams=abc"))
+
+    assert {name[:1].upper() + name[1:] for name in wrong} <= refused
+    assert no_number.returncode != 0, no_number.stdout
+
+
+@needs_osls
+def test_a_new_account_can_deploy_without_a_parameter(resources: Resources) -> None:
+    """It has 10 environments in all and may reserve none."""
+    reserved = resources["StreamLambdaFunction"]["Properties"]["ReservedConcurrentExecutions"]
+
+    assert reserved["Fn::If"] == ["ReservesStreams", {"Ref": "Streams"}, {"Ref": "AWS::NoValue"}]
+
+
+@needs_osls
+@pytest.mark.parametrize("front", ["url", "rest"])
+def test_the_functions_answer_the_cdn_alone(package: Package, front: str) -> None:
+    """Each origin is shown the secret that each function asks for; the template lacks its text."""
+    words = ("--stage", "prod", f"--param=front={front}")
+    made = json.loads(package(*words).read_text())["Resources"]
+    origins = made["Cdn"]["Properties"]["DistributionConfig"]["Origins"]
+    secret = {"Fn::Sub": "{{resolve:secretsmanager:${OriginSecret}}}"}
+
+    for origin in origins:
+        assert origin["OriginCustomHeaders"] == [
+            {"HeaderName": "X-Origin-Secret", "HeaderValue": secret}
+        ]
+    for function in ("ApiLambdaFunction", "StreamLambdaFunction"):
+        variables = made[function]["Properties"]["Environment"]["Variables"]
+        assert variables["MILLRACE_ORIGIN_SECRET"] == secret
+        assert variables["MILLRACE_TRUSTED_PROXIES"] == "2"
+    assert ("ApiGatewayRestApi" in json.dumps(origins[1]["DomainName"])) == (front == "rest")
+
+
+@needs_osls
+def test_snap_start_is_a_parameter(package: Package, resources: Resources) -> None:
+    """Both functions that serve are then called by an alias of a published version."""
+    made = json.loads(package("--stage", "prod", "--param=snapStart=true").read_text())["Resources"]
+
+    for name in ("ApiLambdaFunction", "StreamLambdaFunction"):
+        assert made[name]["Properties"]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+        assert "SnapStart" not in resources[name]["Properties"]
+    url = made["StreamLambdaFunctionUrl"]
+    alias = made[url["DependsOn"]]
+    assert alias["Type"] == "AWS::Lambda::Alias"
+    assert url["Properties"]["TargetFunctionArn"]["Fn::Join"][1][1] == alias["Properties"]["Name"]
+
+
+@needs_osls
+def test_streams_are_streamed_and_cannot_starve_the_rest(package: Package) -> None:
     """One open stream is one environment: without a reservation they take all there are."""
+    template = json.loads(package("--stage", "prod", "--param=streams=100").read_text())
+    resources = template["Resources"]
     function = resources["StreamLambdaFunction"]["Properties"]
 
     assert resources["StreamLambdaFunctionUrl"]["Properties"]["InvokeMode"] == "RESPONSE_STREAM"
-    assert function["ReservedConcurrentExecutions"] == 100
+    assert {"Ref": "Streams"} in function["ReservedConcurrentExecutions"]["Fn::If"]
+    assert int(template["Parameters"]["Streams"]["Default"]) == 100
     assert "ReservedConcurrentExecutions" not in resources["ApiLambdaFunction"]["Properties"]
     wrapper = function["Environment"]["Variables"]["AWS_LAMBDA_EXEC_WRAPPER"]
     script = ROOT / wrapper.removeprefix("/var/task/")
@@ -282,6 +347,13 @@ def test_the_archive_for_lambda_has_at_most_12_mb_with_its_bytecode(tmp_path: Pa
     archive(tmp_path / "tree", tmp_path / "lambda.zip")
 
     assert (tmp_path / "lambda.zip").stat().st_size <= 12 * MB
+
+
+def lint(template: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    # W3005: a dependency that osls adds and that is implied already.
+    program = "from cfnlint.runner import main; main()"
+    words = [sys.executable, "-c", program, *options, "--ignore-checks", "W3005", "--"]
+    return subprocess.run([*words, str(template)], capture_output=True, text=True, check=False)
 
 
 def _statements(resources: Resources) -> Iterator[dict[str, Any]]:

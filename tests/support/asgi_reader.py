@@ -20,7 +20,7 @@ class AsgiConnection:
         app: Callable[..., Any],
         path: str,
         query: Sequence[tuple[str, str]],
-        headers: Mapping[str, str],
+        headers: Mapping[str, str] | Sequence[tuple[str, str]],
         *,
         stalls: bool = False,
         on_bytes: Callable[[bytes], None] = lambda _: None,
@@ -36,6 +36,8 @@ class AsgiConnection:
         self._room.set()
         self._gone = asyncio.Event()
         self._asked = False
+        given = headers.items() if isinstance(headers, Mapping) else headers
+        lines = [("host", "127.0.0.1"), *given]
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -46,7 +48,7 @@ class AsgiConnection:
             "root_path": "",
             "scheme": "http",
             "query_string": urlencode(query).encode(),
-            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
+            "headers": [(name.lower().encode(), value.encode()) for name, value in lines],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 80),
             "extensions": {},

@@ -64,7 +64,7 @@ class Person:
 def client_of(instance: Instance, **headers: str) -> httpx.AsyncClient:
     app = cast(Any, instance.app)  # both sides name ASGI's types their own way
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
 
 
 def message(message_id: str, data: Any = "hi", **changes: Any) -> dict[str, Any]:

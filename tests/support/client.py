@@ -96,7 +96,7 @@ class Client:
         self._headers = {"Authorization": f"Bearer {token or instance.token()}"}
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self._app),
-            base_url="http://test",
+            base_url="http://localhost",
             headers=self._headers,
             timeout=30,
         )

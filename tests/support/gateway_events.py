@@ -20,8 +20,8 @@ def rest_api(
         "resource": "/{proxy+}",
         "path": path,
         "httpMethod": method,
-        "headers": {"host": "api.example.test", **headers},
-        "multiValueHeaders": {k: [v] for k, v in {"host": "api.example.test", **headers}.items()},
+        "headers": {"host": "api.localhost", **headers},
+        "multiValueHeaders": {k: [v] for k, v in {"host": "api.localhost", **headers}.items()},
         "queryStringParameters": dict(query),
         "multiValueQueryStringParameters": {
             name: [value for key, value in query if key == name] for name in names
@@ -47,7 +47,7 @@ def http_api(
         "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": urlencode(query),
-        "headers": {"host": "api.example.test", **headers},
+        "headers": {"host": "api.localhost", **headers},
         "requestContext": {
             "http": {
                 "method": method,
@@ -57,7 +57,7 @@ def http_api(
                 "userAgent": "test",
             },
             "stage": "$default",
-            "domainName": "api.example.test",
+            "domainName": "api.localhost",
         },
         "body": body or None,
         "isBase64Encoded": False,
@@ -69,6 +69,6 @@ def function_url(
 ) -> dict[str, Any]:
     """An event of a Function URL: payload 2.0 from another host."""
     event = http_api(path, query, headers, method=method, body=body)
-    event["headers"]["host"] = "abc.lambda-url.eu-central-1.on.aws"
-    event["requestContext"]["domainName"] = "abc.lambda-url.eu-central-1.on.aws"
+    event["headers"]["host"] = "abc.lambda-url.localhost"
+    event["requestContext"]["domainName"] = "abc.lambda-url.localhost"
     return event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from getpass import getuser
 from pathlib import Path
 from string import Template
 from types import TracebackType
@@ -18,7 +19,9 @@ TEMPLATE = ROOT / "infra" / "nginx" / "millrace.conf.template"
 START_WITHIN_S = 10.0
 PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 
+# Its workers write long bodies into the test's folder, which is nobody else's.
 AROUND = """
+user {user};
 daemon off;
 worker_processes 1;
 pid {folder}/pid;
@@ -45,7 +48,9 @@ class Nginx:
         values = {"MILLRACE_UPSTREAM": upstream, "MILLRACE_LISTEN": f"127.0.0.1:{self.port}"}
         # As the image does it: only the names that are set, nginx has variables of its own.
         server = Template(TEMPLATE.read_text()).safe_substitute(values)
-        (folder / "nginx.conf").write_text(AROUND.format(folder=folder, server=server))
+        (folder / "nginx.conf").write_text(
+            AROUND.format(user=getuser(), folder=folder, server=server)
+        )
 
     def __enter__(self) -> Self:
         self._log = (self._folder / "access").open("wb")

@@ -50,7 +50,8 @@ class Api:
 def client_of(instance: Instance) -> httpx.AsyncClient:
     app: Any = instance.app  # httpx and Litestar spell the same protocol differently
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="https://api.example")
+    host = "localhost" if instance.settings.is_local else "api.example"
+    return httpx.AsyncClient(transport=transport, base_url=f"https://{host}")
 
 
 def production(upstash: UpstashServer, **changes: Any) -> Any:

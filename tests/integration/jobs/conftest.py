@@ -124,7 +124,7 @@ class Caller:
         self.app = cast(Any, instance.app)  # both sides name ASGI's types their own way
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app),
-            base_url="http://test",
+            base_url="http://localhost",
             headers=self.headers,
             timeout=30,
         )

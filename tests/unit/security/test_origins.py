@@ -64,6 +64,16 @@ def test_a_missing_or_strange_host_is_no_origin_of_ours(host: str | None):
     assert POLICY.allows("https://app.example.com", host=host)
 
 
+def test_our_own_page_is_known_by_the_browsers_word_where_a_proxy_replaces_the_host():
+    """Scripts cannot set Sec-Fetch-Site; every other value of it decides nothing."""
+    cdn, behind = "https://d1234.cloudfront.net", "abc.lambda-url.eu-central-1.on.aws"
+
+    assert POLICY.allows(cdn, host=behind, fetch_site="same-origin")
+    for site in (None, "", "same-site", "cross-site", "none", "Same-Origin"):
+        assert not POLICY.allows(cdn, host=behind, fetch_site=site)
+        assert POLICY.allows("https://app.example.com", host=behind, fetch_site=site)
+
+
 def test_local_pages_may_use_http():
     """In local mode the page comes from the same host and port over http."""
     assert LOCAL.allows("http://127.0.0.1:8000", host="127.0.0.1:8000")

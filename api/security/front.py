@@ -1,0 +1,83 @@
+"""What every request passes before anything else reads it."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from hmac import compare_digest
+from typing import Any
+
+from api.problems import PROBLEM_MEDIA_TYPE, ApiError, DirectAccess, ForeignHost, render
+from api.telemetry.requests import QUIET
+
+ORIGIN_SECRET = b"x-origin-secret"
+COOKIE = b"cookie"
+# 127.0.0.0/8, ::1, and the names that RFC 6761 gives to loopback; with or without a port.
+_LOOPBACK = re.compile(
+    rb"(127(\.\d{1,3}){3}|\[::1\]|localhost|[a-z0-9.-]+\.localhost)(:\d{1,5})?", re.IGNORECASE
+)
+
+Headers = list[tuple[bytes, bytes]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class FrontDoor:
+    """ASGI middleware: refuses what came the wrong way, and makes one line of each header.
+
+    With `origin_secret` a request must carry it as `X-Origin-Secret`, which the CDN adds. Who
+    could call past the CDN would write those entries of `X-Forwarded-For` himself that are
+    believed. Health and metrics are exempt: probes do not come through the CDN.
+
+    With `loopback_only` the `Host` must be this machine. Else a web page whose DNS name its
+    owner points to 127.0.0.1 would be of our own origin for the browser (DNS rebinding).
+    """
+
+    def __init__(self, app: App, *, origin_secret: str | None, loopback_only: bool) -> None:
+        self._app = app
+        self._secret = origin_secret.encode() if origin_secret else None
+        self._loopback_only = loopback_only
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["headers"] = combined(scope["headers"])
+        if (error := self._refusal(scope)) is None:
+            await self._app(scope, receive, send)
+        else:
+            await _answer(send, error, ref=scope["state"].get("request_id"))
+
+    def _refusal(self, scope: Any) -> ApiError | None:
+        given = dict(scope["headers"])
+        if self._loopback_only and not _LOOPBACK.fullmatch(given.get(b"host", b"")):
+            return ForeignHost()
+        if self._secret is None or scope["path"] in QUIET:
+            return None
+        if compare_digest(given.get(ORIGIN_SECRET, b""), self._secret):
+            return None
+        return DirectAccess()
+
+
+def combined(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers with the lines of one name joined in their order (RFC 9110, section 5.3).
+
+    Readers that look at one line of several would let a client's own line stand for those
+    that a proxy added below it. Cookies are joined by their own separator.
+    """
+    lines: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        lines.setdefault(name.lower(), []).append(value)
+    return [
+        (name, (b"; " if name == COOKIE else b", ").join(values)) for name, values in lines.items()
+    ]
+
+
+async def _answer(send: Send, error: ApiError, *, ref: str | None) -> None:
+    body = json.dumps(render(error, ref=ref)).encode()
+    headers = [
+        (b"content-type", PROBLEM_MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
