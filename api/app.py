@@ -102,7 +102,7 @@ def create_app(
     watch = Watch(
         settings=settings,
         metrics=parts.metrics,
-        health=Health({"redis": lambda: parts.redis.read("PING")}, clock=monotonic),
+        health=Health({"redis": lambda: parts.redis.read("PING")}, monotonic=monotonic),
         is_draining=lambda: parts.desk.streams.is_draining,
         authenticate=principal,
     )
@@ -136,7 +136,7 @@ def create_app(
         openapi_config=None,
     )
     app.state.services = parts
-    app.asgi_handler = RequestLog(app.asgi_handler, clock=monotonic)
+    app.asgi_handler = RequestLog(app.asgi_handler, monotonic=monotonic)
     return app
 
 

@@ -51,7 +51,7 @@ class TopicLog:
 
     client: UpstashClient
     retentions: Retentions
-    clock: Callable[[], float]
+    monotonic: Callable[[], float]
     _refreshed: dict[TopicName, float] = field(default_factory=dict)
     _knows_plus: bool = True
 
@@ -241,10 +241,10 @@ class TopicLog:
     def _due(self, topic: TopicName) -> bool:
         """A TTL is refreshed when a quarter of it has passed, as this process remembers."""
         last = self._refreshed.get(topic)
-        return last is None or self.clock() - last > self.retention(topic).ttl_s / 4
+        return last is None or self.monotonic() - last > self.retention(topic).ttl_s / 4
 
     def _note_refreshed(self, topics: Iterable[TopicName]) -> None:
-        now = self.clock()
+        now = self.monotonic()
         for topic in topics:
             self._refreshed.pop(topic, None)
             self._refreshed[topic] = now
