@@ -103,7 +103,7 @@ def create_app(
     watch = Watch(
         settings=settings,
         metrics=parts.metrics,
-        health=Health({"redis": lambda: parts.redis.read("PING")}, clock=monotonic),
+        health=Health({"redis": lambda: parts.redis.read("PING")}, monotonic=monotonic),
         is_draining=lambda: parts.desk.streams.is_draining,
         authenticate=principal,
     )
@@ -143,7 +143,7 @@ def create_app(
         origin_secret=secret.get_secret_value() if secret else None,
         loopback_only=settings.is_local,
     )
-    app.asgi_handler = RequestLog(door, clock=monotonic)
+    app.asgi_handler = RequestLog(door, monotonic=monotonic)
     return app
 
 

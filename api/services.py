@@ -157,7 +157,7 @@ def _events(settings: Settings, commands: UpstashClient, metrics: Metrics, world
     reading = commands.sibling()  # no storm of commands may hold up the poller
     retentions = _retentions(settings)
     log = TopicLog(commands, retentions, world.monotonic)
-    hub = Hub(log, lag_max_bytes=settings.lag_max_bytes, metrics=metrics, clock=world.clock)
+    hub = Hub(log, lag_max_bytes=settings.lag_max_bytes, metrics=metrics, monotonic=world.monotonic)
     poller = Poller(
         TopicLog(reading, retentions, world.monotonic),
         hub,
@@ -169,6 +169,7 @@ def _events(settings: Settings, commands: UpstashClient, metrics: Metrics, world
         doorbell=Doorbell(reading, rng=world.rng) if settings.doorbell else None,
         metrics=metrics,
         clock=world.clock,
+        monotonic=world.monotonic,
         rng=world.rng,
     )
     hub.on_demand = poller.wake

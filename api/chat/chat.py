@@ -133,7 +133,7 @@ def _tokens(
         rate=RateLimiter(
             per_s=settings.chat_tokens_per_s,
             burst=settings.chat_tokens_burst,
-            clock=parts.world.monotonic,
+            monotonic=parts.world.monotonic,
         ),
         clock=parts.world.clock,
     )
@@ -153,7 +153,7 @@ def _messages(
         rate=RateLimiter(
             per_s=settings.chat_messages_per_s,
             burst=settings.chat_messages_burst,
-            clock=parts.world.monotonic,
+            monotonic=parts.world.monotonic,
         ),
         cursors=Signer(derive_key(secret, KeyPurpose.CHAT_CURSOR), kind="cursor+jwt"),
         id_key=derive_key(secret, KeyPurpose.CHAT_MESSAGE),

@@ -23,7 +23,7 @@ class Patience:
 
     limit_s: float
     say: Callable[[str], None]
-    clock: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     rng: random.Random = field(default_factory=random.Random)
     _answered_at: float | None = None
@@ -46,8 +46,8 @@ class Patience:
             else:
                 if is_told:
                     self.say("The server is back.")
-                self._answered_at = self.clock()
+                self._answered_at = self.monotonic()
                 return answer
 
     def _is_spent(self) -> bool:
-        return self._answered_at is None or self.clock() - self._answered_at > self.limit_s
+        return self._answered_at is None or self.monotonic() - self._answered_at > self.limit_s

@@ -20,7 +20,7 @@ def follow(
     job_id: str,
     patience: Patience,
     *,
-    clock: Callable[[], float] = time.monotonic,
+    monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Job]:
     """Each state that the server has shown, the last one done.
@@ -32,12 +32,12 @@ def follow(
     hint_s = job["poll_after_ms"] / 1000
     yield job
     while not job["done"]:
-        asked_at = clock()
+        asked_at = monotonic()
         answer = patience.ask(partial(_after, client, path, job["version"]))
         hint_s = _hint_s(answer, hint_s)
         if answer.status_code == httpx.codes.NOT_MODIFIED:
             # A server that does not hold requests must not be asked in circles.
-            sleep(max(0.0, asked_at + hint_s - clock()))
+            sleep(max(0.0, asked_at + hint_s - monotonic()))
             continue
         job = answer.json()
         yield job

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from typing import Protocol
 
+from api.events.bounds import ANSWER_BYTES, STEP_BYTES, cut, known, size_of, within
 from api.events.cursor import Cursor
 from api.events.event import Event, EventId
 from api.events.hub import Hub, Restarts
@@ -13,6 +15,8 @@ from api.events.topic import TopicName
 
 EVENTS_PER_PAGE = 2000
 EVENTS_PER_TOPIC = 100
+GROWTH = 4
+FIRST_EVENTS = 64  # of all topics, before it is known how large they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Newest(Protocol):
 class Catchup:
     """One reader's way to the present. `positions` is where it stands; each call moves it.
 
+    What one call brings is bounded in bytes, because it is held until the reader has taken it.
+
     Every method raises `RedisError` and has then moved nothing: calling again is the retry.
     """
 
@@ -56,9 +62,10 @@ class Catchup:
         self._log = log
         self._topics = topics
         self._history = history
-        self._newest: Newest = newest or log.newest
+        self._newest: Newest = newest or partial(log.newest, max_bytes=ANSWER_BYTES)
         self._is_chosen = newest is not None
         self._settled: set[TopicName] = set()
+        self._at_once = FIRST_EVENTS
         self.positions: dict[TopicName, EventId] = {}
         if cursor is not None:
             known = {topic: cursor.position(topic) for topic in topics}
@@ -78,8 +85,7 @@ class Catchup:
         pages = await self._newest(fresh, limit=self._history) if wants_past else {}
         found = {topic: page.end for topic, page in pages.items()}
         found |= await self._hub.locate([topic for topic in fresh if topic not in found])
-        events = _in_order([event for page in pages.values() for event in page.events])
-        events = events[max(0, len(events) - self._history) :]
+        events = within(known(pages.values())[: self._history], ANSWER_BYTES)[::-1]
         told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
         start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
         self.positions |= found
@@ -92,7 +98,7 @@ class Catchup:
         pages = await self._read(unread) if unread else {}
         gaps = {topic: page for topic, page in pages.items() if page.gap}
         restarts = await self._log.restart(gaps) if gaps else {}
-        pages |= remembered
+        pages = cut(pages | remembered, STEP_BYTES)
         self.positions |= {topic: page.end for topic, page in pages.items()}
         self.positions |= {topic: head for topic, (head, _) in restarts.items()}
         is_end = [t for t, page in pages.items() if not page.more and not page.gap]
@@ -102,8 +108,13 @@ class Catchup:
         return Batch(events, restarts) if events or gaps or more else None
 
     async def _read(self, positions: Mapping[TopicName, EventId]) -> dict[TopicName, Page]:
-        limit = min(EVENTS_PER_TOPIC, EVENTS_PER_PAGE // len(positions))
-        return await self._log.read_after(positions, limit=limit)
+        limit = max(1, min(EVENTS_PER_TOPIC, self._at_once // len(positions)))
+        pages = await self._log.read_after(positions, limit=limit)
+        read = sum(size_of(page.events) for page in pages.values())
+        # As many of that size as fit next time; what was read in vain is read again.
+        fitting = self._at_once * STEP_BYTES // max(1, read)
+        self._at_once = max(1, min(EVENTS_PER_PAGE, self._at_once * GROWTH, fitting))
+        return pages
 
     def _from_memory(self) -> tuple[dict[TopicName, Page], dict[TopicName, EventId]]:
         """What the hub remembers after each position, and the positions to read from the log."""

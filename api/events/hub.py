@@ -30,12 +30,12 @@ class Hub:
         *,
         lag_max_bytes: int,
         metrics: Metrics,
-        clock: Callable[[], float],
+        monotonic: Callable[[], float],
     ) -> None:
         self._log = log
         self._lag_max_bytes = lag_max_bytes
         self._metrics = metrics
-        self._clock = clock
+        self._monotonic = monotonic
         self._rings: dict[TopicName, Ring] = {}
         self._cohorts: dict[View, Cohort] = {}
         self._watchers: dict[TopicName, set[View]] = {}
@@ -187,7 +187,7 @@ class Hub:
         # The topic may have been left, and even located anew, while the poll was under way.
         if ring is None or ring.position != page.start or page.end == page.start:
             return False
-        ring.extend(page.events, end=page.end, now=self._clock())
+        ring.extend(page.events, end=page.end, now=self._monotonic())
         return True
 
     def _affected(self, topics: Iterable[TopicName]) -> list[Cohort]:

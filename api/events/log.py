@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from sys import maxsize
 from typing import Any
 
+from api.events.bounds import FIRST_ROWS, TOPIC_BYTES, size_of, within
 from api.events.event import Event, EventId
 from api.events.once import APPEND_ONCE, Stored
 from api.events.retention import Retention, Retentions
@@ -24,6 +26,7 @@ GENESIS_FIELD = "genesis"
 WRITES_AT_ONCE = 200
 REFRESHED_TOPICS = 10_000
 REPLICA_LAG_S = 0.25
+LARGE_READS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,11 @@ class TopicLog:
 
     client: UpstashClient
     retentions: Retentions
-    clock: Callable[[], float]
+    monotonic: Callable[[], float]
     _refreshed: dict[TopicName, float] = field(default_factory=dict)
     _knows_plus: bool = True
+    # Replies are as large as their events: no more of them at a time, whoever asks.
+    _large_reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_READS))
 
     def retention(self, topic: TopicName) -> Retention:
         """What the topic keeps: for whoever appends by a script of its own."""
@@ -144,7 +149,8 @@ class TopicLog:
         self, positions: Mapping[TopicName, EventId], sure: Collection[TopicName], limit: int
     ) -> dict[TopicName, Page]:
         starts = {t: at.previous() if t in sure else at for t, at in positions.items()}
-        rows = await self._rows_after(starts, limit + 1)
+        async with self._large_reads:
+            rows = await self._rows_after(starts, limit + 1)
         unsure = {t: positions[t].previous() for t in rows if t not in sure}
         proof = await self._rows_after(unsure, 1) if unsure else {}
         pages = {}
@@ -183,49 +189,69 @@ class TopicLog:
         limit: int,
         before: Mapping[TopicName, EventId] | None = None,
         after: Mapping[TopicName, EventId] | None = None,
+        max_bytes: int | None = None,
     ) -> dict[TopicName, Page]:
         """The newest events of each, oldest first; one command each.
 
         Below `before` and above `after` on the topics that these name. `end` is the newest
         entry there, `more` says that there are older events. A topic without any entry there
-        has no page.
+        has no page. All together hold `max_bytes`, or `TOPIC_BYTES` each if that is more: a
+        topic with larger events has fewer of them, at least one.
         """
         spans = {topic: Span.between(topic, before or {}, after or {}) for topic in topics}
         wanted = {topic: span for topic, span in spans.items() if not span.is_empty}
-        count = limit + 2  # one for the genesis entry, one to see whether there are older ones
+        most = max(TOPIC_BYTES, (max_bytes or maxsize) // max(1, len(topics)))
+        # One for the genesis entry, one to see whether there are older ones.
+        count = min(limit + 2, max(3, FIRST_ROWS // max(1, len(topics))))
         commands = [xrevrange(topic, span, count) for topic, span in wanted.items()]
         try:
-            replies = await self._all_or_error(commands) if commands else []
-            found = {topic: rows_of(reply) for topic, reply in zip(wanted, replies, strict=True)}
+            async with self._large_reads:
+                replies = await self._all_or_error(commands) if commands else []
+                rows = [rows_of(reply) for reply in replies]
+            found = dict(zip(wanted, rows, strict=True))
         except TooLarge:
             found = {t: await self._older(t, span, count) for t, span in wanted.items()}
             count = 0
         pages = {
-            topic: await self._past(topic, rows, wanted[topic], limit, is_all=len(rows) < count)
-            for topic, rows in found.items()
+            topic: await self._past(
+                topic, found.pop(topic), wanted[topic], limit, most, is_all=count
+            )
+            for topic in tuple(found)
         }
         return {topic: page for topic, page in pages.items() if page is not None}
 
     async def _past(
-        self, topic: TopicName, rows: list[Row], span: Span, limit: int, *, is_all: bool
+        self, topic: TopicName, rows: list[Row], span: Span, limit: int, most: int, *, is_all: int
     ) -> Page | None:
-        """The newest events of `rows` and, where these hold too few, of those below them."""
+        """The newest events of `rows` and, where these hold too few, of those below them.
+
+        Fewer rows than `is_all` are all that there are.
+        """
         if not rows:
             return None
-        end = rows[0][0]
-        while not is_all and len(events_of(topic, rows)) <= limit:
-            below = await self._older(topic, span.below(rows[-1][0]), limit + 2)
-            is_all = not below
-            rows = rows + below
+        end, lowest = rows[0][0], rows[-1][0]
+        at_end = len(rows) < is_all
         events = events_of(topic, rows)
-        return Page(end, end, events[:limit][::-1], more=len(events) > limit)
+        del rows
+        while not at_end and len(events) <= limit and (size := size_of(events)) <= most:
+            # As many of their size as fit, and no more at once than are held already.
+            fitting = (most - size) * len(events) // max(1, size) + 1
+            count = min(limit + 2, max(FIRST_ROWS // 4, fitting))
+            below = await self._older(topic, span.below(lowest), count)
+            at_end = not below
+            if below:
+                lowest = below[-1][0]
+                events += events_of(topic, below)
+        kept = within(events[:limit], most)
+        return Page(end, end, kept[::-1], more=len(events) > len(kept))
 
     async def _older(self, topic: TopicName, span: Span, count: int) -> list[Row]:
         """Some of the rows in `span`, newest first; none only when there are none."""
         if span.is_empty:
             return []
         try:
-            return rows_of(await self.client.read(*xrevrange(topic, span, count)))
+            async with self._large_reads:
+                return rows_of(await self.client.read(*xrevrange(topic, span, count)))
         except TooLarge:
             if count == 1:
                 raise
@@ -241,10 +267,10 @@ class TopicLog:
     def _due(self, topic: TopicName) -> bool:
         """A TTL is refreshed when a quarter of it has passed, as this process remembers."""
         last = self._refreshed.get(topic)
-        return last is None or self.clock() - last > self.retention(topic).ttl_s / 4
+        return last is None or self.monotonic() - last > self.retention(topic).ttl_s / 4
 
     def _note_refreshed(self, topics: Iterable[TopicName]) -> None:
-        now = self.clock()
+        now = self.monotonic()
         for topic in topics:
             self._refreshed.pop(topic, None)
             self._refreshed[topic] = now

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 
+from api.events.bounds import ANSWER_BYTES, size_of, within
 from api.events.cursor import Cursor, CursorWriter
 from api.events.event import Event, EventId
 from api.events.log import TopicLog
@@ -56,9 +57,10 @@ async def page_back(
     ranks = {topic: -rank for rank, topic in enumerate(topics)}
     merged = merge(*found.values(), key=lambda event: (event.id, ranks[event.topic]), reverse=True)
     events = list(islice(merged, limit + 1))
-    if len(events) <= limit:
-        return PastPage(events, None, ends)
-    return PastPage(events[:limit], _cursor_below(events[limit - 1], topics), ends)
+    shown = within(events[:limit], ANSWER_BYTES)
+    if len(shown) == len(events):
+        return PastPage(shown, None, ends)
+    return PastPage(shown, _cursor_below(shown[-1], topics), ends)
 
 
 async def _gathered(
@@ -76,11 +78,18 @@ async def _gathered(
     bounds, count = dict(before), limit + 1
     left = list(topics)
     while left:
-        pages = await log.newest(left, limit=count, before=bounds, after=after)
+        pages = await log.newest(
+            left, limit=count, before=bounds, after=after, max_bytes=ANSWER_BYTES
+        )
         for topic, page in pages.items():
             ends.setdefault(topic, page.end)
             found[topic] += filter(shows, reversed(page.events))
-        left = [t for t in pages if pages[t].more and len(found[t]) <= limit]
+        # A topic that holds more than an answer does is never shown to its end.
+        left = [
+            t
+            for t in pages
+            if pages[t].more and len(found[t]) <= limit and size_of(found[t]) <= ANSWER_BYTES
+        ]
         bounds |= {topic: pages[topic].events[0].id for topic in left}
         count = SCAN_EVENTS
     return found, ends

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from api.events.bounds import ANSWER_BYTES, size_of
 from api.events.catchup import Catchup
 from api.events.cursor import CursorWriter
 from api.events.event import Event
@@ -65,7 +66,7 @@ async def _read(desk: StreamDesk, reading: Reading, *, wait_s: float) -> Answer:
         if batch is not None:
             events += [event for event in batch.events if reading.view.shows(event)]
             restarts = {**restarts, **batch.restarts}
-            if len(events) < MAX_EVENTS:
+            if len(events) < MAX_EVENTS and size_of(events) < ANSWER_BYTES:
                 continue
         left_s = ends_at - asyncio.get_running_loop().time()
         has_news = batch is not None or events or restarts

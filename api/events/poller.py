@@ -61,7 +61,10 @@ class Pace:
 
 
 class Poller:
-    """The one reader of Redis in a process. It runs while there is something to follow."""
+    """The one reader of Redis in a process. It runs while there is something to follow.
+
+    `clock` gives epoch seconds, to tell how old events are; `monotonic` measures the pauses.
+    """
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Poller:
         doorbell: Doorbell | None,
         metrics: Metrics,
         clock: Callable[[], float],
+        monotonic: Callable[[], float],
         rng: random.Random,
     ) -> None:
         self._log = topic_log
@@ -80,6 +84,7 @@ class Poller:
         self._doorbell = doorbell
         self._metrics = metrics
         self._clock = clock
+        self._monotonic = monotonic
         self._rng = rng
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -111,7 +116,7 @@ class Poller:
 
         Raises `RedisError`; nothing has moved then, and a repeat reads the same again.
         """
-        hot = self._hub.spoke_since(self._clock() - HOT_S)
+        hot = self._hub.spoke_since(self._monotonic() - HOT_S)
         events, more = 0, False
         for positions in _chunks(self._hub.positions()):
             limit = min(EVENTS_PER_TOPIC, EVENTS_PER_POLL // len(positions))
@@ -147,7 +152,7 @@ class Poller:
 
     async def _poll(self) -> None:
         while True:
-            began = self._clock()
+            began = self._monotonic()
             self._awake.clear()
             events, more = await self._try_once()
             if not more:
@@ -182,9 +187,9 @@ class Poller:
         pause = self._pace.after(news=news, is_rung=is_rung)
         pause *= self._rng.uniform(1 - JITTER, 1 + JITTER)
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, began + pause - self._clock())):
+            async with asyncio.timeout(max(0.0, began + pause - self._monotonic())):
                 await self._awake.wait()
-        gap = began + MIN_GAP_S - self._clock()
+        gap = began + MIN_GAP_S - self._monotonic()
         if gap > 0:
             await asyncio.sleep(gap)
 

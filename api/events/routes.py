@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from api.events import sse
+from api.events.bounds import ANSWER_BYTES
 from api.events.cohort import View
 from api.events.cursor import Cursor
 from api.events.event import Event, EventId
@@ -164,7 +165,9 @@ class EventsController(Controller):
         name = parse_topic(topic)
         await self.services.security.access.require_read(principal, [name])
         bounds = {name: EventId.parse(before)} if before else None
-        pages = await self.services.desk.log.newest([name], limit=limit, before=bounds)
+        pages = await self.services.desk.log.newest(
+            [name], limit=limit, before=bounds, max_bytes=ANSWER_BYTES
+        )
         page = pages.get(name)
         past = list(reversed(page.events)) if page else []
         more = bool(page and page.more)

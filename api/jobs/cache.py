@@ -39,20 +39,20 @@ class JobCache:
     never goes back to an older version, as a replica that lags would have it.
     """
 
-    def __init__(self, store: JobStore, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: JobStore, *, monotonic: Callable[[], float]) -> None:
         self._store = store
-        self._clock = clock
+        self._monotonic = monotonic
         self._seen: OrderedDict[JobId, Seen] = OrderedDict()
         self._readings: dict[JobId, _Reading] = {}
 
     def put(self, job: Job) -> Seen:
         """Note what was read or written elsewhere; what is known then, which may be newer."""
-        return self._note(Seen(job, None, self._clock()))
+        return self._note(Seen(job, None, self._monotonic()))
 
     def find_fresh(self, job_id: JobId) -> Seen | None:
         """What can be had without a command."""
         seen = self._seen.get(job_id)
-        return seen if seen is not None and self._clock() - seen.at < FRESH_S else None
+        return seen if seen is not None and self._monotonic() - seen.at < FRESH_S else None
 
     async def get(
         self, job_id: JobId, *, since: float | None = None, at_least: int = 0
@@ -62,7 +62,7 @@ class JobCache:
         It was read after `since`, by default `FRESH_S` ago; or, where somebody has already
         heard of the version `at_least`, it has that.
         """
-        since = self._clock() - FRESH_S if since is None else since
+        since = self._monotonic() - FRESH_S if since is None else since
         seen = self._seen.get(job_id)
         if seen is not None and seen.job.version >= at_least and (at_least or seen.at > since):
             return seen
@@ -82,7 +82,7 @@ class JobCache:
         if reading is None or reading.began <= since:
             # A task of its own: the caller who began it may go while others wait for it.
             loop = asyncio.get_running_loop()
-            began = self._clock()
+            began = self._monotonic()
             task = loop.create_task(self._read(job_id, began), context=Context())
             reading = self._readings[job_id] = _Reading(task, began)
             task.add_done_callback(lambda _: self._finished(job_id, reading))

@@ -40,13 +40,13 @@ class JobContext:
     max_attempts: int
     log: FilteringBoundLogger
     deadline: float
-    clock: Callable[[], float]
+    monotonic: Callable[[], float]
     report: Report
     is_cancelled: bool = False
 
     def left_s(self) -> float:
         """Seconds until the attempt is ended from outside."""
-        return max(0.0, self.deadline - self.clock())
+        return max(0.0, self.deadline - self.monotonic())
 
     async def progress(self, done: float, total: float, *, note: str | None = None) -> None:
         """`done` of `total` units are done; the percentage that clients see never falls."""

@@ -35,7 +35,11 @@ log = structlog.get_logger()
 
 
 class RedisQueue:
-    """Deliveries from Redis. `clock` gives epoch seconds; a worker names itself by `new_id`."""
+    """Deliveries from Redis; a worker names itself by `new_id`.
+
+    `clock` gives epoch seconds, by which the processes agree on when a job is due. All pauses
+    are measured by `monotonic`.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class RedisQueue:
         lease_s: float,
         pace: Pace,
         clock: Callable[[], float],
+        monotonic: Callable[[], float],
         rng: random.Random,
         new_id: Callable[[], str],
     ) -> None:
@@ -51,6 +56,7 @@ class RedisQueue:
         self._dead_after_s = lease_s * OUTLIVES_LEASE
         self._pace = pace
         self._clock = clock
+        self._monotonic = monotonic
         self._rng = rng
         self._new_id = new_id
         self._pace.quicken()
@@ -69,15 +75,15 @@ class RedisQueue:
         self.wake()
 
     async def claim(self, limit: int, *, wait_s: float) -> Sequence[Delivery]:
-        until = self._clock() + wait_s
+        until = self._monotonic() + wait_s
         while wait_s <= 0 or await self._is_time(until):
             self._awake.clear()
             if found := await uncut(self._take(limit), self._give_back):
                 self._pace.quicken()
-                self._ask_at = self._clock()  # there may be more
+                self._ask_at = self._monotonic()  # there may be more
                 return found
             pause = self._pace.after(news=False, is_rung=False)
-            self._ask_at = self._clock() + pause * self._rng.uniform(1 - JITTER, 1 + JITTER)
+            self._ask_at = self._monotonic() + pause * self._rng.uniform(1 - JITTER, 1 + JITTER)
             if wait_s <= 0:
                 break
         return []
@@ -130,7 +136,7 @@ class RedisQueue:
 
     async def _of_the_dead(self, limit: int) -> list[Delivery]:
         """Entries that their workers did not keep alive; looked for now and then."""
-        now, idle_ms = self._clock(), int(self._dead_after_s * 1000)
+        now, idle_ms = self._monotonic(), int(self._dead_after_s * 1000)
         if now < self._reclaim_at:
             return []
         stale = await self._redis.read(
@@ -162,20 +168,21 @@ class RedisQueue:
 
     async def _move_due(self) -> None:
         """Queue what is due. Others put jobs there too, so it is looked at now and then."""
-        now = self._clock()
+        now = self._monotonic()
         if now < min(self._look_at, self._due_at):
             return
         self._look_at, self._due_at = now + LOOK_FOR_DUE * self._pace.longest_s, math.inf
         first = await self._redis.read("ZRANGE", keys.DELAYED, 0, 0, "WITHSCORES")
         if not first:
             return
-        if (due := float(first[0][1]) / 1000) > now:
-            self._due_at = due
+        at = self._clock()
+        if (left_s := float(first[0][1]) / 1000 - at) > 0:
+            self._due_at = now + left_s
             return
         moved: int = await self._redis.script(
             MOVE_DUE,
             keys=[keys.DELAYED, keys.QUEUE],
-            args=[int(now * 1000), DUE_AT_ONCE, keys.QUEUE_FIELD],
+            args=[int(at * 1000), DUE_AT_ONCE, keys.QUEUE_FIELD],
             repeatable=True,
         )
         if moved:
@@ -199,9 +206,8 @@ class RedisQueue:
     def _put(self, job_id: JobId, delay_s: float) -> Command:
         if delay_s <= 0:
             return ("XADD", keys.QUEUE, "*", keys.QUEUE_FIELD, job_id)
-        due = self._clock() + delay_s
-        self._due_at = min(self._due_at, due)
-        return ("ZADD", keys.DELAYED, int(due * 1000), job_id)
+        self._due_at = min(self._due_at, self._monotonic() + delay_s)
+        return ("ZADD", keys.DELAYED, int((self._clock() + delay_s) * 1000), job_id)
 
     def _name(self) -> str:
         # Not in __init__: a snapshot of a started function is restored many times over.
@@ -215,7 +221,7 @@ class RedisQueue:
         """
         ask_at = min(self._ask_at, self._due_at)
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, min(ask_at, until) - self._clock())):
+            async with asyncio.timeout(max(0.0, min(ask_at, until) - self._monotonic())):
                 await self._awake.wait()
         return self._awake.is_set() or ask_at <= until
 

@@ -146,7 +146,7 @@ class JobRunner:
             max_attempts=job.max_attempts,
             log=log.bind(job_id=job.id, type=job.type, attempt=job.attempt),
             deadline=min(self.monotonic() + handler.timeout_s, shift.ends_at),
-            clock=self.monotonic,
+            monotonic=self.monotonic,
             report=Report(),
         )
         return Attempt(self.store, self.queue, delivery, self.rhythm, job, started.token, context)

@@ -38,7 +38,7 @@ class JobWatch:
     hub: Hub
     cache: JobCache
     streams: OpenStreams
-    clock: Callable[[], float]
+    monotonic: Callable[[], float]
     _watched: dict[JobId, _Watched] = field(default_factory=dict)
 
     async def changed(self, seen: Seen, *, within_s: float) -> Seen | None:
@@ -127,12 +127,12 @@ class Watcher:
         if at is None:
             at = (await hub.locate([self._topic]))[self._topic]
         if self._shared.since is None:
-            self._shared.since = self._watch.clock()
+            self._shared.since = self._watch.monotonic()
         if self._at is not None and at != self._at:
             news = hub.after(self._topic, self._at)
             version = _version_of(news[-1]) if news else None
             if version is None:  # there was a gap
-                self._shared.since = self._watch.clock()
+                self._shared.since = self._watch.monotonic()
             else:
                 self._newest = version
         self._at = at

@@ -67,7 +67,7 @@ def build_jobs(
         new_id=world.new_id,
         tell=publisher.stored,
     )
-    cache = JobCache(store, clock=world.monotonic)
+    cache = JobCache(store, monotonic=world.monotonic)
     store.on_write = cache.put
     access.add_rule(TOPICS, OwnersRead(cache))
     registry = _registry(settings)

@@ -46,6 +46,7 @@ def build_workshop(
                 longest_rung_s=settings.job_poll_idle_ms / 1000,
             ),
             clock=world.clock,
+            monotonic=world.monotonic,
             rng=world.rng,
             new_id=world.new_id,
         )

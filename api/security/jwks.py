@@ -54,7 +54,11 @@ KeySet = Mapping[tuple[str | None, Algorithm], "PyJWK"]
 
 
 class JwksKeys:
-    """Remembers the keys for `TTL_S`, and longer while the URL does not answer."""
+    """Remembers the keys for `TTL_S`, and longer while the URL does not answer.
+
+    `clock` gives epoch seconds, which go on while the process is frozen: a revoked key must
+    not outlive a freeze. A time that lies ahead, after the clock was set back, is long ago.
+    """
 
     def __init__(self, url: str, *, clock: Callable[[], float]) -> None:
         self._url = url
@@ -86,7 +90,7 @@ class JwksKeys:
 
     def _known(self, kid: str | None, algorithm: Algorithm) -> "PyJWK | None":
         # Not for ever: who can block the URL must not keep a revoked key alive.
-        if self._clock() - self._fetched_at > MAX_STALE_S:
+        if self._age_s(self._fetched_at) > MAX_STALE_S:
             return None
         if kid is not None:
             return self._keys.get((kid, algorithm))
@@ -94,12 +98,15 @@ class JwksKeys:
         return fitting[0] if len(fitting) == 1 else None
 
     def _is_due(self, *, known: bool) -> bool:
-        now = self._clock()
-        if known and now - self._fetched_at < TTL_S:
+        if known and self._age_s(self._fetched_at) < TTL_S:
             return False
         # Tokens with invented kids must not turn us into a flood of requests to the URL.
         gap_s = RETRY_GAP_S if self._failed else UNKNOWN_KID_GAP_S
-        return now - self._attempted_at >= gap_s
+        return self._age_s(self._attempted_at) >= gap_s
+
+    def _age_s(self, at: float) -> float:
+        age_s = self._clock() - at
+        return age_s if age_s >= 0 else inf
 
     async def _refresh(self) -> None:
         # First, so that nobody else tries meanwhile, nor at once after a cancelled request.

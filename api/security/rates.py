@@ -17,16 +17,16 @@ class _Bucket:
 class RateLimiter:
     """A token bucket for each key: `per_s` on average, `burst` at once.
 
-    `clock` is monotonic, in seconds. The `capacity` keys used last are remembered; a key
-    that drops out starts again with a full bucket.
+    `monotonic` gives seconds that never go back. The `capacity` keys used last are remembered;
+    a key that drops out starts again with a full bucket.
     """
 
     def __init__(
-        self, *, per_s: float, burst: int, clock: Callable[[], float], capacity: int = 10_000
+        self, *, per_s: float, burst: int, monotonic: Callable[[], float], capacity: int = 10_000
     ) -> None:
         self._per_s = per_s
         self._burst = burst
-        self._clock = clock
+        self._monotonic = monotonic
         self._capacity = capacity
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
@@ -45,7 +45,7 @@ class RateLimiter:
         bucket.tokens -= n
 
     def _filled(self, key: str) -> _Bucket:
-        now = self._clock()
+        now = self._monotonic()
         bucket = self._buckets.setdefault(key, _Bucket(self._burst, now))
         gained = (now - bucket.filled_at) * self._per_s
         bucket.tokens = min(self._burst, bucket.tokens + gained)

@@ -53,7 +53,7 @@ def build_security(settings: Settings, redis: UpstashClient, world: World) -> Se
             rng=world.rng,
         ),
         publish_rate=RateLimiter(
-            per_s=settings.publish_per_s, burst=settings.publish_burst, clock=world.monotonic
+            per_s=settings.publish_per_s, burst=settings.publish_burst, monotonic=world.monotonic
         ),
         sessions=sessions,
         origins=origins,

@@ -22,11 +22,11 @@ class Health:
         self,
         checks: Mapping[str, Check],
         *,
-        clock: Callable[[], float],
+        monotonic: Callable[[], float],
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._checks = dict(checks)
-        self._clock = clock
+        self._monotonic = monotonic
         self._timeout_s = timeout_s
         self._asking = asyncio.Lock()
         self._asked_at: float | None = None
@@ -39,11 +39,11 @@ class Health:
     async def failing(self) -> tuple[str, ...]:
         """The names of the parts that do not answer in time; never fails itself."""
         async with self._asking:
-            if self._asked_at is None or self._clock() - self._asked_at >= FRESH_S:
+            if self._asked_at is None or self._monotonic() - self._asked_at >= FRESH_S:
                 states = await asyncio.gather(*(self._is_well(name) for name in self._checks))
                 pairs = zip(self._checks, states, strict=True)
                 self._failing = tuple(name for name, is_well in pairs if not is_well)
-                self._asked_at = self._clock()
+                self._asked_at = self._monotonic()
             return self._failing
 
     async def _is_well(self, name: str) -> bool:

@@ -33,18 +33,18 @@ class RequestLog:
         self,
         app: App,
         *,
-        clock: Callable[[], float],
+        monotonic: Callable[[], float],
         new_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self._app = app
-        self._clock = clock
+        self._monotonic = monotonic
         self._new_id = new_id
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = self._clock()
+        began = self._monotonic()
         answer = _Answer(_given_id(scope["headers"]) or self._new_id(), send)
         state: dict[str, Any] = scope["state"]
         state["request_id"], state["raw_send"] = answer.request_id, send
@@ -54,7 +54,7 @@ class RequestLog:
         finally:
             # `send` leads to the scope: kept here, only the garbage collector would free both.
             state.pop("raw_send", None)
-            _note(scope, answer.status, self._clock() - began)
+            _note(scope, answer.status, self._monotonic() - began)
             REQUEST_ID.set(None)
 
 

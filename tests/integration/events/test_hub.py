@@ -124,7 +124,7 @@ class Late(TopicLog):
 async def test_what_comes_while_the_log_is_read_ends_the_wait(still: Instance, instance: Instance):
     """The poller brought it before the answer was there; it must not be waited for again."""
     desk = still.services.desk
-    late = Late(desk.log.client, desk.log.retentions, desk.log.clock)
+    late = Late(desk.log.client, desk.log.retentions, desk.log.monotonic)
     is_read, go_on = late.hold()
     async with Client(still).stream([A]):
         await put(desk.log, A, 1)

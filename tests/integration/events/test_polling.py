@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from api.events.poll import MAX_EVENTS
 from api.events.topic import TopicName, log_key
+from api.services import build_services
 from api.upstash import UpstashClient
+from api.world import World
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client
-from tests.support.instances import Instance
+from tests.support.instances import Instance, settings_for
 from tests.support.upstash_server import UpstashServer
+from tests.unit.security.support import FakeClock
 
 A, B = TopicName("public:a"), TopicName("public:b")
 
@@ -377,3 +381,25 @@ async def test_a_held_poll_is_answered_when_the_process_drains(client: Client, i
     late = await asyncio.wait_for(client.poll([A], cursor, wait=20), 2)
 
     assert answer.json()["cursor"] == late.json()["cursor"] == cursor
+
+
+async def test_the_poller_goes_on_at_its_pace_when_the_wall_clock_is_set_back(
+    upstash: UpstashServer,
+):
+    """NTP or a resumed machine sets it a minute back while events are published."""
+    wall = FakeClock()
+    world = replace(World.real(), clock=wall)
+    services = build_services(settings_for(upstash, poll_min_ms=10, poll_idle_ms=20), world=world)
+    desk = services.desk
+    async with services.running():
+        desk.hub.watch([A])
+        try:
+            await desk.hub.locate([A])
+            for number in range(6):
+                movement = desk.hub.movement
+                wall.advance(-60)
+                await put(desk.log, A, number)
+                async with asyncio.timeout(5):
+                    await movement.wait()
+        finally:
+            desk.hub.unwatch([A])

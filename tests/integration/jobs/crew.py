@@ -51,6 +51,7 @@ class Crew:
             lease_s=lease_s,
             pace=Pace(shortest_s=0.01, longest_s=0.05, longest_rung_s=0.05),
             clock=bench.clock,
+            monotonic=bench.clock,
             rng=rng,
             new_id=counting_ids(f"worker-{id(self)}"),
         )

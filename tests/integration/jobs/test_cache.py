@@ -21,7 +21,7 @@ def time() -> FakeClock:
 
 @pytest.fixture
 def cache(bench: Bench, time: FakeClock) -> JobCache:
-    return JobCache(bench.store, clock=time)
+    return JobCache(bench.store, monotonic=time)
 
 
 async def test_a_job_is_read_once_in_a_window(

@@ -15,7 +15,7 @@ from api.jobs.job import JobId, job_id_of
 from api.jobs.redis_queue import OUTLIVES_LEASE, RedisQueue
 from tests.integration.jobs.conftest import Bench
 from tests.support.upstash_server import UpstashServer
-from tests.unit.security.support import counting_ids
+from tests.unit.security.support import FakeClock, counting_ids
 
 LEASE_S = 0.4
 DEAD_AFTER_S = LEASE_S * OUTLIVES_LEASE + 0.05
@@ -34,6 +34,7 @@ def make_queue(bench: Bench) -> MakeQueue:
             lease_s=LEASE_S,
             pace=Pace(shortest_s=0.01, longest_s=0.05, longest_rung_s=0.05),
             clock=bench.clock,
+            monotonic=bench.clock,
             rng=random.Random(1),
             new_id=names,
         )
@@ -292,7 +293,8 @@ async def test_an_idle_worker_asks_at_its_pace_however_its_claims_fall(
         bench.redis,
         lease_s=LEASE_S,
         pace=Pace(shortest_s=0.1, longest_s=0.2, longest_rung_s=0.2),
-        clock=time.monotonic,
+        clock=time.time,
+        monotonic=time.monotonic,
         rng=random.Random(1),
         new_id=counting_ids("worker"),
     )
@@ -301,3 +303,28 @@ async def test_an_idle_worker_asks_at_its_pace_however_its_claims_fall(
         assert await queue.claim(1, wait_s=0.05) == []
 
     assert upstash.meter().commands["XREADGROUP"] <= 12
+
+
+async def test_a_worker_gets_what_is_queued_when_the_wall_clock_is_set_back(
+    bench: Bench,
+) -> None:
+    """Its pauses are not measured by it."""
+    wall = FakeClock()
+    queue = RedisQueue(
+        bench.redis,
+        lease_s=LEASE_S,
+        pace=Pace(shortest_s=0.01, longest_s=0.02, longest_rung_s=0.02),
+        clock=wall,
+        monotonic=time.monotonic,
+        rng=random.Random(1),
+        new_id=counting_ids("worker"),
+    )
+    assert await queue.claim(1, wait_s=0.01) == []
+    wall.advance(-60)
+    job_id = an_id()
+    await bench.redis.write(*("XADD", keys.QUEUE, "*", keys.QUEUE_FIELD, job_id))
+
+    async with asyncio.timeout(5):
+        (delivery,) = await queue.claim(1, wait_s=4)
+
+    assert delivery.job_id == job_id

@@ -25,7 +25,9 @@ class Time:
 
 def patience(time: Time, limit_s: float = 60, said: list[str] | None = None) -> Patience:
     say: Callable[[str], None] = (said if said is not None else []).append
-    return Patience(limit_s, say, clock=lambda: time.now, sleep=time.sleep, rng=random.Random(1))
+    return Patience(
+        limit_s, say, monotonic=lambda: time.now, sleep=time.sleep, rng=random.Random(1)
+    )
 
 
 def away(times: int, retry_after_s: float = 0.0) -> Callable[[], str]:

@@ -39,8 +39,8 @@ class Server(ApiClient):
         self.now += seconds
 
     def versions(self) -> list[int]:
-        patience = Patience(60, say=lambda _: None, clock=lambda: self.now, sleep=self.sleep)
-        states = follow(self, "job_1", patience, clock=lambda: self.now, sleep=self.sleep)
+        patience = Patience(60, say=lambda _: None, monotonic=lambda: self.now, sleep=self.sleep)
+        states = follow(self, "job_1", patience, monotonic=lambda: self.now, sleep=self.sleep)
         return [job["version"] for job in states]
 
 

@@ -10,7 +10,7 @@ from tests.unit.security.support import FakeClock
 
 
 def limiter(clock: FakeClock, *, per_s: float = 2, burst: int = 4, keys: int = 100) -> RateLimiter:
-    return RateLimiter(per_s=per_s, burst=burst, clock=clock, capacity=keys)
+    return RateLimiter(per_s=per_s, burst=burst, monotonic=clock, capacity=keys)
 
 
 def exhaust(rates: RateLimiter, key: str) -> str:

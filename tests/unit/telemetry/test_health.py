@@ -31,7 +31,7 @@ class Clock:
 
 async def test_all_who_ask_at_once_share_one_answer() -> None:
     part = Part()
-    well = Health({"redis": part}, clock=Clock())
+    well = Health({"redis": part}, monotonic=Clock())
 
     answers = await asyncio.gather(*(well.failing() for _ in range(10)))
 
@@ -40,7 +40,7 @@ async def test_all_who_ask_at_once_share_one_answer() -> None:
 
 async def test_an_answer_is_good_for_a_second() -> None:
     part, clock = Part(), Clock()
-    well = Health({"redis": part}, clock=clock)
+    well = Health({"redis": part}, monotonic=clock)
 
     assert await well.failing() == ()
     part.fails = True
@@ -53,21 +53,21 @@ async def test_an_answer_is_good_for_a_second() -> None:
 async def test_every_part_that_fails_is_named() -> None:
     broken, fine = Part(), Part()
     broken.fails = True
-    well = Health({"redis": broken, "ably": fine, "queue": broken}, clock=Clock())
+    well = Health({"redis": broken, "ably": fine, "queue": broken}, monotonic=Clock())
 
     assert await well.failing() == ("redis", "queue")
     assert well.parts == ("redis", "ably", "queue")
 
 
 async def test_a_part_that_hangs_has_failed() -> None:
-    well = Health({"redis": asyncio.Event().wait}, clock=Clock(), timeout_s=0.01)
+    well = Health({"redis": asyncio.Event().wait}, monotonic=Clock(), timeout_s=0.01)
 
     assert await well.failing() == ("redis",)
 
 
 async def test_one_who_leaves_does_not_spoil_the_answer() -> None:
     part = Part()
-    well = Health({"redis": part}, clock=Clock())
+    well = Health({"redis": part}, monotonic=Clock())
 
     leaving = asyncio.create_task(well.failing())
     staying = asyncio.create_task(well.failing())

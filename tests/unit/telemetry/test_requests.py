@@ -33,7 +33,7 @@ class Exchange:
             self.scope["path_template"] = template
 
     async def through(self, app: App) -> None:
-        log = RequestLog(app, clock=count().__next__, new_id=lambda: "made-up-id")
+        log = RequestLog(app, monotonic=count().__next__, new_id=lambda: "made-up-id")
         await log(self.scope, self.receive, self.send)
 
     async def receive(self) -> Any:
@@ -127,7 +127,7 @@ async def test_other_protocols_pass() -> None:
     async def app(scope: Any, _: Any, __: Any) -> None:
         seen.append(scope["type"])
 
-    await RequestLog(app, clock=float)({"type": "lifespan"}, None, None)
+    await RequestLog(app, monotonic=float)({"type": "lifespan"}, None, None)
 
     assert seen == ["lifespan"]
 

@@ -35,6 +35,6 @@ def recording(*, job_id: str = "job_1", attempt: int = 1) -> Recording:
         max_attempts=3,
         log=structlog.get_logger(),
         deadline=1e9,
-        clock=lambda: 0.0,
+        monotonic=lambda: 0.0,
         report=Report(),
     )

@@ -1,0 +1,61 @@
+"""How many bytes of events one answer, or one reader that catches up, may hold at a time."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from heapq import merge
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from api.events.event import Event
+from api.events.topic import TopicName
+
+if TYPE_CHECKING:
+    from api.events.log import Page
+
+STEP_BYTES = 262_144  # of a reader that catches up, between two sends
+ANSWER_BYTES = 1_048_576  # of one answer, or of the history that a stream begins with
+TOPIC_BYTES = 65_536  # that a topic may take of an answer, however many there are
+FIRST_ROWS = 64  # asked for before it is known how large the events are
+
+
+def size_of(events: Iterable[Event]) -> int:
+    return sum(len(event.body) for event in events)
+
+
+def within(events: Iterable[Event], max_bytes: int) -> list[Event]:
+    """The first events that fit, at least one if there is one."""
+    taken: list[Event] = []
+    left = max_bytes
+    for event in events:
+        left -= len(event.body)
+        if taken and left < 0:
+            break
+        taken.append(event)
+    return taken
+
+
+def cut(pages: Mapping[TopicName, "Page"], max_bytes: int) -> dict[TopicName, "Page"]:
+    """The pages with their oldest events that fit together; each ends behind what it keeps."""
+    everything = merge(*(page.events for page in pages.values()), key=attrgetter("id"))
+    kept: dict[TopicName, list[Event]] = {topic: [] for topic in pages}
+    for event in within(everything, max_bytes):
+        kept[event.topic].append(event)
+    return {topic: _shortened(page, kept[topic]) for topic, page in pages.items()}
+
+
+def _shortened(page: "Page", events: list[Event]) -> "Page":
+    if len(events) == len(page.events):
+        return page
+    end = events[-1].id if events else page.start
+    return replace(page, end=end, events=events, more=True)
+
+
+def known(pages: Iterable["Page"]) -> list[Event]:
+    """The events of pages of the past, newest first, down to where one of them was cut off.
+
+    Below that, an older event of the page that goes on may be missing among the others.
+    """
+    pages = list(pages)
+    events = sorted((e for p in pages for e in p.events), key=attrgetter("id"), reverse=True)
+    floors = [page.events[0].id for page in pages if page.more and page.events]
+    return [event for event in events if not floors or event.id >= max(floors)]

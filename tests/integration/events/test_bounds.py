@@ -1,0 +1,123 @@
+"""What is held for one reader is bounded in bytes, however much the log holds."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+
+from api.events.bounds import ANSWER_BYTES, STEP_BYTES, TOPIC_BYTES
+from api.events.catchup import Catchup
+from api.events.cursor import Cursor, CursorWriter
+from api.events.event import EventId
+from api.events.topic import TopicName
+from api.upstash import UpstashClient
+from tests.integration.events.conftest import put_at
+from tests.support.client import Client
+from tests.support.instances import Instance
+
+LARGE = 60_000
+TOPICS = [TopicName(f"public:{number}") for number in range(10)]
+MB = 1_048_576
+
+
+@pytest.fixture
+async def large_logs(redis: UpstashClient) -> None:
+    """Ten topics with a hundred large events each."""
+    for topic in TOPICS:
+        for first in range(1, 101, 20):
+            await put_at(redis, topic, *range(first, first + 20), size=LARGE)
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    gc.collect()
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+def from_the_start() -> Cursor:
+    text = CursorWriter(dict.fromkeys(TOPICS, EventId(1, 0))).text().decode()
+    return Cursor.parse(text)
+
+
+@pytest.mark.usefixtures("large_logs")
+async def test_a_step_of_a_reader_that_catches_up_is_bounded_in_bytes_and_loses_nothing(
+    instance: Instance,
+):
+    """A reader that does not read holds one step, before it has joined."""
+    desk = instance.services.desk
+    catchup = Catchup(desk.hub, desk.log, TOPICS, cursor=from_the_start(), history=0)
+    await catchup.begin()
+    seen: dict[str, list[int]] = {topic: [] for topic in TOPICS}
+    held = []
+    while (batch := await catchup.step()) is not None:
+        assert not batch.restarts
+        held.append(sum(len(event.body) for event in batch.events))
+        for event in batch.events:
+            seen[event.topic].append(event.id.ms)
+
+    assert max(held) <= STEP_BYTES
+    assert all(ids == list(range(2, 101)) for ids in seen.values())
+
+
+@pytest.mark.usefixtures("large_logs", "traced")
+async def test_many_readers_that_do_not_read_hold_little_each_before_they_have_joined(
+    instance: Instance,
+):
+    """They resume over a large log, and each waits with one step in its hands."""
+    steps = []
+    for _ in range(20):
+        desk = instance.services.desk
+        catchup = Catchup(desk.hub, desk.log, TOPICS, cursor=from_the_start(), history=0)
+        await catchup.begin()
+        steps.append(await catchup.step())
+    gc.collect()
+
+    # A step holds each event twice, as data and as it is sent; 12 MB are of the connections.
+    assert tracemalloc.get_traced_memory()[0] < len(steps) * 3 * STEP_BYTES + 12 * MB
+
+
+@pytest.mark.usefixtures("large_logs", "traced")
+async def test_a_json_answer_with_history_is_bounded_in_bytes(client: Client):
+    """Many topics, many events, all of them large: it has the newest that fit."""
+    tracemalloc.reset_peak()
+    answer = await client.poll(TOPICS, history=100)
+    events = answer.json()["events"]
+
+    assert len(answer.content) <= ANSWER_BYTES + 10_000
+    assert {event["id"] for event in events} >= {"100-0"}
+    # Of replies, JSON text and events of ten topics; the logs hold 60 MB.
+    assert tracemalloc.get_traced_memory()[1] < 40 * MB
+
+
+@pytest.mark.usefixtures("large_logs")
+async def test_a_poll_from_an_old_cursor_is_bounded_in_bytes_and_says_that_there_is_more(
+    client: Client,
+):
+    """Whoever asks again at once gets the rest."""
+    cursor = CursorWriter(dict.fromkeys(TOPICS, EventId(1, 0))).text().decode()
+    answer = await client.poll(TOPICS, cursor=cursor)
+
+    assert len(answer.content) <= ANSWER_BYTES + STEP_BYTES + 10_000
+    assert answer.json()["poll_after_ms"] == 0
+
+
+@pytest.mark.usefixtures("large_logs")
+async def test_a_page_of_the_past_is_bounded_in_bytes_and_goes_on(client: Client):
+    """A shorter page is not the last one."""
+    topic, before, seen = TOPICS[0], "", list[str]()
+    while True:
+        query = {"limit": "100", **({"before": before} if before else {})}
+        answer = await client.http.get(f"/api/events/{topic}/history", params=query)
+        page = answer.json()
+        assert len(answer.content) <= max(ANSWER_BYTES, TOPIC_BYTES) + 10_000
+        seen += [event["id"] for event in page["events"]]
+        if not page["has_more"]:
+            break
+        before = page["before"]
+
+    assert seen == [f"{number}-0" for number in range(100, 0, -1)]
