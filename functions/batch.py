@@ -54,14 +54,18 @@ class BatchHandler:
         return [one["messageId"] for one, is_one in zip(records, kept, strict=True) if is_one]
 
     async def _is_kept(self, record: Mapping[str, Any], shift: Shift) -> bool:
-        delivery = delivery_of(record["body"], record["receiptHandle"], record["attributes"])
-        if delivery is None:
-            return True
+        message_id = record.get("messageId")
         try:
+            delivery = delivery_of(record["body"], record["receiptHandle"], record["attributes"])
+            if delivery is None:
+                return True
             return await self._settled(delivery, await self._runner.run(delivery, shift))
         except QueueError as error:
-            log.warning("job.not_settled", job_id=delivery.job_id, error=type(error).__name__)
-            return True
+            log.warning("job.not_settled", message_id=message_id, error=type(error).__name__)
+        except Exception:
+            # An exception would have SQS deliver all records of the batch again.
+            log.exception("job.not_settled", message_id=message_id)
+        return True
 
     async def _settled(self, delivery: Delivery, outcome: Outcome) -> bool:
         """Whether SQS must keep the message. What is done is deleted without our help."""

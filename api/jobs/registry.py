@@ -9,6 +9,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from api.jobs.context import JobContext
+from api.jobs.given import MAX_DETAIL_CHARS, text_of
 from api.jobs.kinds import JobKind, Order
 from api.problems import ValidationFailed, field_errors
 
@@ -21,13 +22,14 @@ R = TypeVar("R", bound=BaseModel)
 class JobFailed(Exception):
     """Raised by a handler: the attempt has failed, and the job's owner may read why.
 
-    `code` is for programs. Without `retryable` no further attempt is made.
+    `code` is for programs, up to 200 characters; `detail` has up to 2,000. Without `retryable`
+    no further attempt is made. Raises `TypeError` for what is no text.
     """
 
     def __init__(self, code: str, detail: str, *, retryable: bool = False) -> None:
         super().__init__(code)
-        self.code = code
-        self.detail = detail
+        self.code = text_of(code)
+        self.detail = text_of(detail, MAX_DETAIL_CHARS)
         self.retryable = retryable
 
 
