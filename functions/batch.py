@@ -10,6 +10,7 @@ import structlog
 from api.jobs.outcome import Kind, Outcome, settle
 from api.jobs.queue import Delivery, JobQueue, QueueError
 from api.jobs.runner import JobRunner, Shift
+from api.jobs.sweep import Sweep
 from functions.sqs import delivery_of
 
 # For handlers to clean up and for the last writes, but a fifth of a short invocation at most.
@@ -25,17 +26,23 @@ class LambdaContext(Protocol):
 class BatchHandler:
     """What it reports as failed, SQS delivers again. Up to `slots` jobs at once.
 
+    An event without records is the schedule's: it runs the `sweep`.
+
     All invocations of a process run on one loop, with the connections of the ones before.
     """
 
-    def __init__(self, runner: JobRunner, queue: JobQueue, *, slots: int) -> None:
+    def __init__(self, runner: JobRunner, queue: JobQueue, sweep: Sweep, *, slots: int) -> None:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._runner = runner
         self._queue = queue
+        self._sweep = sweep
         self._slots = slots
 
     def __call__(self, event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
+        if "Records" not in event:
+            # What it raises is a failed invocation, which the metrics of the function show.
+            return {"sent": self._loop.run_until_complete(self._sweep.run())}
         left_s = context.get_remaining_time_in_millis() / 1000
         whole_s = left_s - min(MARGIN_S, MARGIN_SHARE * left_s)
         shift = Shift(ends_at=time.monotonic() + whole_s, whole_s=whole_s)

@@ -15,6 +15,7 @@ from api.jobs.context import JobContext
 from api.jobs.job import Job, JobId, job_id_of
 from api.jobs.queue import Delivery
 from api.jobs.registry import job
+from api.jobs.sweep import Sweep
 from api.services import Services, build_services
 from functions.batch import BatchHandler
 from functions.work import workshop_of
@@ -77,7 +78,9 @@ class Worker:
         self.services: Services = build_services(settings, queue=self.queue)
         self.services.jobs.registry.add(wish)
         workshop = workshop_of(self.services, self.queue)
-        self.handler = BatchHandler(workshop.runner, self.queue, slots=5)
+        self.handler = BatchHandler(
+            workshop.runner, self.queue, Sweep(self.services.jobs.store, self.queue), slots=5
+        )
         self.loop = asyncio.get_event_loop_policy().get_event_loop()  # that of the handler
 
     def stored(self, wished: str) -> Job:
@@ -149,3 +152,10 @@ def test_a_record_whose_end_breaks_is_kept_alone(worker: Worker) -> None:
 
     assert kept == [{"itemIdentifier": bad.id}]
     assert worker.job(good).status == "succeeded"
+
+
+def test_the_schedule_runs_the_sweep(worker: Worker) -> None:
+    """A function without messages is not invoked, so a job that SQS never had needs a schedule."""
+    answer = worker.handler({"source": "aws.events"}, Context())
+
+    assert answer == {"sent": 0}
