@@ -59,7 +59,11 @@ def main() -> int:
     if not settings.job_workers:
         print("MILLRACE_JOB_WORKERS: a worker needs at least one", file=sys.stderr)
         return 2
-    asyncio.run(work(settings))
+    try:
+        asyncio.run(work(settings))
+    except SettingsError as error:  # of an extension
+        print("\n".join(error.complaints), file=sys.stderr)
+        return 2
     return 0
 
 

@@ -33,6 +33,10 @@ class JobFailed(Exception):
         self.retryable = retryable
 
 
+class NotAJobError(TypeError):
+    """Something was registered as a handler that is none, such as a plain function."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobHandler(Generic[I, R]):
     """One type of job. An attempt has `timeout_s`; a job has `max_attempts` of them."""
@@ -81,8 +85,14 @@ class Registry:
     def __init__(self) -> None:
         self._handlers: dict[str, JobHandler[Any, Any]] = {}
 
-    def add(self, handler: JobHandler[Any, Any]) -> None:
-        """Have jobs of this type done by `handler`. Raises `ValueError` for a second one."""
+    def add(self, handler: object) -> None:
+        """Have jobs of this type done by `handler`.
+
+        Raises `ValueError` for a second one, and `NotAJobError` for what `job` has not made.
+        """
+        if not isinstance(handler, JobHandler):
+            name = getattr(handler, "__name__", type(handler).__name__)
+            raise NotAJobError(f"{name} is not a job handler: put @job(...) above its definition")
         if handler.name in self._handlers:
             raise ValueError(f"job type {handler.name!r} is registered twice")
         self._handlers[handler.name] = handler
