@@ -26,7 +26,7 @@ from api.notifications.routes import NotificationServices, notification_routes
 from api.notifications.service import Notifications
 from api.notifications.state import ReadStates
 from api.relay.routes import RelayServices, relay_routes
-from api.responses import EXCEPTION_HANDLERS, answer_options
+from api.responses import EXCEPTION_HANDLERS, answer_options, containing
 from api.security.authenticator import Credentials
 from api.security.cookies import SESSION_COOKIE
 from api.security.front import FrontDoor
@@ -130,6 +130,7 @@ def create_app(
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=_cors(settings),
         lifespan=[lifespan],
+        middleware=[containing],
         logging_config=None,
         request_class=ApiRequest,
         request_max_body_size=settings.max_body_bytes,

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.events.catalogue import Catalogue
-from api.jobs.registry import JobHandler, Registry
+from api.jobs.registry import JobHandler, NotAJobError, Registry
 from api.security.grants import Access, TopicRule
+from api.settings import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,15 @@ class Extensions:
 
 
 def load(names: Sequence[str], extensions: Extensions) -> None:
-    """Import the modules and let each `extend`. Raises what they raise: the start must stop."""
+    """Import the modules and let each `extend`. Raises what they raise: the start must stop.
+
+    Raises `SettingsError` for a job handler that lacks its decorator.
+    """
     for name in names:
         extend = getattr(import_module(name), "extend", None)
         if extend is None:
             raise TypeError(f"extension module {name} has no function `extend`")
-        extend(extensions)
+        try:
+            extend(extensions)
+        except NotAJobError as error:
+            raise SettingsError([f"MILLRACE_EXTENSIONS: {name}: {error}"]) from error

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
+from api.wire import plain
+
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
 OBJECT = "Input should be a JSON object"
@@ -261,7 +263,7 @@ def field_errors(error: ValidationError, *, within: str = "") -> list[dict[str, 
         {
             "field": _dotted(within, one["loc"]),
             # Its own words would name our class.
-            "message": OBJECT if one["type"] == "model_type" else one["msg"],
+            "message": OBJECT if one["type"] == "model_type" else plain(one["msg"]),
         }
         for one in found[:MAX_ERRORS]
     ]
@@ -270,7 +272,7 @@ def field_errors(error: ValidationError, *, within: str = "") -> list[dict[str, 
 def _dotted(within: str, names: Sequence[int | str]) -> str:
     # A name that is not known here is the caller's own text, of any length.
     path = [*filter(None, [within]), *map(str, names)] or ["body"]
-    return ".".join(path)[:MAX_FIELD_CHARS]
+    return plain(".".join(path))[:MAX_FIELD_CHARS]
 
 
 def outline(kind: type[ApiError]) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from typing import Any
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
 from pydantic import ValidationError
 
 from api.events import sse
 from api.events.stream import brief
+from api.foreign import contained
 from api.problems import (
     PROBLEM_MEDIA_TYPE,
     ApiError,
@@ -120,6 +121,16 @@ def _spoken(offence: dict[str, Any]) -> str:
 def _unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     log.error("request.failed", exc_info=error)
     return problem(request, ApiError())
+
+
+def containing(app: ASGIApp) -> ASGIApp:
+    """ASGI middleware: what an extension's model or rule raises has an answer, whatever it is."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        with contained():
+            await app(scope, receive, send)
+
+    return run
 
 
 async def answer_options(request: AnyRequest) -> Response[None] | None:

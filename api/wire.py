@@ -1,4 +1,4 @@
-"""The bases of all JSON that comes in and goes out."""
+"""What all JSON that comes in and goes out has in common."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,3 +13,10 @@ class Body(View):
     """What comes in: a field that is not known is an error, not a surprise."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def plain(text: str) -> str:
+    """The text as UTF-8 can hold it: U+FFFD for each half of a surrogate pair that is alone."""
+    if text.isascii():
+        return str(text)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -10,6 +10,7 @@ import structlog
 from api.jobs.outcome import Kind, Outcome, settle
 from api.jobs.queue import Delivery, JobQueue, QueueError
 from api.jobs.runner import JobRunner, Shift
+from api.jobs.sweep import Sweep
 from functions.sqs import delivery_of
 
 # For handlers to clean up and for the last writes, but a fifth of a short invocation at most.
@@ -25,17 +26,23 @@ class LambdaContext(Protocol):
 class BatchHandler:
     """What it reports as failed, SQS delivers again. Up to `slots` jobs at once.
 
+    An event without records is the schedule's: it runs the `sweep`.
+
     All invocations of a process run on one loop, with the connections of the ones before.
     """
 
-    def __init__(self, runner: JobRunner, queue: JobQueue, *, slots: int) -> None:
+    def __init__(self, runner: JobRunner, queue: JobQueue, sweep: Sweep, *, slots: int) -> None:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._runner = runner
         self._queue = queue
+        self._sweep = sweep
         self._slots = slots
 
     def __call__(self, event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
+        if "Records" not in event:
+            # What it raises is a failed invocation, which the metrics of the function show.
+            return {"sent": self._loop.run_until_complete(self._sweep.run())}
         left_s = context.get_remaining_time_in_millis() / 1000
         whole_s = left_s - min(MARGIN_S, MARGIN_SHARE * left_s)
         shift = Shift(ends_at=time.monotonic() + whole_s, whole_s=whole_s)
@@ -54,14 +61,18 @@ class BatchHandler:
         return [one["messageId"] for one, is_one in zip(records, kept, strict=True) if is_one]
 
     async def _is_kept(self, record: Mapping[str, Any], shift: Shift) -> bool:
-        delivery = delivery_of(record["body"], record["receiptHandle"], record["attributes"])
-        if delivery is None:
-            return True
+        message_id = record.get("messageId")
         try:
+            delivery = delivery_of(record["body"], record["receiptHandle"], record["attributes"])
+            if delivery is None:
+                return True
             return await self._settled(delivery, await self._runner.run(delivery, shift))
         except QueueError as error:
-            log.warning("job.not_settled", job_id=delivery.job_id, error=type(error).__name__)
-            return True
+            log.warning("job.not_settled", message_id=message_id, error=type(error).__name__)
+        except Exception:
+            # An exception would have SQS deliver all records of the batch again.
+            log.exception("job.not_settled", message_id=message_id)
+        return True
 
     async def _settled(self, delivery: Delivery, outcome: Outcome) -> bool:
         """Whether SQS must keep the message. What is done is deleted without our help."""

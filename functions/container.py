@@ -105,7 +105,11 @@ def main(_: Sequence[str] = ()) -> int:
         print(f"cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1
     queue = queue_of(settings)
-    app = create_app(settings, queue=queue)
+    try:
+        app = create_app(settings, queue=queue)
+    except SettingsError as error:  # of an extension
+        print("\n".join(error.complaints), file=sys.stderr)
+        return 2
     worker = workshop_of(app.state.services, queue).worker
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises its signal again when all is done, and that is no failure.

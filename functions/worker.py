@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 
+from api.jobs.sweep import Sweep
 from api.services import build_services
 from api.settings import Settings, SettingsError
 from functions.batch import BatchHandler
@@ -26,7 +27,8 @@ def batch_handler() -> BatchHandler:
         raise SettingsError(["MILLRACE_JOBS_QUEUE_URL: must name the queue whose batches come"])
     services = build_services(settings, queue=queue)
     runner = workshop_of(services, queue).runner
-    handler = BatchHandler(runner, queue, slots=max(1, settings.job_workers))
+    sweep = Sweep(services.jobs.store, queue)
+    handler = BatchHandler(runner, queue, sweep, slots=max(1, settings.job_workers))
     survive_snapshots(services)
     return handler
 
@@ -57,7 +59,11 @@ def main() -> int:
     if not settings.job_workers:
         print("MILLRACE_JOB_WORKERS: a worker needs at least one", file=sys.stderr)
         return 2
-    asyncio.run(work(settings))
+    try:
+        asyncio.run(work(settings))
+    except SettingsError as error:  # of an extension
+        print("\n".join(error.complaints), file=sys.stderr)
+        return 2
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from api.foreign import result_of
 from api.jobs.context import JobContext
 from api.jobs.job import Job, NotAllowed
 from api.jobs.queue import Delivery, JobQueue, QueueError
@@ -77,7 +78,7 @@ class Attempt:
 
     async def perform(self, handler: JobHandler[Any, Any], data: BaseModel) -> Ended:
         """Run the handler until it ends, is cut, or has had its time."""
-        run = asyncio.create_task(handler(self.context, data))
+        run = asyncio.create_task(result_of(handler, self.context, data))
         if self.cut is not None:  # before it has begun
             run.cancel()
             await asyncio.wait({run})
@@ -132,6 +133,9 @@ class Attempt:
             except RedisError as error:
                 self.context.log.warning("job.report_delayed", error=type(error).__name__)
                 report.news.set()
+            except Exception:
+                # Later reports are to be written, and the end of the attempt takes them along.
+                self.context.log.exception("job.report_broken")
             await asyncio.sleep(REPORT_PAUSE_S)
 
     async def _keep_alive(self) -> None:

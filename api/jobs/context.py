@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
+from api.jobs.given import count_of, number_of, text_of
 from api.jobs.job import Job, JobId, Progress, Step
 
 
@@ -32,6 +33,9 @@ class JobContext:
     Reports cost the handler no time: they are written beside it, a few in a second at most,
     and the last one before the attempt ends. A cancel sets `is_cancelled` and raises
     `asyncio.CancelledError` at the handler's next await: clean up, and let it pass.
+
+    Texts are cut at 200 characters, and what UTF-8 cannot hold is replaced by U+FFFD. A value
+    of a wrong type is refused with `TypeError` here, where it was given.
     """
 
     job_id: JobId
@@ -50,17 +54,17 @@ class JobContext:
 
     async def progress(self, done: float, total: float, *, note: str | None = None) -> None:
         """`done` of `total` units are done; the percentage that clients see never falls."""
-        self.report.progress = Progress(done, total)
-        await self._tell(note)
+        self.report.progress = Progress(number_of(done), number_of(total))
+        await self._tell(None if note is None else text_of(note))
 
     async def step(self, key: str, *, index: int, total: int, label: str) -> None:
         """Step `index` of `total` has begun, from 1; `key` is for programs, `label` for people."""
-        self.report.step = Step(key, index, total, label)
+        self.report.step = Step(text_of(key), count_of(index), count_of(total), text_of(label))
         await self._tell(None)
 
     async def message(self, text: str) -> None:
-        """A line for people, in place of the one before; cut at 200 characters."""
-        await self._tell(text)
+        """A line for people, in place of the one before."""
+        await self._tell(text_of(text))
 
     async def _tell(self, message: str | None) -> None:
         if message is not None:

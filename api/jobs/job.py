@@ -8,6 +8,7 @@ returns the job it was given.
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
+from math import isnan
 from typing import Final, NewType
 
 from api.events.topic import TopicName
@@ -56,9 +57,8 @@ class Progress:
     @property
     def percent(self) -> int:
         """0 to 100, rounded down, whatever the handler reports."""
-        if self.total <= 0:
-            return 0
-        return int(max(0.0, min(100.0, self.done * 100 / self.total)))
+        share = self.done / self.total if self.total > 0 else 0.0
+        return 0 if isnan(share) else int(max(0.0, min(100.0, share * 100)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from api.jobs.context import JobContext
+from api.jobs.given import MAX_DETAIL_CHARS, text_of
 from api.jobs.kinds import JobKind, Order
 from api.problems import ValidationFailed, field_errors
 
@@ -21,14 +22,19 @@ R = TypeVar("R", bound=BaseModel)
 class JobFailed(Exception):
     """Raised by a handler: the attempt has failed, and the job's owner may read why.
 
-    `code` is for programs. Without `retryable` no further attempt is made.
+    `code` is for programs, up to 200 characters; `detail` has up to 2,000. Without `retryable`
+    no further attempt is made. Raises `TypeError` for what is no text.
     """
 
     def __init__(self, code: str, detail: str, *, retryable: bool = False) -> None:
         super().__init__(code)
-        self.code = code
-        self.detail = detail
+        self.code = text_of(code)
+        self.detail = text_of(detail, MAX_DETAIL_CHARS)
         self.retryable = retryable
+
+
+class NotAJobError(TypeError):
+    """Something was registered as a handler that is none, such as a plain function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,14 @@ class Registry:
     def __init__(self) -> None:
         self._handlers: dict[str, JobHandler[Any, Any]] = {}
 
-    def add(self, handler: JobHandler[Any, Any]) -> None:
-        """Have jobs of this type done by `handler`. Raises `ValueError` for a second one."""
+    def add(self, handler: object) -> None:
+        """Have jobs of this type done by `handler`.
+
+        Raises `ValueError` for a second one, and `NotAJobError` for what `job` has not made.
+        """
+        if not isinstance(handler, JobHandler):
+            name = getattr(handler, "__name__", type(handler).__name__)
+            raise NotAJobError(f"{name} is not a job handler: put @job(...) above its definition")
         if handler.name in self._handlers:
             raise ValueError(f"job type {handler.name!r} is registered twice")
         self._handlers[handler.name] = handler

@@ -34,8 +34,10 @@ class Row:
         return cls(job, LeaseToken(token) if token else None, int(lease_ends or 0))
 
     def fields(self, write_id: str) -> list[str | int]:
-        """For HSET."""
+        """For HSET. Raises `msgspec.ValidationError` for a job with a value of a wrong type."""
         doc = msgspec.json.encode(replace(self.job, result=None)).decode()
+        # What cannot be read again must not be written: the job would be stuck for ever.
+        msgspec.json.decode(doc, type=Job)
         pairs: list[str | int] = ["v", self.job.version, "w", write_id, "doc", doc]
         if self.lease_ends_ms is None:
             return pairs

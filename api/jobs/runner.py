@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from api.foreign import contained
 from api.jobs import verdict
 from api.jobs.attempt import Attempt, Cut, Ended, Rhythm
 from api.jobs.context import JobContext, Report
@@ -85,7 +87,8 @@ class JobRunner:
     async def run(self, delivery: Delivery, shift: Shift = ENDLESS) -> Outcome:
         """Make one attempt, if it may be made here and now. Never fails."""
         try:
-            outcome = await self._run(delivery, shift)
+            with contained():
+                outcome = await self._run(delivery, shift)
         except RedisError as error:
             log.warning("job.not_begun", job_id=delivery.job_id, error=type(error).__name__)
             outcome = Outcome(Kind.BUSY, STORE_AWAY_S)
@@ -158,23 +161,37 @@ class JobRunner:
         if attempt.delivery.receives > self.bounds.receives:
             outcome = await self._write(attempt, lambda job: job.failed(now_ms, WORKER_LOST), shift)
             return Outcome(Kind.DEAD) if outcome.kind is Kind.DONE else outcome
-        try:
-            data = handler.input.model_validate_json(input_json)
-        except ValidationError as error:
-            wrong = verdict.invalid_input(field_errors(error, within="input"))
-            return await self._write(attempt, verdict.failed(wrong, now_ms, self.backoff), shift)
         began = self.monotonic()
-        ended = await attempt.perform(handler, data)
-        transition, result = self._judge(attempt, handler, ended)
-        outcome = await self._write(attempt, transition, shift, result_json=result)
+        try:
+            transition, result = await self._attempted(attempt, handler, input_json)
+            outcome = await self._write(attempt, transition, shift, result_json=result)
+        except TooLarge as error:
+            outcome = await self._write_plainly(attempt, error, shift)
+        except (Fenced, Missing, NotAllowed, RedisError):
+            raise
+        except Exception as error:  # noqa: BLE001  # a job must have an end, whatever is wrong
+            outcome = await self._write_plainly(attempt, error, shift)
         took_ms = round((self.monotonic() - began) * 1000)
         attempt.context.log.info("job.attempted", status=attempt.job.status, ms=took_ms)
         return outcome
 
+    async def _attempted(
+        self, attempt: Attempt, handler: JobHandler[Any, Any], input_json: str
+    ) -> tuple[Transition, str | None]:
+        """Run the handler: the transition at its end, and the result it brings."""
+        try:
+            with contained():
+                data = handler.input.model_validate_json(input_json)
+        except ValidationError as error:
+            wrong = verdict.invalid_input(field_errors(error, within="input"))
+            return verdict.failed(wrong, self._now_ms(), self.backoff), None
+        except Exception as error:  # noqa: BLE001  # a model's validators are a team's own code
+            return self._raised(attempt, error), None
+        return self._judge(attempt, handler, await attempt.perform(handler, data))
+
     def _judge(
         self, attempt: Attempt, handler: JobHandler[Any, Any], ended: Ended
     ) -> tuple[Transition, str | None]:
-        """The transition at the end of the handler, and the result it brings."""
         now_ms, run, why = self._now_ms(), ended.run, ended.cut
         if why is Cut.FENCED:
             raise Fenced
@@ -184,21 +201,34 @@ class JobRunner:
         if why and (why is Cut.CANCELED or not has_result):
             return verdict.cut(why, now_ms, self.backoff), None
         try:
-            text = _json(run.result(), handler)
-        except (Exception, asyncio.CancelledError) as error:  # a team's own code
-            failure = verdict.error_of(error, self.new_id())
-            is_told = isinstance(error, JobFailed)  # by the handler, in words for the owner
-            attempt.context.log.warning(
-                "job.attempt_failed",
-                code=failure.code,
-                ref=failure.ref,
-                exc_info=None if is_told else error,
-            )
-            return verdict.failed(failure, now_ms, self.backoff), None
+            with contained():
+                text = _json(run.result(), handler)
+        except Exception as error:  # noqa: BLE001  # a team's own code
+            return self._raised(attempt, error), None
         if (size := len(text.encode())) > self.bounds.result_bytes:
             wrong = verdict.too_large(size, self.bounds.result_bytes)
             return verdict.failed(wrong, now_ms, self.backoff), None
         return verdict.succeeded(now_ms), text
+
+    def _raised(self, attempt: Attempt, error: Exception) -> Transition:
+        """The end of an attempt by an exception, which is logged."""
+        failure = verdict.error_of(error, self.new_id())
+        is_told = isinstance(error, JobFailed)  # by the handler, in words for the owner
+        attempt.context.log.warning(
+            "job.attempt_failed",
+            code=failure.code,
+            ref=failure.ref,
+            exc_info=None if is_told else error,
+        )
+        return verdict.failed(failure, self._now_ms(), self.backoff)
+
+    async def _write_plainly(self, attempt: Attempt, error: Exception, shift: Shift) -> Outcome:
+        """Write an end without anything that the handler said, since that cannot be written."""
+        failure = verdict.handler_error(self.new_id())
+        attempt.context.log.error("job.end_broken", ref=failure.ref, error=type(error).__name__)
+        end = verdict.failed(failure, self._now_ms(), self.backoff)
+        job = await self._insist(attempt, end, None, shift)
+        return Outcome(Kind.LOST) if job is None else self._after(job)
 
     async def _write(
         self,
@@ -252,7 +282,8 @@ class JobRunner:
 
 
 def _json(value: Any, handler: JobHandler[Any, Any]) -> str:
-    """The result's JSON. Raises whatever a result can do wrong."""
+    """The result's JSON, on one line. Raises whatever a result can do wrong."""
     if not isinstance(value, BaseModel) or not isinstance(value, handler.result):
         raise TypeError(f"a job of type {handler.name} returned another type than it declares")
-    return value.model_dump_json(by_alias=True)
+    # A model may write NaN, which no JSON parser of a browser reads. This raises for it.
+    return msgspec.json.format(value.model_dump_json(by_alias=True), indent=-1)

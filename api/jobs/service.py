@@ -1,6 +1,7 @@
 """What callers do with jobs: create, read, cancel, retry."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -22,6 +23,7 @@ from api.problems import (
     StoreUnavailable,
 )
 from api.security.principal import Principal
+from api.upstash import RedisError
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,13 @@ class Jobs:
             at_ms=at_ms,
             max_attempts=order.max_attempts,
         )
-        created = await self.store.create(
-            job, order.input_json, idempotency=once, enqueue=self.queue is None
-        )
+        created = await self.store.create(job, order.input_json, idempotency=once, enqueue=True)
         if once and created.replayed and created.fingerprint != once.fingerprint:
             raise IdempotencyKeyReused
         if created.job is None:
             raise JobExpired
         # Also for a replay: the first request may have died between storing and queueing.
-        if created.job.is_queued and not await self._enqueue(created.job.id):
+        if created.job.is_queued and not await self._enqueue(created.job):
             if not created.replayed:
                 await self.store.discard(created.job, once)
             raise StoreUnavailable("The queue does not answer.")
@@ -151,10 +151,10 @@ class Jobs:
             return job.retried(now_ms)
 
         try:
-            job = await self._change(before.id, again, enqueue=self.queue is None)
+            job = await self._change(before.id, again, enqueue=True)
         except NotAllowed as error:
             raise NotRetryable(f"The job is {error.job.status}.") from error
-        if not await self._enqueue(job.id):
+        if not await self._enqueue(job):
             await self._change(job.id, lambda found: before if found == job else found)
             raise StoreUnavailable("The queue does not answer.")
         return await self._located(self.cache.put(job))
@@ -168,13 +168,15 @@ class Jobs:
         except Missing as error:
             raise JobExpired from error
 
-    async def _enqueue(self, job_id: JobId) -> bool:
+    async def _enqueue(self, job: Job) -> bool:
         """Hand a job that is stored to the queue; False if that did not hear."""
         if self.queue is not None:
             try:
-                await self.queue.enqueue(job_id)
+                await self.queue.enqueue(job.id)
             except QueueError:
                 return False
+            with suppress(RedisError):  # at worst the sweep sends it again
+                await self.store.sent(job)
         self.on_enqueued()
         return True
 

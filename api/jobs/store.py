@@ -91,6 +91,8 @@ class JobStore:
     ) -> Created:
         """Store a job that is queued, and with `enqueue` put it into the Redis queue.
 
+        Where another queue is used, it is noted as unsent: see `sent` and `Sweep`.
+
         With `idempotency` the job that its key created before is what comes back.
         """
         write_id = self.new_id()
@@ -235,6 +237,11 @@ class JobStore:
             commands.append(("DEL", keys.once_key(idempotency.key)))
         guard = Guard(keys.job_key(job.id), self.new_id(), job.version)
         await run_guarded(self.redis, guard, commands)
+
+    async def sent(self, job: Job) -> None:
+        """The queue outside of Redis has the job as it is now."""
+        member = keys.waiting_member(job.id, job.version)
+        await self.redis.write("ZREM", keys.UNSENT, member, repeatable=True)
 
     def is_late(self, job: Job) -> bool:
         """Whether nobody has started the job in time."""

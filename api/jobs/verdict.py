@@ -1,9 +1,10 @@
 """What an attempt's end makes of its job: pure, so that every case can be seen at once."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from api.jobs.attempt import Cut
+from api.jobs.given import MAX_DETAIL_CHARS, text_of
 from api.jobs.job import Job, JobError
 from api.jobs.registry import JobFailed
 
@@ -53,11 +54,19 @@ def cut(why: Cut, at_ms: int, backoff: Backoff) -> Transition:
 def error_of(error: BaseException, ref: str) -> JobError:
     """What the owner reads. A foreign exception's text may quote anything, and stays in logs."""
     if isinstance(error, JobFailed):
-        return JobError(error.code, "The job has failed", error.detail, retryable=error.retryable)
-    return replace(HANDLER_ERROR, ref=ref)
+        return JobError(
+            text_of(error.code),
+            "The job has failed",
+            text_of(error.detail, MAX_DETAIL_CHARS),
+            retryable=bool(error.retryable),
+        )
+    return handler_error(ref)
 
 
-HANDLER_ERROR = JobError("handler-error", "The job's handler has failed", retryable=True)
+def handler_error(ref: str) -> JobError:
+    return JobError("handler-error", "The job's handler has failed", retryable=True, ref=ref)
+
+
 TIMED_OUT = JobError("timed-out", "The attempt took too long", retryable=True)
 
 

@@ -62,7 +62,7 @@ def build_jobs(
     )
     store = JobStore(
         redis=redis,
-        writes=Writes(keep, publisher.log.retentions, hints, announce),
+        writes=Writes(keep, publisher.log.retentions, hints, announce, queue is not None),
         clock=world.clock,
         new_id=world.new_id,
         tell=publisher.stored,

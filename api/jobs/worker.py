@@ -9,31 +9,46 @@ import structlog
 from api.jobs.outcome import settle
 from api.jobs.queue import Delivery, JobQueue, QueueError
 from api.jobs.runner import JobRunner
+from api.jobs.sweep import Sweep
 from api.upstash import RedisError
 
 CLAIM_WAIT_S = 2.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
+SWEEP_S = 60.0
 
 log = structlog.get_logger()
 
 
 class Worker:
-    """Runs up to `slots` jobs at once; 0 is none. Whoever starts it drains it."""
+    """Runs up to `slots` jobs at once; 0 is none. Whoever starts it drains it.
+
+    With a `sweep` it runs that too, about every `SWEEP_S`.
+    """
 
     def __init__(
-        self, queue: JobQueue, runner: JobRunner, *, slots: int, rng: random.Random
+        self,
+        queue: JobQueue,
+        runner: JobRunner,
+        *,
+        slots: int,
+        rng: random.Random,
+        sweep: Sweep | None = None,
     ) -> None:
         self._queue = queue
         self._runner = runner
         self._slots = slots
         self._rng = rng
-        self._loop: asyncio.Task[None] | None = None
+        self._sweep = sweep
+        self._loops: set[asyncio.Task[None]] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._pause_s = 0.0
 
     def start(self) -> None:
-        if self._slots and self._loop is None:
-            self._loop = asyncio.create_task(self._work())
+        if not self._slots or self._loops:
+            return
+        self._loops.add(asyncio.create_task(self._work()))
+        if self._sweep is not None:
+            self._loops.add(asyncio.create_task(self._keep_sweeping(self._sweep)))
 
     async def drain(self, *, timeout_s: float) -> None:
         """Claim no more, end all handlers and hand their jobs back, within `timeout_s`.
@@ -41,10 +56,9 @@ class Worker:
         What is not handed back by then comes back by itself when its lease is over.
         """
         self._runner.stop()
-        tasks = set(self._serving)
-        if self._loop is not None:
-            self._loop.cancel()
-            tasks.add(self._loop)
+        for loop in self._loops:
+            loop.cancel()
+        tasks = self._serving | self._loops
         if not tasks:
             return
         _, late = await asyncio.wait(tasks, timeout=timeout_s)
@@ -64,6 +78,16 @@ class Worker:
                 task = asyncio.create_task(self._serve(delivery))
                 self._serving.add(task)
                 task.add_done_callback(self._serving.discard)
+
+    async def _keep_sweeping(self, sweep: Sweep) -> None:
+        while True:
+            try:
+                await sweep.run()
+            except (RedisError, QueueError) as error:
+                log.warning("worker.sweep_failed", error=type(error).__name__)
+            except Exception:
+                log.exception("worker.sweep_broken")
+            await asyncio.sleep(SWEEP_S * self._rng.uniform(0.75, 1.25))
 
     async def _claim(self, limit: int) -> Sequence[Delivery]:
         """Deliveries; after a failure none, and a pause that grows while the queue is away."""

@@ -8,6 +8,7 @@ from api.jobs.job import Job
 from api.jobs.queue import JobQueue
 from api.jobs.redis_queue import RedisQueue
 from api.jobs.runner import Bounds, JobRunner
+from api.jobs.sweep import Sweep
 from api.jobs.verdict import Backoff
 from api.jobs.wiring import JobParts
 from api.jobs.worker import Worker
@@ -19,11 +20,15 @@ from api.world import World
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Who does jobs here, if the process starts its `worker` or gives the `runner` deliveries."""
+    """Who does jobs here, if the process starts its `worker` or gives the `runner` deliveries.
+
+    The worker runs the `sweep` by itself; it is None where Redis is the queue.
+    """
 
     queue: JobQueue
     runner: JobRunner
     worker: Worker
+    sweep: Sweep | None
 
 
 def build_workshop(
@@ -35,7 +40,8 @@ def build_workshop(
     metrics: Metrics,
     world: World,
 ) -> Workshop:
-    """`queue` None means that Redis is the queue."""
+    """`queue` None means that Redis is the queue, and that there is nothing to sweep."""
+    sweep = None if queue is None else Sweep(parts.store, queue)
     if queue is None:
         queue = RedisQueue(
             redis,
@@ -70,4 +76,5 @@ def build_workshop(
         runner.saw(job)
 
     parts.store.on_write = wrote
-    return Workshop(queue, runner, Worker(queue, runner, slots=settings.job_workers, rng=world.rng))
+    worker = Worker(queue, runner, slots=settings.job_workers, rng=world.rng, sweep=sweep)
+    return Workshop(queue, runner, worker, sweep)

@@ -40,12 +40,16 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """Builds the commands. `announce` yields what a job that is done adds to other topics."""
+    """Builds the commands. `announce` yields what a job that is done adds to other topics.
+
+    With `queue_is_elsewhere` a job is noted as unsent until that queue has it.
+    """
 
     keep: Retention
     topics: Retentions
     hints: Hints
     announce: Callable[[Job], Sequence[Draft]]
+    queue_is_elsewhere: bool = False
 
     def stamped(self, job: Job, *, version: int, at_ms: int) -> Job:
         """The job as it is written: its version, and how long it will be there."""
@@ -96,6 +100,8 @@ class Writes:
         ]
 
     def of_enqueuing(self, job: Job) -> Command:
+        if self.queue_is_elsewhere:
+            return ("ZADD", keys.UNSENT, job.queued_ms, keys.waiting_member(job.id, job.version))
         return ("XADD", keys.QUEUE, "*", keys.QUEUE_FIELD, job.id)
 
     def of_discarding(self, job: Job) -> list[Command]:
@@ -105,6 +111,7 @@ class Writes:
             ("DEL", keys.input_key(job.id)),
             ("DEL", log_key(topic_of(job.id))),
             ("ZREM", keys.WAITING, keys.waiting_member(job.id, job.version)),
+            ("ZREM", keys.UNSENT, keys.waiting_member(job.id, job.version)),
             ("ZREM", keys.owner_key(job.owner), job.id),
         ]
 

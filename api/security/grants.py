@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from api.foreign import result_of
 from api.problems import Forbidden, StoreUnavailable
 from api.security.patterns import TopicPattern, is_topic
 from api.security.principal import Principal
@@ -103,7 +104,7 @@ async def _ask(rule: TopicRule, principal: Principal, action: Action, topic: str
     try:
         async with asyncio.timeout(RULE_TIMEOUT_S):
             # `is True`: a rule that forgot an await would return something truthy.
-            return (await rule.allows(principal, action, topic)) is True
+            return (await result_of(rule.allows, principal, action, topic)) is True
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001  # a broken rule denies, it does not break the request

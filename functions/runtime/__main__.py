@@ -32,7 +32,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
     try:
         app = _load(handler)
         lifespan = start_once(app, loop, state)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it is, Lambda must know
+    except BaseException as error:  # noqa: BLE001  # whatever it is, Lambda must know
         traceback.print_exc()
         loop.run_until_complete(api.fail_to_start(Failure.of(error, category="Runtime")))
         return NOT_STARTED
@@ -59,14 +59,14 @@ def _through_snapshot(api: RuntimeApi, loop: asyncio.AbstractEventLoop) -> int:
     try:
         snapshot.run_before_snapshot()
         loop.run_until_complete(api.until_restored())
-    except Exception as error:  # noqa: BLE001  # any hook may raise anything
+    except BaseException as error:  # noqa: BLE001  # any hook may raise anything
         traceback.print_exc()
         failure = Failure.of(error, category="Runtime", reason="BeforeSnapshotError")
         loop.run_until_complete(api.fail_to_start(failure))
         return NOT_SNAPSHOT
     try:
         snapshot.run_after_restore()
-    except Exception as error:  # noqa: BLE001  # as above
+    except BaseException as error:  # noqa: BLE001  # as above
         traceback.print_exc()
         failure = Failure.of(error, category="Runtime", reason="AfterRestoreError")
         loop.run_until_complete(api.fail_to_restore(failure))

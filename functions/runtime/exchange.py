@@ -39,7 +39,7 @@ class Exchange:
 
         Raises RuntimeApiError and OSError when Lambda is gone.
         """
-        running = asyncio.ensure_future(app(scope, self._receive, self._send))
+        running = asyncio.ensure_future(_ended(app(scope, self._receive, self._send)))
         try:
             failure = await self._outcome(running)
             await self._conclude(failure)
@@ -114,3 +114,11 @@ class Exchange:
             await response.end(failure)
         except ConnectionError:
             log.info("response.lost")
+
+
+async def _ended(work: Awaitable[None]) -> None:
+    """Wait for the application. One that exits would end the loop, and others' responses."""
+    try:
+        await work
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"the application raised {type(error).__name__}") from error

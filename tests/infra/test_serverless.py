@@ -244,6 +244,16 @@ def test_a_batch_fails_in_part_and_what_nobody_can_finish_is_kept_and_reported(
 
 
 @needs_osls
+def test_jobs_that_were_stored_and_never_sent_are_looked_for(resources: Resources) -> None:
+    """Without messages nothing else would start the worker."""
+    [rule] = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Events::Rule"]
+    [target] = rule["Targets"]
+
+    assert rule["ScheduleExpression"] == "rate(5 minutes)"
+    assert target["Arn"] == {"Fn::GetAtt": ["WorkerLambdaFunction", "Arn"]}
+
+
+@needs_osls
 def test_each_function_has_its_own_role_and_no_role_may_do_everything_anywhere(
     resources: Resources,
 ) -> None:

@@ -44,6 +44,20 @@ async def going_on(app: App) -> AsyncIterator[RuntimeApi]:
         assert answer.body == b"hello"
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+async def test_an_application_that_exits_has_failed_and_the_next_is_served(
+    error: BaseException,
+) -> None:
+    """With the process, all other responses would be cut."""
+
+    async def leaving(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    async with going_on(leaving) as api:
+        with pytest.raises(InvocationFailed):
+            await (await api.invoke(EVENT)).ended()
+
+
 async def test_a_failure_behind_the_head_is_told_in_trailers() -> None:
     """The status is sent; callers of the streaming API see the rest there."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,24 @@ def test_a_process_that_could_not_work_says_why_and_ends(setting: str, value: st
     assert ended.returncode == 2
     assert f"MILLRACE_{setting.upper()}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("entry", ["functions.container", "functions.worker"])
+def test_a_handler_without_its_decorator_is_named_with_what_to_do(
+    entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line that names the extension, as for any setting that is wrong."""
+    (tmp_path / "undecorated.py").write_text(
+        "def resize(context, data): ...\ndef extend(millrace): millrace.job(resize)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    ended = started("-m", entry, extensions="undecorated", port="0")
+
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("MILLRACE_EXTENSIONS: undecorated: resize is not a job handler")
+    assert "put @job(...) above its definition" in line
 
 
 def test_a_function_without_a_queue_does_not_start() -> None:

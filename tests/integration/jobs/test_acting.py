@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -297,9 +298,17 @@ class BrokenQueue:
     async def bury(self, delivery: Delivery) -> None: ...
 
 
+def queue_elsewhere(instance: Instance, failures: int = 0) -> BrokenQueue:
+    """Have the instance's jobs go through a queue outside of Redis."""
+    service = instance.services.jobs.service
+    service.queue = queue = BrokenQueue(failures)
+    service.store.writes = replace(service.store.writes, queue_is_elsewhere=True)
+    return queue
+
+
 async def test_a_job_that_cannot_be_queued_is_not_there(alice: Caller, instance: Instance):
     """503, nothing is left, and the same key may try again."""
-    queue = instance.services.jobs.service.queue = BrokenQueue(1)
+    queue = queue_elsewhere(instance, failures=1)
     refused = await alice.create(key="k")
     left = await instance.services.redis.read("KEYS", "*")
     created = await alice.create(key="k")
@@ -316,7 +325,7 @@ async def test_a_retry_that_cannot_be_queued_changes_nothing(alice: Caller, inst
     """The job is as it was, and may be retried."""
     job_id = await alice.created()
     await alice.act(job_id, "cancel")
-    queue = instance.services.jobs.service.queue = BrokenQueue(1)
+    queue = queue_elsewhere(instance, failures=1)
     refused = await alice.act(job_id, "retry")
     job = (await alice.read(job_id)).json()
     second = await alice.act(job_id, "retry")

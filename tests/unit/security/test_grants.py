@@ -11,6 +11,7 @@ from api.security import grants
 from api.security.grants import Access, Action
 from api.security.patterns import InvalidPattern
 from api.security.principal import Principal
+from tests.support.panics import ends
 from tests.unit.security.support import principal
 
 
@@ -23,7 +24,7 @@ class Rule:
 
     async def allows(self, who: Principal, action: Action, topic: str) -> bool:
         self.asked.append((who.id, action, topic))
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer  # type: ignore[return-value]  # lies on purpose
 
@@ -139,6 +140,29 @@ async def test_a_broken_rule_does_not_stop_the_next():
     access.add_rule("job:*", Rule(True))
 
     assert await access.can_read(principal(), "job:1")
+
+
+@pytest.mark.parametrize("error", ends(), ids=lambda one: type(one).__name__)
+async def test_whatever_a_rule_raises_is_no_grant(error: BaseException):
+    """The request is refused; it does not end the process, nor look like a cancelled one."""
+    access = Access()
+    access.add_rule("job:*", Rule(error))
+
+    with pytest.raises(Forbidden):
+        await access.require_read(principal(), ["job:1", "job:2"])
+
+
+async def test_a_request_that_is_cancelled_while_a_rule_is_asked_ends():
+    """A rule that is broken is contained, a client that has gone is not."""
+    access = Access()
+    access.add_rule("job:*", Hanging())
+    asking = asyncio.create_task(access.can_read(principal(), "job:1"))
+    await asyncio.sleep(0)
+
+    asking.cancel()
+    await asyncio.wait([asking])
+
+    assert asking.cancelled()
 
 
 async def test_a_rule_that_cannot_tell_now_denies_as_temporary():

@@ -1,0 +1,110 @@
+"""Code that is not ours, such as a team's handlers and rules, may raise anything at all.
+
+`sys.exit` and Ctrl-C would end the event loop, a panic in a Rust extension is a `BaseException`
+that no `except Exception` sees, and a library may let a cancellation of its own escape. All of
+these become a `ForeignError`, an ordinary exception. A cancellation from outside stays one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from typing import Any, Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_IS_FOREIGN: Final = ContextVar("is_foreign", default=False)
+
+
+class ForeignError(Exception):
+    """Code that is not ours raised what is no `Exception`; that is the cause of this."""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Within it only `Exception`s are raised, but for a cancellation from outside."""
+    task = _current_task()
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        if _is_from_outside(error, task):
+            raise
+        raise ForeignError(type(error).__name__) from error
+
+
+async def result_of(work: Callable[P, Awaitable[T]], *args: P.args, **options: P.kwargs) -> T:
+    """What comes of `work`, contained together with the tasks that it begins.
+
+    A task that ends by `SystemExit` or `KeyboardInterrupt` would end its event loop, whoever
+    waits for that task.
+    """
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop.get_task_factory(), _TaskFactory):
+        loop.set_task_factory(_TaskFactory(loop.get_task_factory()))
+    before = _IS_FOREIGN.set(True)
+    try:
+        with contained():
+            return await work(*args, **options)
+    finally:
+        _IS_FOREIGN.reset(before)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs here
+        return None
+
+
+def _is_from_outside(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
+    """Whether the event loop put it there: the task is cancelled, or closed without an end."""
+    if task is None:
+        return False
+    if isinstance(error, asyncio.CancelledError):
+        return task.cancelling() > 0
+    is_running = asyncio.current_task(task.get_loop()) is task
+    return isinstance(error, GeneratorExit) and not is_running
+
+
+class _TaskFactory:
+    """Makes tasks as `inner` does, None being asyncio's way; foreign ones are contained."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner or _made
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
+        context = options.get("context") or copy_context()
+        is_foreign = context.get(_IS_FOREIGN, False)
+        return self._inner(loop, _Contained(work) if is_foreign else work, **options)
+
+
+def _made(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+    return asyncio.Task(work, loop=loop, **options)
+
+
+class _Contained(Coroutine[Any, Any, Any]):
+    """A coroutine around another one.
+
+    An `async def` would leave the inner one unawaited where its task is cancelled before it
+    begins, and Python warns of that.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._work = work
+
+    def send(self, value: Any) -> Any:
+        with contained():
+            return self._work.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        with contained():
+            return self._work.throw(*error)
+
+    def close(self) -> None:
+        self._work.close()
+
+    def __await__(self) -> Any:
+        return self._work.__await__()
