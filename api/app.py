@@ -8,7 +8,9 @@ from typing import Any
 
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 
 from api.activity.routes import ActivityServices, activity_routes
 from api.activity.service import ActivityFeeds
@@ -37,6 +39,7 @@ from api.telemetry.health import Health
 from api.telemetry.requests import RequestLog
 from api.telemetry.routes import Watch, telemetry_routes
 
+Connection = ASGIConnection[Any, Any, Any, Any]
 EXPOSED_HEADERS = [
     "ETag",
     "Idempotency-Replayed",
@@ -86,8 +89,17 @@ def create_app(
         async with parts.running():
             yield
 
-    async def principal(request: Request[Any, Any, Any]) -> Principal:
+    async def authenticate(request: Request[Any, Any, Any]) -> Principal:
         return await parts.security.authenticator.authenticate(_credentials(request))
+
+    async def know_caller(request: Connection, handler: BaseRouteHandler) -> None:
+        """A guard, since guards run before parameters and body are read: 401 comes first."""
+        if "principal" in handler.parsed_fn_signature.parameters:
+            request.scope["state"]["principal"] = await authenticate(Request(request.scope))
+
+    async def principal(request: Request[Any, Any, Any]) -> Principal:
+        known: Principal = request.scope["state"]["principal"]
+        return known
 
     @cache
     def document() -> bytes:
@@ -104,7 +116,7 @@ def create_app(
         metrics=parts.metrics,
         health=Health({"redis": lambda: parts.redis.read("PING")}, clock=monotonic),
         is_draining=lambda: parts.desk.streams.is_draining,
-        authenticate=principal,
+        authenticate=authenticate,
     )
     dependencies = {"principal": Provide(principal)}
     routes = [
@@ -125,6 +137,7 @@ def create_app(
     app = Litestar(
         routes,
         before_request=answer_options,
+        guards=[know_caller],
         dependencies=dependencies,
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=_cors(settings),
