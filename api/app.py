@@ -17,6 +17,7 @@ from api.activity.service import ActivityFeeds
 from api.bodies import ApiRequest
 from api.chat.routes import chat_routes
 from api.clock.routes import clock_routes
+from api.cors import Cors
 from api.docs.generator import openapi
 from api.docs.routes import docs_routes, document_routes, page_routes
 from api.events.deadline import Deadlines, rotation
@@ -140,7 +141,6 @@ def create_app(
         guards=[know_caller],
         dependencies=dependencies,
         exception_handlers=EXCEPTION_HANDLERS,
-        cors_config=_cors(settings),
         lifespan=[lifespan],
         logging_config=None,
         request_class=ApiRequest,
@@ -149,6 +149,8 @@ def create_app(
         openapi_config=None,
     )
     app.state.services = parts
+    if cors := _cors(settings):
+        app.asgi_handler = Cors(app.asgi_handler, cors)
     app.asgi_handler = RequestLog(app.asgi_handler, clock=monotonic)
     return app
 
@@ -174,6 +176,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
         allow_headers=ALLOWED_HEADERS,
         expose_headers=EXPOSED_HEADERS,
-        allow_credentials=True,
+        # A wildcard with credentials would let every page act as its visitor.
+        allow_credentials="*" not in settings.allowed_origins,
         max_age=7200,
     )
