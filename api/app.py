@@ -8,13 +8,16 @@ from typing import Any
 
 from litestar import Litestar, Request
 from litestar.config.cors import CORSConfig
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 
 from api.activity.routes import ActivityServices, activity_routes
 from api.activity.service import ActivityFeeds
 from api.bodies import ApiRequest
 from api.chat.routes import chat_routes
 from api.clock.routes import clock_routes
+from api.cors import Cors
 from api.docs.generator import openapi
 from api.docs.routes import docs_routes, document_routes, page_routes
 from api.events.deadline import Deadlines, rotation
@@ -38,6 +41,7 @@ from api.telemetry.health import Health
 from api.telemetry.requests import RequestLog
 from api.telemetry.routes import Watch, telemetry_routes
 
+Connection = ASGIConnection[Any, Any, Any, Any]
 EXPOSED_HEADERS = [
     "ETag",
     "Idempotency-Replayed",
@@ -87,8 +91,17 @@ def create_app(
         async with parts.running():
             yield
 
-    async def principal(request: Request[Any, Any, Any]) -> Principal:
+    async def authenticate(request: Request[Any, Any, Any]) -> Principal:
         return await parts.security.authenticator.authenticate(_credentials(request))
+
+    async def know_caller(request: Connection, handler: BaseRouteHandler) -> None:
+        """A guard, since guards run before parameters and body are read: 401 comes first."""
+        if "principal" in handler.parsed_fn_signature.parameters:
+            request.scope["state"]["principal"] = await authenticate(Request(request.scope))
+
+    async def principal(request: Request[Any, Any, Any]) -> Principal:
+        known: Principal = request.scope["state"]["principal"]
+        return known
 
     @cache
     def document() -> bytes:
@@ -105,7 +118,7 @@ def create_app(
         metrics=parts.metrics,
         health=Health({"redis": lambda: parts.redis.read("PING")}, monotonic=monotonic),
         is_draining=lambda: parts.desk.streams.is_draining,
-        authenticate=principal,
+        authenticate=authenticate,
     )
     dependencies = {"principal": Provide(principal)}
     routes = [
@@ -126,9 +139,9 @@ def create_app(
     app = Litestar(
         routes,
         before_request=answer_options,
+        guards=[know_caller],
         dependencies=dependencies,
         exception_handlers=EXCEPTION_HANDLERS,
-        cors_config=_cors(settings),
         lifespan=[lifespan],
         middleware=[containing],
         logging_config=None,
@@ -138,6 +151,8 @@ def create_app(
         openapi_config=None,
     )
     app.state.services = parts
+    if cors := _cors(settings):
+        app.asgi_handler = Cors(app.asgi_handler, cors)
     secret = settings.origin_secret
     door = FrontDoor(
         app.asgi_handler,
@@ -170,6 +185,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
         allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
         allow_headers=ALLOWED_HEADERS,
         expose_headers=EXPOSED_HEADERS,
-        allow_credentials=True,
+        # A wildcard with credentials would let every page act as its visitor.
+        allow_credentials="*" not in settings.allowed_origins,
         max_age=7200,
     )

@@ -1,4 +1,4 @@
-"""Where a team's own modules come in: event types, grants, and later job handlers."""
+"""Where a team's own modules come in: event types, grants and job handlers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -172,6 +172,37 @@ class PayloadTooLarge(ApiError):
     remediation = "Send less at once, or store the data and publish a link to it."
 
 
+class HeadTooLarge(ApiError):
+    code = "head-too-large"
+    status = 431
+    title = "The headers of the request are too large"
+    remediation = "Send fewer and shorter headers and cookies."
+
+
+class UrlTooLong(ApiError):
+    code = "url-too-long"
+    status = 414
+    title = "The URL is too long"
+    remediation = "Name fewer topics, or put what is long into the body."
+
+
+class RequestTimedOut(ApiError):
+    code = "request-timed-out"
+    status = 408
+    title = "The request did not arrive in time"
+    remediation = "Send it again, faster or in smaller parts."
+
+
+class TooManyConnections(ApiError):
+    code = "too-many-connections"
+    status = 503
+    title = "This process has no room for another connection"
+    remediation = "Try again after Retry-After seconds."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": "2"})
+
+
 class UnsupportedMediaType(ApiError):
     code = "unsupported-media-type"
     status = 415

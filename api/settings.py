@@ -238,6 +238,21 @@ class Settings(BaseSettings):
     )
 
     # The process
+    max_url_bytes: int = Field(
+        default=32_768, ge=1024, le=1_000_000, description="Bytes of a request's path and query."
+    )
+    max_head_bytes: int = Field(
+        default=65_536, ge=4096, le=1_000_000, description="Bytes of a request's line and headers."
+    )
+    head_timeout_s: float = Field(
+        default=10.0, ge=0.1, le=300, description="For a request's head to arrive."
+    )
+    body_timeout_s: float = Field(
+        default=30.0, ge=0.1, le=3600, description="For a request's body to arrive."
+    )
+    max_connections: int = Field(
+        default=20_000, ge=1, description="Connections of one process; more are refused."
+    )
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

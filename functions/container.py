@@ -10,6 +10,8 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
+from typing import cast
 
 import uvicorn
 from litestar import Litestar
@@ -18,6 +20,7 @@ from api.app import create_app
 from api.jobs.worker import Worker
 from api.services import Services
 from api.settings import Settings, SettingsError
+from functions.connection import Connection, Limits
 from functions.garbage import settle
 from functions.settings import read_settings
 from functions.sqs import queue_of
@@ -74,10 +77,12 @@ def server(
     app: Litestar, worker: Worker, settings: Settings, listener: socket.socket
 ) -> DrainingServer:
     """The server that serves `app` on `listener`, and starts and drains `worker`."""
+    # uvicorn calls it as it would call the class.
+    http = cast("type[asyncio.Protocol]", partial(Connection, limits=Limits.of(settings)))
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=http,
         ws="none",
         lifespan="on",
         proxy_headers=False,  # addresses behind proxies are api.security.addresses' business

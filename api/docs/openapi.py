@@ -196,8 +196,9 @@ def ably_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
 def _problem_response(kinds: Sequence[type[ApiError]]) -> Document:
     codes = {
         "properties": {
-            "status": {"const": kinds[0].status},
-            "code": {"enum": [kind.code for kind in kinds]},
+            # With its type: generators of clients drop an answer whose two halves differ in it.
+            "status": {"type": "integer", "enum": [kinds[0].status]},
+            "code": {"type": "string", "enum": [kind.code for kind in kinds]},
         }
     }
     examples = {kind.code: {"summary": kind.title, "value": outline(kind)} for kind in kinds}

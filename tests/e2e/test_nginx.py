@@ -153,8 +153,8 @@ async def test_what_the_docs_allow_passes_nginx(
 @pytest.mark.parametrize(
     ("refused", "status", "code"),
     [
-        ("GET /?{long} HTTP/1.1\r\nHost: a", 414, "uri-too-long"),
-        ("GET / HTTP/1.1\r\nHost: a\r\nCookie: {long}", 431, "headers-too-large"),
+        ("GET /?{long} HTTP/1.1\r\nHost: a", 414, "url-too-long"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nCookie: {long}", 431, "head-too-large"),
         ("GET / HTTP/1.1", 400, "bad-request"),
         ("GARBAGE", 400, "bad-request"),
         ("TRACE / HTTP/1.1\r\nHost: a", 405, "method-not-allowed"),

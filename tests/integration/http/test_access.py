@@ -22,6 +22,8 @@ PUBLIC = {
     ("GET", "/api/health/ready"),
     ("GET", "/api/openapi.json"),
 }
+# It is signed, not sent by a caller: the signature is over the body.
+UNSIGNED = {"/api/chat/webhook"}
 PAGE = {("GET", "/"), ("GET", "/{name:path}")}
 # For developers; and metrics, which ask elsewhere.
 LOCAL = {
@@ -80,3 +82,18 @@ async def test_production_has_no_development_sessions(api: Api, method: str) -> 
 
     assert answer.status_code == 404
     assert "/api/dev/session" not in {path for _, path in routes(api)}
+
+
+@pytest.mark.parametrize("query", ["", "?limit=none&topic=*&cursor=!"])
+async def test_who_calls_is_asked_before_anything_else_is_read(api: Api, query: str) -> None:
+    """Every route that needs a caller says so first, whatever else is wrong."""
+    asked = 0
+    for method, path in routes(api) - PUBLIC:
+        if path in UNSIGNED:
+            continue
+        url = re.sub(r"\{[^}]+\}", "x", path) + query
+        for headers in ({"Content-Type": "application/json"}, {"Content-Type": "text/plain"}, {}):
+            answer = await api.client.request(method, url, content=b"{no", headers=headers)
+            assert answer.status_code == 401, (method, path, answer.text)
+            asked += 1
+    assert asked > 50

@@ -57,3 +57,12 @@ def test_the_page_s_policy_allows_what_stands_inline_and_nothing_else() -> None:
 
     digest = b64encode(sha256(b"run()").digest()).decode()
     assert f"script-src 'self' 'sha256-{digest}'; style-src 'self';" in policy
+
+
+def test_no_table_is_cut_in_two() -> None:
+    """Rows behind a blank line have no head, and are shown as text."""
+    for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]:
+        lines = ["", *page.read_text().splitlines(), ""]
+        for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
+            is_first = line.startswith("|") and not before.startswith("|")
+            assert not is_first or after.startswith(("|-", "| -", "|:")), f"{page.name}: {line}"
