@@ -1,6 +1,6 @@
 """The JSON that comes in and goes out, as the OpenAPI document describes it."""
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -8,12 +8,11 @@ from api.chat.messages import PastMessage, Present
 from api.chat.rooms import Member
 from api.chat.service import Seen
 from api.chat.standing import Role
+from api.security.users import UserId
 from api.wire import Body, View
 
 SEGMENT = r"^[A-Za-z0-9_.~-]{1,64}$"
 MAX_LIMIT = 100
-
-UserId = Annotated[str, Field(pattern=SEGMENT, examples=["bob"])]
 
 
 class RoomBody(Body):
@@ -30,12 +29,12 @@ class RoomBody(Body):
 class AppointBody(Body):
     """Who to invite or, in the room already, to give another role."""
 
-    user: UserId
+    user: UserId = Field(examples=["bob"])
     role: Role = Role.MEMBER
 
 
 class BanBody(Body):
-    user: UserId
+    user: UserId = Field(examples=["bob"])
 
 
 class MessageBody(Body):

@@ -36,7 +36,7 @@ from api.chat.problems import (
     UnknownRoom,
 )
 from api.chat.service import Seen
-from api.chat.standing import parse_room
+from api.chat.standing import parse_room, parse_user
 from api.chat.token_routes import TokenController
 from api.chat.webhook_routes import WebhookController
 from api.events.parameters import IdempotencyHeader
@@ -242,7 +242,7 @@ class RoomBansController(Controller):
         self, room: FromPath[str], user: FromPath[str], principal: NamedDependency[Principal]
     ) -> None:
         """Let a user join again; for moderators."""
-        name = parse_room(user, name="user")
+        name = parse_user(user)
         await self.chat.rooms.unban(principal, parse_room(room), name)
 
 
@@ -278,7 +278,7 @@ class BansController(Controller):
     @delete("/{user:str}", name="unban", opt={"problems": (Forbidden, ForeignOrigin)})
     async def unban(self, user: FromPath[str], principal: NamedDependency[Principal]) -> None:
         """Let a user in again; its memberships are as before."""
-        await self.chat.rooms.unban(principal, None, parse_room(user, name="user"))
+        await self.chat.rooms.unban(principal, None, parse_user(user))
 
 
 def chat_routes(chat: Chat) -> list[type[Controller]]:
