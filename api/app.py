@@ -29,7 +29,7 @@ from api.notifications.routes import NotificationServices, notification_routes
 from api.notifications.service import Notifications
 from api.notifications.state import ReadStates
 from api.relay.routes import RelayServices, relay_routes
-from api.responses import EXCEPTION_HANDLERS, answer_options, containing
+from api.responses import EXCEPTION_HANDLERS, before_request, containing
 from api.security.authenticator import Credentials
 from api.security.cookies import SESSION_COOKIE
 from api.security.front import FrontDoor
@@ -138,7 +138,7 @@ def create_app(
         routes.append(dev_session_controller(parts.security, settings))
     app = Litestar(
         routes,
-        before_request=answer_options,
+        before_request=before_request,
         guards=[know_caller],
         dependencies=dependencies,
         exception_handlers=EXCEPTION_HANDLERS,

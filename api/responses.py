@@ -133,6 +133,14 @@ def containing(app: ASGIApp) -> ASGIApp:
     return run
 
 
+async def before_request(request: AnyRequest) -> Response[None] | None:
+    """What stands before every handler. Raises BadRequest for a query that is not a URL's."""
+    # Litestar decodes it as UTF-8 and takes for granted that it is.
+    if not request.scope["query_string"].isascii():
+        raise BadRequest("The query must be percent-encoded.")
+    return await answer_options(request)
+
+
 async def answer_options(request: AnyRequest) -> Response[None] | None:
     """Name every method of the path; Litestar's own answer knows those of one handler."""
     # Not a plain function: Litestar would run that in a thread, for each request.

@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
@@ -62,7 +62,18 @@ class Settings(BaseSettings):
     # Who calls
     jwks_url: str | None = Field(default=None, description="Keys of the team's own tokens.")
     jwt_issuer: str | None = Field(default=None, description="Required `iss` of JWKS tokens.")
-    jwt_audience: str | None = Field(default=None, description="Required `aud` of JWKS tokens.")
+    jwt_audience: CommaSeparated = Field(
+        default=(), description="Whom JWKS tokens are for; one of these, comma separated."
+    )
+    jwt_bound_by: Literal["aud", "azp", "client_id"] = Field(
+        default="aud", description="The claim of JWKS tokens that must hold MILLRACE_JWT_AUDIENCE."
+    )
+    jwt_user_claim: str = Field(
+        default="sub", min_length=1, description="The claim of JWKS tokens that is the user's id."
+    )
+    jwt_roles_claim: str = Field(
+        default="roles", min_length=1, description="The claim of JWKS tokens that holds the roles."
+    )
     allowed_origins: CommaSeparated = Field(
         default=(), description="Origins, comma separated, for CORS and for writes by cookie."
     )
@@ -259,7 +270,9 @@ class Settings(BaseSettings):
     extensions: CommaSeparated = Field(default=(), description="Modules, comma separated.")
     web_root: Path | None = Field(default=None, description="Folder of the page served at /.")
 
-    @field_validator("allowed_origins", "extensions", "chat_blocked_words", mode="before")
+    @field_validator(
+        "allowed_origins", "extensions", "chat_blocked_words", "jwt_audience", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -313,7 +326,8 @@ class Settings(BaseSettings):
         if self.jwks_url and not (self.jwks_url.startswith("https://") and self.jwt_audience):
             raise ValueError(
                 "MILLRACE_JWKS_URL must be https and needs MILLRACE_JWT_AUDIENCE, "
-                "or tokens made for others would be accepted"
+                "or tokens made for others would be accepted; where tokens have no `aud`, "
+                "MILLRACE_JWT_BOUND_BY names the claim to look at"
             )
         if not all(source.is_https for source in self.relay_sources.values()):
             raise ValueError("MILLRACE_RELAY_SOURCES: a url must be https outside local mode")

@@ -8,6 +8,7 @@ from api.events.retention import Retention
 from api.events.topic import TopicName, parse_topic
 from api.problems import InvalidTopic
 from api.security.patterns import TopicPattern
+from api.security.users import InvalidUserId, addressed_user
 from api.settings import Settings
 
 ACTIVITY: Final = "activity"
@@ -18,10 +19,18 @@ _FEEDS = tuple(TopicPattern.parse(pattern) for pattern in PATTERNS)
 
 def feed_topic(feed: str) -> TopicName:
     """The topic of the feed `workspace:<id>`, `user:<id>` or `public`. Raises `InvalidTopic`."""
-    topic = parse_topic(f"{feed}:{ACTIVITY}")
+    kind, _, named = feed.partition(":")
+    topic = parse_topic(f"{_of_user(named) if kind == 'user' else feed}:{ACTIVITY}")
     if not any(pattern.matches(topic) for pattern in _FEEDS):
         raise InvalidTopic("A feed is workspace:<id>, user:<id> or public.")
     return topic
+
+
+def _of_user(named: str) -> str:
+    try:
+        return f"user:{addressed_user(named)}"
+    except InvalidUserId:
+        raise InvalidTopic("A feed of a user is user:<id>.") from None
 
 
 def declare_events(catalogue: Catalogue) -> None:

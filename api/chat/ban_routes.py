@@ -8,7 +8,7 @@ from api.chat.chat import Chat
 from api.chat.models import BanBody, BannedView, BansView, following
 from api.chat.parameters import Offset, PageLimit
 from api.chat.problems import NotAllowedInRoom, RoomConflict, UnknownRoom
-from api.chat.standing import parse_room
+from api.chat.standing import parse_room, parse_user
 from api.problems import Forbidden, ForeignOrigin, ValidationFailed
 from api.security.principal import Principal
 
@@ -48,7 +48,7 @@ class RoomBansController(Controller):
         self, room: FromPath[str], user: FromPath[str], principal: NamedDependency[Principal]
     ) -> None:
         """Let a user join again; for moderators."""
-        name = parse_room(user, name="user")
+        name = parse_user(user)
         await self.chat.rooms.unban(principal, parse_room(room), name)
 
 
@@ -88,7 +88,7 @@ class BansController(Controller):
     )
     async def unban(self, user: FromPath[str], principal: NamedDependency[Principal]) -> None:
         """Let a user in again; its memberships are as before."""
-        await self.chat.rooms.unban(principal, None, parse_room(user, name="user"))
+        await self.chat.rooms.unban(principal, None, parse_user(user))
 
 
 def _page(users: list[str], offset: int, limit: int) -> Response[BansView]:

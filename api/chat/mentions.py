@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.chat.inbound import ChatMessage
-from api.security.patterns import is_segment
+from api.security.users import InvalidUserId, addressed_user
 
 MAX_MENTIONS: Final = 20
 # Not within a word, so that an e-mail address names nobody.
@@ -34,9 +34,16 @@ def _names(message: ChatMessage) -> Iterator[str]:
     headers = message.extras.get("headers")
     named = headers.get("mentions") if isinstance(headers, dict) else None
     if isinstance(named, str):
-        yield from (name.strip() for name in named.split(",") if is_segment(name.strip()))
+        yield from filter(None, map(_addressed, named.split(",")))
     for match in _AT.finditer(message.text):
         yield match[1]
         # A full stop ends a sentence more often than a name.
         if (bare := match[1].rstrip(".~-")) and bare != match[1]:
             yield bare
+
+
+def _addressed(name: str) -> str | None:
+    try:
+        return addressed_user(name.strip())
+    except InvalidUserId:
+        return None

@@ -1,7 +1,7 @@
 """The JSON that comes in and goes out, as the OpenAPI document describes it."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -9,12 +9,11 @@ from api.chat.messages import PastMessage, Present
 from api.chat.rooms import Member
 from api.chat.service import Seen
 from api.chat.standing import Role
+from api.security.users import UserId
 from api.wire import Body, View
 
 SEGMENT = r"^[A-Za-z0-9_.~-]{1,64}$"
 MAX_LIMIT = 100
-
-UserId = Annotated[str, Field(pattern=SEGMENT, examples=["bob"])]
 
 
 def following(found: Sequence[object], offset: int, limit: int) -> int | None:
@@ -39,12 +38,12 @@ class RoomBody(Body):
 class AppointBody(Body):
     """Who to invite or, in the room already, to give another role."""
 
-    user: UserId
+    user: UserId = Field(examples=["bob"])
     role: Role = Role.MEMBER
 
 
 class BanBody(Body):
-    user: UserId
+    user: UserId = Field(examples=["bob"])
 
 
 class MessageBody(Body):

@@ -7,6 +7,7 @@ from typing import Final, NewType, Self
 
 from api.problems import ValidationFailed
 from api.security.patterns import is_segment
+from api.security.users import InvalidUserId, addressed_user
 
 RoomId = NewType("RoomId", str)
 """One topic segment: 1 to 64 letters, digits or _.~-, so never a wildcard of Ably's or ours.
@@ -39,6 +40,14 @@ def parse_room(text: str, *, name: str = "room") -> RoomId:
         message = "1 to 64 letters, digits or _.~-, and neither . nor .."
         raise ValidationFailed(errors=[{"field": name, "message": message}])
     return RoomId(text)
+
+
+def parse_user(text: str) -> str:
+    """The segment of a user named in a path. Raises ValidationFailed naming `user`."""
+    try:
+        return addressed_user(text)
+    except InvalidUserId as error:
+        raise ValidationFailed(errors=[{"field": "user", "message": str(error)}]) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,11 @@ def wants_json(request: AnyRequest) -> bool:
     accepted = request.headers.get("accept") or "*/*"
     if accepted == sse.MEDIA_TYPE:
         return False
-    match Accept(accepted).best_match([sse.MEDIA_TYPE, JSON]):
+    try:
+        best = Accept(accepted).best_match([sse.MEDIA_TYPE, JSON])
+    except OverflowError:  # it takes weights for numbers of any size
+        raise NotAcceptable from None
+    match best:
         case sse.MEDIA_TYPE:
             return False
         case "application/json":

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from api.events.link import Link
+from api.security.users import UserId
 from api.wire import Body, View
 
 MAX_USERS = 100
 MAX_IDS = 100
 
-UserId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,64}$", examples=["alice"])]
 NotificationId = Annotated[
     str,
     Field(

@@ -1,29 +1,54 @@
 """What the claims of a verified token mean. Doubt is an error, never a wider grant."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeGuard
 
 from api.problems import TokenExpired, Unauthorized
-from api.security.patterns import InvalidPattern, TopicPattern, is_segment
+from api.security.patterns import InvalidPattern, TopicPattern
 from api.security.principal import CredentialKind, Principal
+from api.security.users import InvalidUserId, user_segment
 
 CLOCK_SKEW_S = 5.0
+# Milliseconds of it still fit into 64 bits, so no later arithmetic can overflow.
+MAX_TIME_S = 1e15
 
 Claims = Mapping[str, object]
 
 
-def principal_of(claims: Claims, *, now: float, via: CredentialKind) -> Principal:
+@dataclass(frozen=True, slots=True)
+class ClaimNames:
+    """Where a token holds its user and its roles.
+
+    A name is that of a claim, or else a path of names with dots, as `realm_access.roles`.
+    """
+
+    user: str = "sub"
+    roles: str = "roles"
+
+
+OWN_NAMES = ClaimNames()
+
+
+def principal_of(
+    claims: Claims,
+    *,
+    now: float,
+    via: CredentialKind,
+    names: ClaimNames = OWN_NAMES,
+    as_segment: Callable[[str], str] = user_segment,
+) -> Principal:
     """The caller that verified `claims` name at `now` (epoch seconds).
 
-    Raises TokenExpired, and Unauthorized for claims that are missing or malformed; its
-    detail names the claim and never its value.
+    `as_segment` makes the caller's id of the user that the token names. Raises TokenExpired,
+    and Unauthorized for claims that are missing or malformed; its detail names the claim and
+    never its value.
     """
     expires_at = _lifetime(claims, now)
     read, publish = _grants(claims.get("grants", {}))
     return Principal(
-        id=_user_id(claims.get("sub")),
-        roles=frozenset(strings(claims.get("roles", []), "roles")),
+        id=_user(find(claims, names.user), names.user, as_segment),
+        roles=_roles(find(claims, names.roles), names.roles),
         read=read,
         publish=publish,
         expires_at=expires_at,
@@ -40,10 +65,27 @@ def strings(value: object, claim: str) -> list[str]:
 
 def timestamp(value: object, claim: str) -> float:
     """`value` as epoch seconds. Raises Unauthorized naming `claim`."""
-    # A boolean is an int in Python, and `Infinity` would be a token without an end.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # A boolean is an int in Python, and `Infinity` would be a token without an end. Compared
+    # before it is converted: an integer of 400 digits is no float.
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not abs(value) <= MAX_TIME_S
+    ):
         raise Unauthorized(f"The claim `{claim}` must be a time in epoch seconds.")
     return float(value)
+
+
+def find(claims: Claims, name: str) -> object:
+    """What `claims` hold under `name`, a claim's name or a path with dots; None for nothing."""
+    if name in claims:
+        return claims[name]
+    found: object = claims
+    for part in name.split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(part)
+    return found
 
 
 def _lifetime(claims: Claims, now: float) -> float:
@@ -57,13 +99,20 @@ def _lifetime(claims: Claims, now: float) -> float:
     return expires_at
 
 
-def _user_id(value: object) -> str:
-    # An id such as `a:b` or `*` would forge the topics and grants of another user.
-    if not isinstance(value, str) or not is_segment(value):
-        raise Unauthorized(
-            "The claim `sub` must be 1 to 64 letters, digits or _.~- to be a user id here."
-        )
-    return value
+def _user(value: object, claim: str, as_segment: Callable[[str], str]) -> str:
+    try:
+        # Escaped: an id such as `a:b` or `*` would forge the topics and grants of another user.
+        return as_segment(value if isinstance(value, str) else "")
+    except InvalidUserId as error:
+        raise Unauthorized(f"The claim `{claim}` names no user: {error}.") from None
+
+
+def _roles(value: object, claim: str) -> frozenset[str]:
+    """`value` as roles. Only a claim that a setting names may hold one role as a text."""
+    if value is None:
+        return frozenset()
+    is_own = claim == OWN_NAMES.roles
+    return frozenset([value] if isinstance(value, str) and not is_own else strings(value, claim))
 
 
 def _grants(value: object) -> tuple[tuple[TopicPattern, ...], tuple[TopicPattern, ...]]:

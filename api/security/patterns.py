@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 
 MAX_SEGMENTS = 8
+MAX_SEGMENT_CHARS = 64
 
-_SEGMENT = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
+_SEGMENT = re.compile(rf"[A-Za-z0-9_.~-]{{1,{MAX_SEGMENT_CHARS}}}")
 _TOPIC = re.compile(rf"{_SEGMENT.pattern}(?::{_SEGMENT.pattern}){{0,{MAX_SEGMENTS - 1}}}")
 
 

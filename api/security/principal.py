@@ -23,7 +23,7 @@ class Principal:
     `expires_at` is the end of the original token in epoch seconds, also behind a ticket: a
     stream must not outlive it; None means that it has no end. `ticket_topics` limits a
     caller with a ticket to these topics; None means no such limit. `id` is one segment of a
-    topic; anything else raises ValueError.
+    topic, as `users.user_segment` makes it; anything else raises ValueError.
     """
 
     id: str

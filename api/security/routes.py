@@ -31,7 +31,7 @@ class DevSession(View):
 
     model_config = ConfigDict(extra="forbid")
 
-    user: str = Field(description="1 to 64 letters, digits or _.~-", examples=["alice"])
+    user: str = Field(description="The user's id, as a token's `sub`.", examples=["alice"])
     roles: list[str] = Field(default=[], examples=[["admin"]])
     grants: DevGrants = DevGrants()
     ttl_s: Annotated[float, Field(gt=0, le=MAX_DEV_TTL_S, allow_inf_nan=False)] = SESSION_TTL_S

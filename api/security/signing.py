@@ -14,6 +14,8 @@ import msgspec
 from api.problems import Unauthorized
 
 INVALID_TOKEN = "The token is not valid."  # noqa: S105  # a text for the caller
+UNKNOWN_HEADER = "The token's header (`alg`, `typ`) is not that of a token that is taken here."
+WRONG_SIGNATURE = "The token's signature does not fit its key."
 MAX_TOKEN_CHARS = 8192
 
 
@@ -42,13 +44,15 @@ class Signer:
         """The claims of a token that this signer signed. Raises Unauthorized."""
         # The header chooses nothing: `alg: none`, another algorithm, a key of its own (`jwk`)
         # or `crit` make it a header that is not ours.
-        if len(token) > MAX_TOKEN_CHARS or not token.isascii() or not self.is_mine(token):
+        if len(token) > MAX_TOKEN_CHARS or not token.isascii():
             raise Unauthorized(INVALID_TOKEN)
+        if not self.is_mine(token):
+            raise Unauthorized(UNKNOWN_HEADER)
         body, _, signature = token.rpartition(".")
         # As texts: decoding first would accept the same signature in several spellings.
         if not hmac.compare_digest(signature, self._signature(body)):
-            raise Unauthorized(INVALID_TOKEN)
-        return _claims(body.partition(".")[2])
+            raise Unauthorized(WRONG_SIGNATURE)
+        return read_part(body.partition(".")[2])
 
     def _signature(self, body: str) -> str:
         return _encode(hmac.digest(self._key, body.encode(), hashlib.sha256))
@@ -58,18 +62,21 @@ def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def read_part(part: str) -> dict[str, object]:
+    """The object in the header or in the claims of a token. Raises Unauthorized."""
+    try:
+        raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        return msgspec.json.decode(raw, type=dict[str, object])
+    # The decoder raises RecursionError for what is nested deeply, and no signature is
+    # needed to send that.
+    except (ValueError, RecursionError):
+        raise Unauthorized(INVALID_TOKEN) from None
+
+
 def _is_plain_hs256(header: str) -> bool:
     try:
-        fields = _claims(header)
+        fields = read_part(header)
     except Unauthorized:
         return False
     is_known = fields.keys() <= {"alg", "typ", "kid"}
     return is_known and fields.get("alg") == "HS256" and fields.get("typ", "JWT") == "JWT"
-
-
-def _claims(payload: str) -> dict[str, object]:
-    try:
-        raw = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        return msgspec.json.decode(raw, type=dict[str, object])
-    except ValueError:
-        raise Unauthorized(INVALID_TOKEN) from None

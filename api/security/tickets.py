@@ -7,8 +7,10 @@ from api.problems import BadRequest, StoreUnavailable, TicketUsed, Unauthorized
 from api.security.claims import Claims, principal_of, strings, timestamp
 from api.security.grants import Access
 from api.security.keys import KeyPurpose, derive_key
+from api.security.patterns import is_segment
 from api.security.principal import CredentialKind, Principal
 from api.security.signing import INVALID_TOKEN, Signer
+from api.security.users import InvalidUserId
 from api.upstash import RedisError, UpstashClient
 
 AUDIENCE = "millrace:ticket"
@@ -103,9 +105,18 @@ class TicketOffice:
         ticket_id = claims.get("jti")
         if claims.get("aud") != AUDIENCE or not isinstance(ticket_id, str):
             raise Unauthorized(INVALID_TOKEN)
-        bearer = principal_of(claims, now=self._clock(), via=CredentialKind.TICKET)
+        # `sub` is the caller's segment, which must not be escaped once more.
+        bearer = principal_of(
+            claims, now=self._clock(), via=CredentialKind.TICKET, as_segment=_segment
+        )
         topics = frozenset(strings(claims.get("topics"), "topics"))
         return replace(bearer, expires_at=_until(claims), ticket_topics=topics), ticket_id
+
+
+def _segment(user: str) -> str:
+    if not is_segment(user):
+        raise InvalidUserId
+    return user
 
 
 def _until(claims: Claims) -> float | None:

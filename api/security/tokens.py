@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from api.problems import Unauthorized
 from api.security.claims import principal_of
 from api.security.principal import CredentialKind, Principal
-from api.security.signing import INVALID_TOKEN, Signer
+from api.security.signing import Signer
 
 AUDIENCE = "millrace:session"
 SESSION_TTL_S = 3600.0
@@ -59,5 +59,5 @@ class SessionTokens:
         """The caller. Raises Unauthorized or TokenExpired."""
         claims = self._signer.claims(token)
         if claims.get("aud", AUDIENCE) != AUDIENCE:
-            raise Unauthorized(INVALID_TOKEN)
+            raise Unauthorized(f"The claim `aud` must be `{AUDIENCE}` or left out.")
         return principal_of(claims, now=self._clock(), via=via)

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from api.security.authenticator import Authenticator
+from api.security.claims import ClaimNames
 from api.security.grants import Access
 from api.security.jwks import JwksKeys
 from api.security.leases import ConnectionLimiter
 from api.security.origins import OriginPolicy
 from api.security.rates import RateLimiter
-from api.security.team_tokens import TeamTokens
+from api.security.team_tokens import Binding, TeamTokens
 from api.security.tickets import TicketOffice
 from api.security.tokens import SessionTokens
 from api.settings import Settings
@@ -66,9 +67,15 @@ def _team(settings: Settings, clock: Callable[[], float]) -> TeamTokens | None:
     return TeamTokens(
         JwksKeys(settings.jwks_url, clock=clock),
         issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
+        binding=_binding(settings),
+        names=ClaimNames(user=settings.jwt_user_claim, roles=settings.jwt_roles_claim),
         clock=clock,
     )
+
+
+def _binding(settings: Settings) -> Binding | None:
+    audiences = frozenset(settings.jwt_audience)
+    return Binding(settings.jwt_bound_by, audiences) if audiences else None
 
 
 def _most(settings: Settings, name: str) -> int:

@@ -42,9 +42,9 @@ def test_names_in_the_text_are_candidates(data: Any, expected: list[str]) -> Non
 
 def test_extras_may_name_users_too() -> None:
     """For clients that know whom they mean; what cannot be a name is left out."""
-    extras = {"headers": {"mentions": "bob, carol,a:b,*"}}
+    extras = {"headers": {"mentions": "bob, carol,auth0|7, ,a\nb"}}
 
-    assert candidates(message("hi", extras=extras)) == ["bob", "carol"]
+    assert candidates(message("hi", extras=extras)) == ["bob", "carol", "auth0~7C7"]
 
 
 def test_edits_mention_nobody() -> None:

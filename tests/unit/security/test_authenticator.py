@@ -207,7 +207,7 @@ async def test_team_tokens_count_beside_sessions(redis: UpstashClient, jwks: Jwk
     jwks.keys = [rsa_jwk("a")]
     clock = FakeClock()
     keys = JwksKeys(jwks.url, clock=clock)
-    gate = Gate(redis, TeamTokens(keys, issuer=None, audience=None, clock=clock))
+    gate = Gate(redis, TeamTokens(keys, issuer=None, binding=None, clock=clock))
 
     assert await gate.user(READ, cookie=gate.token) == ("alice", CredentialKind.COOKIE)
     assert jwks.hits == 0
@@ -219,7 +219,7 @@ async def test_an_endless_team_token_is_refused_too(redis: UpstashClient, jwks: 
     """However well it is signed; not even the keys are looked at."""
     clock = FakeClock()
     keys = JwksKeys(jwks.url, clock=clock)
-    gate = Gate(redis, TeamTokens(keys, issuer=None, audience=None, clock=clock))
+    gate = Gate(redis, TeamTokens(keys, issuer=None, binding=None, clock=clock))
     endless = rs256("a", {"sub": "carol", "exp": NOW + 60, "x": "a" * MAX_TOKEN_CHARS})
 
     with pytest.raises(Unauthorized):

@@ -83,7 +83,8 @@ async def test_grants_and_a_short_life_can_be_asked_for(client: httpx.AsyncClien
     "body",
     [
         {},
-        {"user": "a:b"},
+        {"user": ""},
+        {"user": "a\n"},
         {"user": "alice", "ttl_s": 0},
         {"user": "alice", "ttl_s": 1e9},
         {"user": "alice", "grants": {"read": ["job*"]}},

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from api.problems import TokenExpired, Unauthorized
 from api.security.jwks import JwksKeys
 from api.security.principal import CredentialKind
-from api.security.team_tokens import TeamTokens
+from api.security.team_tokens import Binding, TeamTokens
 from tests.unit.security.jwks_server import (
     JwksServer,
     ec_jwk,
@@ -40,7 +40,8 @@ def team(jwks: JwksServer, *, issuer: str | None = ISSUER, audience: str | None 
     clock = FakeClock()
     jwks.keys = jwks.keys or [rsa_jwk("rsa"), ec_jwk("ec")]
     keys = JwksKeys(jwks.url, clock=clock)
-    return TeamTokens(keys, issuer=issuer, audience=audience, clock=clock)
+    binding = Binding("aud", frozenset({audience})) if audience else None
+    return TeamTokens(keys, issuer=issuer, binding=binding, clock=clock)
 
 
 def without(claim: str) -> dict[str, Any]:
@@ -59,6 +60,11 @@ def relabelled(token: str, **header: Any) -> str:
     """`token` with its header changed and its signature kept."""
     changed = {**jwt.get_unverified_header(token), **header}
     return ".".join([_b64(json.dumps(changed).encode()).decode(), *token.split(".")[1:]])
+
+
+def nested(depth: int) -> str:
+    """A header that needs no signature to be sent."""
+    return _b64(b'{"alg":"RS256","kid":' + b"[" * depth + b"]" * depth + b"}").decode()
 
 
 def _b64(raw: bytes) -> bytes:
@@ -122,7 +128,16 @@ FORGED: dict[str, str] = {
     "another audience": rs256("rsa", {**GOOD, "aud": "other"}),
     "no audience": rs256("rsa", without("aud")),
     "no subject": rs256("rsa", without("sub")),
-    "a subject that forges topics": rs256("rsa", {**GOOD, "sub": "*"}),
+    "an empty subject": rs256("rsa", {**GOOD, "sub": ""}),
+    "a subject with a line break": rs256("rsa", {**GOOD, "sub": "alice\n"}),
+    "an expiry of 400 digits": rs256("rsa", {**GOOD, "exp": 10**400}),
+    "a header nested deeply": f"{nested(1000)}.e30.",
+    "claims nested deeply": jwt.PyJWS().encode(
+        b'{"x":' + b"[" * 2800 + b"]" * 2800 + b"}",
+        rsa_key("rsa"),
+        "RS256",
+        headers={"kid": "rsa"},
+    ),
     "no expiry": rs256("rsa", without("exp")),
     "an expiry without end": rs256("rsa", {**GOOD, "exp": float("inf")}),
     "not valid yet": rs256("rsa", {**GOOD, "nbf": NOW + 6}),
@@ -142,6 +157,31 @@ async def test_a_forged_team_token_is_refused_without_a_word_of_it(jwks: JwksSer
     told = f"{caught.value}{caught.value.detail}{caught.value.headers}"
     assert not any(part in told for part in FORGED[name].split(".") if len(part) > 10)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("RS384", "`alg`"),
+        ("alg none", "`alg`"),
+        ("a DPoP proof", "`typ`"),
+        ("unknown key", "`kid`"),
+        ("tampered", "signature"),
+        ("another issuer", "`iss` does not fit"),
+        ("no issuer", "no claim `iss`"),
+        ("another audience", "`aud` does not fit"),
+        ("no audience", "no claim `aud`"),
+        ("no subject", "`sub`"),
+        ("no expiry", "`exp`"),
+        ("an expiry of 400 digits", "`exp`"),
+        ("not valid yet", "not valid yet"),
+        ("bad grants", "`grants`"),
+    ],
+)
+async def test_a_refusal_names_what_does_not_fit(jwks: JwksServer, name: str, reason: str):
+    """Or nobody could find the setting that is wrong."""
+    with pytest.raises(Unauthorized, match=reason):
+        await team(jwks).verify(FORGED[name])
 
 
 async def test_an_expired_team_token_is_told_apart(jwks: JwksServer):

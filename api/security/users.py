@@ -1,0 +1,89 @@
+"""A user's id as one segment of a topic: the form in topics, grants, keys and client ids.
+
+Identity providers name users by texts that are no segment: `auth0|123`, `eu-west-1:1f…`,
+`a@b.example`. Such a text is escaped, byte by byte, as in a URL with `~` for `%`:
+`auth0~7C123`. A segment stands for itself. No two ids share a form.
+"""
+
+import hashlib
+import re
+from base64 import urlsafe_b64encode
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from api.security.patterns import MAX_SEGMENT_CHARS, is_segment
+
+# OpenID Connect Core, section 2: `sub` has at most 255 characters.
+MAX_ID_CHARS: Final = 255
+DIGEST: Final = "~sha256."
+_ESCAPE = re.compile(r"~([0-9A-F]{2})")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+class InvalidUserId(ValueError):
+    """Not the id of a user. The text never repeats the id: it may come from a token."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a user id is 1 to {MAX_ID_CHARS} printable characters")
+
+
+def user_segment(user_id: str) -> str:
+    """The segment of the user whom a token calls `user_id`. Raises InvalidUserId.
+
+    A form of more than 64 characters is replaced by the SHA-256 of the id.
+    """
+    # Unpaired surrogates are not printable either, so what is left can be encoded.
+    if not 0 < len(user_id) <= MAX_ID_CHARS or not user_id.isprintable():
+        raise InvalidUserId
+    # Whoever can choose an id must not take the form of another: `a~40b` is not `a@b`.
+    if is_segment(user_id) and not _is_form(user_id):
+        return user_id
+    escaped = _UNSAFE.sub(_escaped, user_id)
+    if len(escaped) <= MAX_SEGMENT_CHARS:
+        return escaped
+    digest = hashlib.sha256(user_id.encode()).digest()
+    return DIGEST + urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def addressed_user(text: str) -> str:
+    """The segment of the user whom a request or a ticket names, by id or by segment.
+
+    What we tell of users are segments, so a segment that comes back is one already. Raises
+    InvalidUserId.
+    """
+    return text if is_segment(text) else user_segment(text)
+
+
+UserId = Annotated[
+    str,
+    Field(
+        pattern=rf"^[^\x00-\x1f\x7f]{{1,{MAX_ID_CHARS}}}$",
+        description="A user's id as tokens have it, or its segment.",
+    ),
+    AfterValidator(addressed_user),
+]
+"""A user in a request's body; its value is the segment."""
+
+
+def user_id_of(segment: str) -> str | None:
+    """The inverse of `user_segment`; None for a segment that holds a digest, or none of ours."""
+    if not _is_form(segment):
+        return segment
+    try:
+        user_id = _bytes(segment).decode()
+        return user_id if user_segment(user_id) == segment else None
+    except ValueError:
+        return None
+
+
+def _is_form(segment: str) -> bool:
+    return segment.startswith(DIGEST) or _ESCAPE.search(segment) is not None
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"~{byte:02X}" for byte in found[0].encode())
+
+
+def _bytes(segment: str) -> bytes:
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), segment).encode("latin-1")
