@@ -6,7 +6,7 @@ from functools import cache
 from time import monotonic
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
@@ -25,6 +25,7 @@ from api.jobs.routes import JobServices, job_routes
 from api.notifications.routes import NotificationServices, notification_routes
 from api.notifications.service import Notifications
 from api.notifications.state import ReadStates
+from api.queries import check_query
 from api.relay.routes import RelayServices, relay_routes
 from api.responses import EXCEPTION_HANDLERS, answer_options
 from api.security.authenticator import Credentials
@@ -124,7 +125,7 @@ def create_app(
         routes.append(dev_session_controller(parts.security, settings))
     app = Litestar(
         routes,
-        before_request=answer_options,
+        before_request=_look_at,
         dependencies=dependencies,
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=_cors(settings),
@@ -138,6 +139,14 @@ def create_app(
     app.state.services = parts
     app.asgi_handler = RequestLog(app.asgi_handler, clock=monotonic)
     return app
+
+
+async def _look_at(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """What comes before every handler: answer OPTIONS, and refuse a query that is a slip."""
+    answer = await answer_options(request)
+    if answer is None:
+        check_query(request)
+    return answer
 
 
 def _credentials(request: Request[Any, Any, Any]) -> Credentials:

@@ -32,6 +32,7 @@ from api.events.parameters import (
     History,
     IdempotencyHeader,
     LastEventId,
+    LastEventIdInQuery,
     Limit,
     Named,
     Topics,
@@ -72,7 +73,8 @@ READING = {
         Forbidden,
         NotAcceptable,
         OverConnectionLimit,
-    )
+    ),
+    "takes_ticket": True,
 }
 PUBLISHING = {
     "problems": (
@@ -100,6 +102,7 @@ class EventsController(Controller):
         principal: NamedDependency[Principal],
         topic: Topics,
         last_event_id: LastEventId = None,
+        last_id_in_query: LastEventIdInQuery = None,
         cursor: CursorParameter = None,
         types: Types = None,
         named: Named = True,
@@ -108,7 +111,9 @@ class EventsController(Controller):
         conn: Conn = None,
     ) -> Response[Any]:
         """Read topics as a held stream, or as one JSON answer, from one cursor."""
-        reading = _reading(topic, last_event_id or cursor, types, named=named, history=history)
+        reading = _reading(
+            topic, last_event_id or last_id_in_query or cursor, types, named=named, history=history
+        )
         await self.services.security.access.require_read(principal, reading.view.topics)
         if wants_json(request):
             answer = await poll(self.services.desk, reading, wait_s=wait)

@@ -33,6 +33,7 @@ from api.jobs.parameters import (
     Ids,
     IfNoneMatch,
     LastVersion,
+    LastVersionInQuery,
     Limit,
     Prefer,
     PreferDone,
@@ -215,12 +216,13 @@ class JobsController(Controller):
         job_id: FromPath[str],
         principal: NamedDependency[Principal],
         last_event_id: LastVersion = None,
+        last_id_in_query: LastVersionInQuery = None,
         conn: Conn = None,
     ) -> EventStream | Response[None]:
         """The job's state as a stream, until it is done; then 204 to whoever has that."""
         services = self.services
         seen = await services.jobs.get(principal, job_id)
-        version = answers.version_of(last_event_id)
+        version = answers.version_of(last_event_id or last_id_in_query)
         if seen.job.is_done and version == seen.job.version:
             return Response(None, status_code=204)
 

@@ -19,6 +19,7 @@ from api.events.parameters import (
     CursorParameter,
     IdempotencyHeader,
     LastEventId,
+    LastEventIdInQuery,
     Limit,
     Named,
     PageCursor,
@@ -147,13 +148,14 @@ class NotificationsController(Controller):
         request: AnyRequest,
         principal: NamedDependency[Principal],
         last_event_id: LastEventId = None,
+        last_id_in_query: LastEventIdInQuery = None,
         cursor: CursorParameter = None,
         unread: FirstUnread = FIRST,
         named: Named = True,
         conn: Conn = None,
     ) -> EventStream:
         """The caller's newest unread notifications, then live, with what other devices read."""
-        given = last_event_id or cursor
+        given = last_event_id or last_id_in_query or cursor
         reading = Reading(
             View(tuple(sorted(topics_of(principal.id))), None, named),
             Cursor.parse(given) if given else None,

@@ -16,6 +16,7 @@ from api.events.parameters import (
     CursorParameter,
     History,
     LastEventId,
+    LastEventIdInQuery,
     Named,
     Types,
     Wait,
@@ -61,6 +62,7 @@ class RelayController(Controller):
         request: AnyRequest,
         principal: NamedDependency[Principal],
         last_event_id: LastEventId = None,
+        last_id_in_query: LastEventIdInQuery = None,
         cursor: CursorParameter = None,
         types: Types = None,
         named: Named = True,
@@ -73,7 +75,7 @@ class RelayController(Controller):
         # First: who may not read a source does not learn whether there is one.
         await events.security.access.require_read(principal, [relay_topic(source)])
         topic = relay.require(source)
-        given = last_event_id or cursor
+        given = last_event_id or last_id_in_query or cursor
         shown = frozenset(filter(None, types.split(","))) if types else None
         at = Cursor.parse(given) if given else None
         if at is None and not history:
