@@ -1,5 +1,6 @@
 """`/api/events` and `/api/stream-tickets`."""
 
+from contextlib import nullcontext
 from hashlib import blake2b
 from typing import Any
 
@@ -24,7 +25,7 @@ from api.events.models import (
     TicketBody,
     TicketView,
 )
-from api.events.opening import AnyRequest, EventServices, open_stream
+from api.events.opening import AnyRequest, EventServices, held_answer, open_stream
 from api.events.parameters import (
     Before,
     Conn,
@@ -116,7 +117,9 @@ class EventsController(Controller):
         )
         await self.services.security.access.require_read(principal, reading.view.topics)
         if wants_json(request):
-            answer = await poll(self.services.desk, reading, wait_s=wait)
+            counted = held_answer(request, self.services, principal, conn)
+            async with counted if wait else nullcontext():
+                answer = await poll(self.services.desk, reading, wait_s=wait)
             return json_answer(request, self.services, answer, is_held=wait > 0)
         return await open_stream(request, self.services, reading, principal=principal, conn=conn)
 

@@ -1,6 +1,7 @@
 """`/api/jobs`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from api.events.opening import AnyRequest, EventServices, hold_stream
+from api.events.opening import AnyRequest, EventServices, held_answer, hold_stream
 from api.events.parameters import Conn, IdempotencyHeader, PageCursor
 from api.events.stream import EventStream
 from api.jobs import answers
@@ -62,7 +63,7 @@ JSON = "application/json"
 MAX_PREFERRED_S = 20
 
 # For the OpenAPI document: what a handler answers with beside what every handler may.
-READING = {"problems": (JobNotFound, JobExpired)}
+READING = {"problems": (JobNotFound, JobExpired, OverConnectionLimit)}
 LISTING = {"problems": (InvalidCursor,)}
 CREATING = {"problems": (ForeignOrigin, IdempotencyKeyReused, JobExpired, RateLimited)}
 CANCELING = {"problems": (ForeignOrigin, JobNotFound, JobExpired)}
@@ -109,8 +110,7 @@ class JobsController(Controller):
             headers["Idempotency-Replayed"] = "true"
         wait_s = min(answers.preferred_wait_s(prefer), MAX_PREFERRED_S)
         if wait_s:
-            hold_s = self.services.hold_s(request, wait_s)
-            seen = await self.services.watch.done(seen, within_s=hold_s)
+            seen = await self._waited(request, principal, seen, wait_s)
             if seen.job.is_done:
                 headers["Preference-Applied"] = f"wait={wait_s}"
                 return self._answer(seen, 200, headers)
@@ -140,7 +140,8 @@ class JobsController(Controller):
         known = answers.version_in(if_none_match) if after is None else after
         if seen.job.version == known and not seen.job.is_done:
             hold_s = self.services.hold_s(request, wait_s)
-            changed = await self.services.watch.changed(seen, within_s=hold_s)
+            async with held_answer(request, self.services.events, principal):
+                changed = await self.services.watch.changed(seen, within_s=hold_s)
             if changed is None:
                 return self._unchanged(seen, headers)
             seen = changed
@@ -238,6 +239,17 @@ class JobsController(Controller):
             ).run
 
         return await hold_stream(request, services.events, session, principal=principal, conn=conn)
+
+    async def _waited(
+        self, request: AnyRequest, principal: Principal, seen: Seen, wait_s: float
+    ) -> Seen:
+        """The new job when it is done, or as it is when time is up."""
+        hold_s = self.services.hold_s(request, wait_s)
+        # Over the limit it is not held: the job is there, and a preference may go unheeded.
+        with suppress(OverConnectionLimit):
+            async with held_answer(request, self.services.events, principal):
+                return await self.services.watch.done(seen, within_s=hold_s)
+        return seen
 
     async def _some(
         self, principal: Principal, ids: str, if_none_match: str | None

@@ -1,5 +1,6 @@
 """`/api/relay`."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from litestar.params import FromPath
 from api.events.cohort import View
 from api.events.cursor import Cursor, CursorWriter
 from api.events.deadline import Deadline
-from api.events.opening import AnyRequest, EventServices, hold_stream
+from api.events.opening import AnyRequest, EventServices, held_answer, hold_stream
 from api.events.parameters import (
     Conn,
     CursorParameter,
@@ -83,8 +84,10 @@ class RelayController(Controller):
             at = Cursor.parse(CursorWriter(await events.desk.hub.locate([topic])).text().decode())
         reading = Reading(View((topic,), shown, named), at, history)
         if wants_json(request):
-            with relay.reading(source):
-                answer = await poll(events.desk, reading, wait_s=wait)
+            counted = held_answer(request, events, principal, conn) if wait else nullcontext()
+            async with counted:
+                with relay.reading(source):
+                    answer = await poll(events.desk, reading, wait_s=wait)
             return json_answer(request, events, answer, is_held=wait > 0)
 
         def session(deadline: Deadline) -> Serve:

@@ -41,8 +41,10 @@ async def read(api: Api, query: str, **headers: str) -> list[int]:
 
 @pytest.mark.parametrize(
     "name",
-    ["lastEventId", "lastEventID", "Last-Event-ID", "last-event-id", "last_event_id"]
-    + ["evs_last_event_id"],
+    [
+        *("lastEventId", "lastEventID", "Last-Event-ID"),
+        *("last-event-id", "last_event_id", "evs_last_event_id"),
+    ],
 )
 async def test_a_reconnect_that_can_set_no_header_goes_on_by_its_query(api: Api, name: str) -> None:
     """As the polyfills of EventSource send the last id."""

@@ -16,7 +16,7 @@ KNOWN = sorted(["topic", "types", "wait", "conn", "cursor", "history", "lastEven
         ("Topic", "topic"),
         ("type", "types"),
         ("con", "conn"),
-        ("wiat", "wait"),
+        ("wati", "wait"),
         ("cursr", "cursor"),
         ("curosr", "cursor"),
         ("cursers", "cursor"),
