@@ -150,6 +150,8 @@ class Poller:
             began = self._clock()
             self._awake.clear()
             events, more = await self._try_once()
+            if self._doorbell is not None:
+                self._doorbell.brought(events)
             if not more:
                 await self._rest(began, news=events > 0)
 
