@@ -152,13 +152,13 @@ async def _look_at(request: Request[Any, Any, Any]) -> Response[None] | None:
 def _credentials(request: Request[Any, Any, Any]) -> Credentials:
     return Credentials(
         method=request.method,
-        path=request.scope["path"],
         authorization=request.headers.get("authorization"),
         cookie=request.cookies.get(SESSION_COOKIE),
         ticket=request.query_params.get("ticket"),
         origin=request.headers.get("origin"),
         host=request.headers.get("host"),
         query_names=frozenset(request.query_params),
+        takes_ticket=bool(request.route_handler.opt.get("takes_ticket")),
     )
 
 

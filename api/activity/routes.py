@@ -36,6 +36,7 @@ from api.problems import (
     OverConnectionLimit,
     PublishUncertain,
     RateLimited,
+    TicketUsed,
 )
 from api.security.principal import Principal
 
@@ -54,8 +55,9 @@ POSTING = {
 }
 LISTING = {"problems": (InvalidTopic, InvalidCursor, Forbidden)}
 STREAMING = {
-    "problems": (InvalidTopic, InvalidCursor, Forbidden, OverConnectionLimit),
+    "problems": (InvalidTopic, InvalidCursor, Forbidden, TicketUsed, OverConnectionLimit),
     "is_stream": True,
+    "takes_ticket": True,
 }
 
 First = Annotated[

@@ -106,6 +106,7 @@ def _facts(handler: HTTPRouteHandler) -> Facts:
     return Facts(
         problems=handler.opt.get("problems", ()),
         error_form=handler.opt.get("error_form", "problem"),
+        takes_ticket=handler.opt.get("takes_ticket", False),
         needs_caller="principal" in handler.parsed_fn_signature.parameters,
     )
 

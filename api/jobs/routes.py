@@ -47,6 +47,7 @@ from api.jobs.stream import JobStream
 from api.jobs.watch import JobWatch
 from api.problems import (
     BadRequest,
+    Forbidden,
     ForeignOrigin,
     IdempotencyKeyReused,
     InvalidCursor,
@@ -56,7 +57,9 @@ from api.problems import (
     NotRetryable,
     OverConnectionLimit,
     RateLimited,
+    TicketUsed,
 )
+from api.security.grants import require_ticket
 from api.security.principal import Principal
 
 JSON = "application/json"
@@ -69,7 +72,10 @@ CREATING = {"problems": (ForeignOrigin, IdempotencyKeyReused, JobExpired, RateLi
 CANCELING = {"problems": (ForeignOrigin, JobNotFound, JobExpired)}
 RETRYING = {"problems": (ForeignOrigin, JobNotFound, JobExpired, NotRetryable)}
 TAKING = {"problems": (JobNotFound, JobExpired, JobWithoutResult)}
-STREAMING = {"problems": (JobNotFound, JobExpired, OverConnectionLimit)}
+STREAMING = {
+    "problems": (Forbidden, JobNotFound, JobExpired, TicketUsed, OverConnectionLimit),
+    "takes_ticket": True,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +228,8 @@ class JobsController(Controller):
     ) -> EventStream | Response[None]:
         """The job's state as a stream, until it is done; then 204 to whoever has that."""
         services = self.services
+        # A ticket for something else does not even tell whether there is such a job.
+        require_ticket(principal, [f"job:{job_id}"])
         seen = await services.jobs.get(principal, job_id)
         version = answers.version_of(last_event_id or last_id_in_query)
         if seen.job.is_done and version == seen.job.version:

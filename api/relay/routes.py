@@ -31,14 +31,23 @@ from api.problems import (
     InvalidCursor,
     NotAcceptable,
     OverConnectionLimit,
+    TicketUsed,
     UnknownSource,
 )
 from api.relay.service import Relay, relay_topic
 from api.security.principal import Principal
 
 READING = {
-    "problems": (InvalidCursor, Forbidden, UnknownSource, NotAcceptable, OverConnectionLimit),
+    "problems": (
+        InvalidCursor,
+        Forbidden,
+        TicketUsed,
+        UnknownSource,
+        NotAcceptable,
+        OverConnectionLimit,
+    ),
     "is_stream": True,
+    "takes_ticket": True,
 }
 
 
