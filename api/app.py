@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from functools import cache
 from time import monotonic
 from typing import Any
+from urllib.parse import parse_qsl
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
@@ -28,6 +29,7 @@ from api.jobs.routes import JobServices, job_routes
 from api.notifications.routes import NotificationServices, notification_routes
 from api.notifications.service import Notifications
 from api.notifications.state import ReadStates
+from api.queries import check_query
 from api.relay.routes import RelayServices, relay_routes
 from api.responses import EXCEPTION_HANDLERS, before_request, containing
 from api.security.authenticator import Credentials
@@ -138,7 +140,7 @@ def create_app(
         routes.append(dev_session_controller(parts.security, settings))
     app = Litestar(
         routes,
-        before_request=before_request,
+        before_request=_look_at,
         guards=[know_caller],
         dependencies=dependencies,
         exception_handlers=EXCEPTION_HANDLERS,
@@ -163,17 +165,27 @@ def create_app(
     return app
 
 
+async def _look_at(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """What comes before every handler: answer OPTIONS, and refuse a query that is a slip."""
+    answer = await before_request(request)
+    if answer is None:
+        check_query(request)
+    return answer
+
+
 def _credentials(request: Request[Any, Any, Any]) -> Credentials:
+    # Not Litestar's reading, which it keeps: names in the query are respelled after this.
+    query = dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
     return Credentials(
         method=request.method,
-        path=request.scope["path"],
         authorization=request.headers.get("authorization"),
         cookie=request.cookies.get(SESSION_COOKIE),
-        ticket=request.query_params.get("ticket"),
+        ticket=query.get("ticket"),
         origin=request.headers.get("origin"),
         host=request.headers.get("host"),
         fetch_site=request.headers.get("sec-fetch-site"),
-        query_names=frozenset(request.query_params),
+        query_names=frozenset(query),
+        takes_ticket=bool(request.route_handler.opt.get("takes_ticket")),
     )
 
 

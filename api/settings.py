@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     max_streams_per_ip: int = Field(
         default=100, ge=0, description="Open streams of one address; 0 = no limit."
     )
+    max_anonymous_streams_per_ip: int = Field(
+        default=5, ge=0, description="Those of an address without signing in, per process."
+    )
+    max_anonymous_streams: int = Field(
+        default=50, ge=0, description="All of them in one process; more come back later."
+    )
     publish_per_s: float = Field(
         default=50.0, gt=0, description="Events a second one caller may publish, per process."
     )

@@ -14,4 +14,4 @@ def invocation_end(scope: Mapping[str, Any]) -> Deadline:
     """What is left of the invocation, less a margin."""
     left_s = scope["aws.context"].get_remaining_time_in_millis() / 1000
     lifetime_s = max(0.0, left_s - MARGIN_S)
-    return Deadline(lifetime_s, CloseReason.DEADLINE, hold_s=FUNCTION_HOLD_S)
+    return Deadline(lifetime_s, CloseReason.DEADLINE, hold_s=FUNCTION_HOLD_S, is_alone=True)

@@ -20,6 +20,7 @@ from api.events.parameters import (
     CursorParameter,
     IdempotencyHeader,
     LastEventId,
+    LastEventIdInQuery,
     Limit,
     Named,
     PageCursor,
@@ -35,6 +36,7 @@ from api.problems import (
     OverConnectionLimit,
     PublishUncertain,
     RateLimited,
+    TicketUsed,
 )
 from api.security.principal import Principal
 
@@ -53,8 +55,9 @@ POSTING = {
 }
 LISTING = {"problems": (InvalidTopic, InvalidCursor, Forbidden)}
 STREAMING = {
-    "problems": (InvalidTopic, InvalidCursor, Forbidden, OverConnectionLimit),
+    "problems": (InvalidTopic, InvalidCursor, Forbidden, TicketUsed, OverConnectionLimit),
     "is_stream": True,
+    "takes_ticket": True,
 }
 
 First = Annotated[
@@ -129,6 +132,7 @@ class ActivityController(Controller):
         request: AnyRequest,
         principal: NamedDependency[Principal],
         last_event_id: LastEventId = None,
+        last_id_in_query: LastEventIdInQuery = None,
         cursor: CursorParameter = None,
         history: First = FIRST,
         named: Named = True,
@@ -137,7 +141,7 @@ class ActivityController(Controller):
         """The newest entries of a feed, then live; goes on from a cursor as any stream."""
         topic = feed_topic(feed)
         await self.services.events.security.access.require_read(principal, [topic])
-        given = last_event_id or cursor
+        given = last_event_id or last_id_in_query or cursor
         view = View((topic,), None, named)
         reading = Reading(view, Cursor.parse(given) if given else None, history)
         return await open_stream(

@@ -37,10 +37,13 @@ class Clock:
             self._ticking.cancel()
             self._ticking = None
 
+    def time(self) -> str:
+        """Now, as all our times are written."""
+        return EventId(int(self._now() * 1000), 0).time
+
     def frame(self) -> bytes:
         """What a tick says now."""
-        time = EventId(int(self._now() * 1000), 0).time
-        return sse.control_frame("tick", {"time": time}, cursor=None, named=True)
+        return sse.control_frame("tick", {"time": self.time()}, cursor=None, named=True)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,6 +1,8 @@
 """`/api/clock`."""
 
-from litestar import Controller, get
+from typing import Any
+
+from litestar import Controller, Response, get
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
@@ -8,8 +10,9 @@ from api.clock.clock import Clock, ClockStream
 from api.events import sse
 from api.events.deadline import Deadline
 from api.events.opening import AnyRequest, EventServices, hold_stream
-from api.events.stream import EventStream, Serve
-from api.problems import OverConnectionLimit
+from api.events.routes import JSON, wants_json
+from api.events.stream import Serve
+from api.problems import NotAcceptable, OverConnectionLimit
 
 EXAMPLE = """\
 : millrace
@@ -26,6 +29,9 @@ STREAM = ResponseSpec(
     description="Server-Sent Events: a `tick` each second, and at the end a `bye`.",
     examples=[Example(value=EXAMPLE)],
 )
+READING = {"problems": (NotAcceptable, OverConnectionLimit)}
+# The time of a moment ago is no answer.
+HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 
 class ClockController(Controller):
@@ -34,9 +40,11 @@ class ClockController(Controller):
     services: EventServices
     clock: Clock
 
-    @get(name="read_clock", responses={200: STREAM}, opt={"problems": (OverConnectionLimit,)})
-    async def read(self, request: AnyRequest) -> EventStream:
-        """The server's time each second, for anybody."""
+    @get(name="read_clock", responses={200: STREAM}, opt=READING)
+    async def read(self, request: AnyRequest) -> Response[Any]:
+        """The server's time each second, or once as JSON, for anybody."""
+        if wants_json(request):
+            return Response({"time": self.clock.time()}, media_type=JSON, headers=HEADERS)
 
         def session(deadline: Deadline) -> Serve:
             return ClockStream(self.services.desk, deadline, self.clock).run

@@ -14,6 +14,7 @@ from litestar.typing import FieldDefinition
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from api.clock.openapi import describe_clock
 from api.docs.openapi import VERSION, Facts, complete
 from api.events.catalogue import Catalogue
 from api.events.openapi import describe_events, describe_stream
@@ -54,6 +55,7 @@ def openapi(
     document["components"]["schemas"] |= _model_schemas(_handlers(described))
     describe_events(document, catalogue)
     describe_jobs(document, job_kinds)
+    describe_clock(document)
     handlers = {_operation_id(handler): handler for handler in _handlers(described)}
     for path in document["paths"].values():
         for operation in path.values():
@@ -104,6 +106,7 @@ def _facts(handler: HTTPRouteHandler) -> Facts:
     return Facts(
         problems=handler.opt.get("problems", ()),
         error_form=handler.opt.get("error_form", "problem"),
+        takes_ticket=handler.opt.get("takes_ticket", False),
         needs_caller="principal" in handler.parsed_fn_signature.parameters,
     )
 

@@ -121,6 +121,7 @@ class Facts:
 
     problems: Problems
     needs_caller: bool
+    takes_ticket: bool = False
     error_form: str = "problem"
 
 
@@ -140,7 +141,7 @@ def complete(document: Document, facts: Mapping[str, Facts]) -> Document:
 def _complete_operation(operation: Document, facts: Facts) -> None:
     operation["summary"] = operation.pop("description").rstrip(".")
     operation["parameters"] = [_plain(one) for one in operation.get("parameters", ())]
-    operation.setdefault("security", CALLER if facts.needs_caller else [])
+    operation.setdefault("security", _callers(facts))
     good = {status: answer for status, answer in operation["responses"].items() if status < "400"}
     form = ably_responses if facts.error_form == "ably" else problem_responses
     operation["responses"] = good | form(_all_problems(operation, facts))
@@ -150,6 +151,11 @@ def _complete_operation(operation: Document, facts: Facts) -> None:
         headers = answer.setdefault("headers", {})
         for name in ["X-Request-Id", *HEADERS_OF.get(status, [])]:
             headers.setdefault(name, {"$ref": f"#/components/headers/{name}"})
+
+
+def _callers(facts: Facts) -> list[dict[str, list[str]]]:
+    ticket: list[dict[str, list[str]]] = [{"ticket": []}] if facts.takes_ticket else []
+    return [*CALLER, *ticket] if facts.needs_caller else []
 
 
 def _plain(parameter: Document) -> Document:

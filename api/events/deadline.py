@@ -16,13 +16,15 @@ FUNCTION_HOLD_S = 20.0
 class Deadline:
     """`one_batch` ends the answer behind its first events: what a buffered answer needs.
 
-    `hold_s` is the longest a JSON answer may be held until there is news.
+    `hold_s` is the longest a JSON answer may be held until there is news. `is_alone`: the
+    answer takes an instance for itself as long as it lasts.
     """
 
     lifetime_s: float
     reason: CloseReason
     one_batch: bool = False
     hold_s: float = SERVER_HOLD_S
+    is_alone: bool = False
 
     @property
     def longest_hold_s(self) -> float:

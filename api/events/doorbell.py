@@ -16,6 +16,7 @@ from api.upstash import RedisError, UpstashClient
 
 CHANNEL = "millrace:doorbell"
 RECONNECT_S = (0.1, 10.0)
+SILENT_POLLS = 10
 
 log = structlog.get_logger()
 
@@ -32,6 +33,20 @@ class Doorbell:
         self._client = client
         self._rng = rng
         self.is_connected = False
+        self._unannounced = 0
+        self._has_told = False
+
+    def brought(self, events: int) -> None:
+        """Note what a poll brought, to tell once when all of it came without a ring.
+
+        A ring that is late by a round trip does not count as missing: it starts the count anew.
+        """
+        if not events or not self.is_connected or self._has_told:
+            return
+        self._unannounced += 1
+        if self._unannounced >= SILENT_POLLS:
+            self._has_told = True
+            log.warning("doorbell.silent", polls=self._unannounced)
 
     async def listen(self, on_ring: Callable[[str | None], None]) -> None:
         """Call `on_ring` with each topic that rings; with None after every connect.
@@ -46,6 +61,8 @@ class Doorbell:
                     async for topic in messages:
                         pause = shortest
                         self.is_connected = True
+                        if topic:
+                            self._unannounced = 0
                         on_ring(topic or None)
             except RedisError as error:
                 log.info("doorbell.lost", error=type(error).__name__)

@@ -74,7 +74,6 @@ def describe_events(document: Document, catalogue: Catalogue) -> None:
         for operation in path.values()
     }
     _describe_reading(operations["read_events"])
-    operations["read_events"]["security"] = [{"bearer": []}, {"cookie": []}, {"ticket": []}]
     for operation in operations.values():
         stored = operation["responses"].get("201")
         names = [one["name"] for one in operation.get("parameters", ())]

@@ -4,8 +4,10 @@ Features that hold streams of their own open them here, so that all streams of a
 counted, limited, refused and ended alike.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -16,13 +18,15 @@ from api.events.deadline import Deadline, Deadlines
 from api.events.held import StreamDesk
 from api.events.publisher import Publisher
 from api.events.session import Reading, StreamSession
-from api.events.stream import EventStream, Serve, brief
+from api.events.stream import EventStream, OnEnd, Serve, brief
 from api.problems import OverConnectionLimit
 from api.security.addresses import client_ip
 from api.security.leases import Lease
 from api.security.principal import Principal
 from api.security.wiring import Security
 from api.settings import Settings
+
+ANONYMOUS_S = 10.0
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -69,32 +73,69 @@ async def hold_stream(
     """The answer that `session(deadline)` writes, under the limits of all streams.
 
     `session` has to keep the deadline and the end of the caller's token. Without a principal,
-    where anybody may read, the limit is that of the address. Raises as `open_stream`.
+    where anybody may read, the limits are those of who has not signed in. Raises as `open_stream`.
     """
-    desk = events.desk
-    if reason := desk.streams.refusal:
+    desk, crowd = events.desk, events.security.crowd
+    reason = desk.streams.refusal
+    if reason is None and principal is None and crowd.is_full:
+        reason = "overloaded"
+    if reason:
         desk.metrics.refused.labels(reason).inc()
         return brief(sse.come_back(desk.pause_ms(), reason))
     deadline = events.deadlines(request.scope)
-    # A buffered answer holds nothing for long.
-    lease = None if deadline.one_batch else await _lease(request, events, principal, conn)
+    if deadline.one_batch:  # a buffered answer holds nothing for long
+        return EventStream(session(deadline))
+    if principal is None:
+        if deadline.is_alone:  # a few callers without a name could take every instance there is
+            lifetime_s = min(deadline.lifetime_s, ANONYMOUS_S)
+            deadline = replace(deadline, lifetime_s=lifetime_s)
+        return EventStream(session(deadline), on_end=_enter(request, events))
+    lease = await _lease(request, events, principal, conn)
+    return EventStream(session(deadline), on_end=lambda: events.security.connections.release(lease))
 
-    async def on_end() -> None:
-        if lease is not None:
-            await events.security.connections.release(lease)
 
-    return EventStream(session(deadline), on_end=on_end)
+@asynccontextmanager
+async def held_answer(
+    request: AnyRequest, events: EventServices, principal: Principal, conn: str | None = None
+) -> AsyncIterator[None]:
+    """Count a JSON answer that is held for news as one of the caller's streams, meanwhile.
 
-
-async def _lease(
-    request: AnyRequest, events: EventServices, principal: Principal | None, conn: str | None
-) -> Lease:
-    peer = request.client.host if request.client else None
-    forwarded = request.headers.get("x-forwarded-for")
-    address = client_ip(peer, forwarded, events.settings.trusted_proxies)
-    user = principal.id if principal else None
+    Raises as `open_stream`.
+    """
+    lease = await _lease(request, events, principal, conn)
     try:
-        return await events.security.connections.acquire(user, address, conn or uuid4().hex)
+        yield
+    finally:
+        await asyncio.shield(events.security.connections.release(lease))
+
+
+def _enter(request: AnyRequest, events: EventServices) -> OnEnd:
+    """Count a stream of who has not signed in; gives what is to be called at its end."""
+    crowd, address = events.security.crowd, _address(request, events)
+    try:
+        crowd.enter(address)
     except OverConnectionLimit:
         events.desk.metrics.refused.labels("over-limit").inc()
         raise
+
+    async def leave() -> None:
+        crowd.leave(address)
+
+    return leave
+
+
+async def _lease(
+    request: AnyRequest, events: EventServices, principal: Principal, conn: str | None
+) -> Lease:
+    address = _address(request, events)
+    try:
+        return await events.security.connections.acquire(principal.id, address, conn or uuid4().hex)
+    except OverConnectionLimit:
+        events.desk.metrics.refused.labels("over-limit").inc()
+        raise
+
+
+def _address(request: AnyRequest, events: EventServices) -> str:
+    peer = request.client.host if request.client else None
+    forwarded = request.headers.get("x-forwarded-for")
+    return client_ip(peer, forwarded, events.settings.trusted_proxies)

@@ -9,6 +9,7 @@ from api.events.models import IDEMPOTENCY_KEY
 
 MAX_HISTORY = 100
 MAX_WAIT_S = 25
+LAST_EVENT_ID = "lastEventId"
 
 Topics = Annotated[
     list[str],
@@ -24,7 +25,14 @@ LastEventId = Annotated[
     str | None,
     HeaderParameter(
         name="Last-Event-ID",
-        description="The cursor to go on from: the last `id:` received. Wins over `cursor`.",
+        description="The cursor to go on from: the last `id:` received. Wins over the query.",
+    ),
+]
+LastEventIdInQuery = Annotated[
+    str | None,
+    QueryParameter(
+        name=LAST_EVENT_ID,
+        description="As Last-Event-ID, from clients that can set no header. Wins over `cursor`.",
     ),
 ]
 CursorParameter = Annotated[

@@ -155,6 +155,8 @@ class Poller:
             began = self._monotonic()
             self._awake.clear()
             events, more = await self._try_once()
+            if self._doorbell is not None:
+                self._doorbell.brought(events)
             if not more:
                 await self._rest(began, news=events > 0)
 

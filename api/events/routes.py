@@ -1,5 +1,6 @@
 """`/api/events` and `/api/stream-tickets`."""
 
+from contextlib import nullcontext
 from hashlib import blake2b
 from typing import Any
 
@@ -25,7 +26,7 @@ from api.events.models import (
     TicketBody,
     TicketView,
 )
-from api.events.opening import AnyRequest, EventServices, open_stream
+from api.events.opening import AnyRequest, EventServices, held_answer, open_stream
 from api.events.parameters import (
     Before,
     Conn,
@@ -33,6 +34,7 @@ from api.events.parameters import (
     History,
     IdempotencyHeader,
     LastEventId,
+    LastEventIdInQuery,
     Limit,
     Named,
     Topics,
@@ -73,7 +75,8 @@ READING = {
         Forbidden,
         NotAcceptable,
         OverConnectionLimit,
-    )
+    ),
+    "takes_ticket": True,
 }
 PUBLISHING = {
     "problems": (
@@ -101,6 +104,7 @@ class EventsController(Controller):
         principal: NamedDependency[Principal],
         topic: Topics,
         last_event_id: LastEventId = None,
+        last_id_in_query: LastEventIdInQuery = None,
         cursor: CursorParameter = None,
         types: Types = None,
         named: Named = True,
@@ -109,10 +113,14 @@ class EventsController(Controller):
         conn: Conn = None,
     ) -> Response[Any]:
         """Read topics as a held stream, or as one JSON answer, from one cursor."""
-        reading = _reading(topic, last_event_id or cursor, types, named=named, history=history)
+        reading = _reading(
+            topic, last_event_id or last_id_in_query or cursor, types, named=named, history=history
+        )
         await self.services.security.access.require_read(principal, reading.view.topics)
         if wants_json(request):
-            answer = await poll(self.services.desk, reading, wait_s=wait)
+            counted = held_answer(request, self.services, principal, conn)
+            async with counted if wait else nullcontext():
+                answer = await poll(self.services.desk, reading, wait_s=wait)
             return json_answer(request, self.services, answer, is_held=wait > 0)
         return await open_stream(request, self.services, reading, principal=principal, conn=conn)
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from litestar.params import HeaderParameter, QueryParameter
 
+from api.events.parameters import LAST_EVENT_ID
 from api.jobs.job import JobStatus
 
 MAX_WAIT_S = 25
@@ -43,6 +44,13 @@ IfNoneMatch = Annotated[
 LastVersion = Annotated[
     str | None,
     HeaderParameter(name="Last-Event-ID", description="The version that the client has."),
+]
+LastVersionInQuery = Annotated[
+    str | None,
+    QueryParameter(
+        name=LAST_EVENT_ID,
+        description="As Last-Event-ID, from clients that can set no header. The header wins.",
+    ),
 ]
 Ids = Annotated[
     str | None,

@@ -1,6 +1,7 @@
 """`/api/jobs`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from api.events.opening import AnyRequest, EventServices, hold_stream
+from api.events.opening import AnyRequest, EventServices, held_answer, hold_stream
 from api.events.parameters import Conn, IdempotencyHeader, PageCursor
 from api.events.stream import EventStream
 from api.jobs import answers
@@ -33,6 +34,7 @@ from api.jobs.parameters import (
     Ids,
     IfNoneMatch,
     LastVersion,
+    LastVersionInQuery,
     Limit,
     Prefer,
     PreferDone,
@@ -45,6 +47,7 @@ from api.jobs.stream import JobStream
 from api.jobs.watch import JobWatch
 from api.problems import (
     BadRequest,
+    Forbidden,
     ForeignOrigin,
     IdempotencyKeyReused,
     InvalidCursor,
@@ -54,20 +57,25 @@ from api.problems import (
     NotRetryable,
     OverConnectionLimit,
     RateLimited,
+    TicketUsed,
 )
+from api.security.grants import require_ticket
 from api.security.principal import Principal
 
 JSON = "application/json"
 MAX_PREFERRED_S = 20
 
 # For the OpenAPI document: what a handler answers with beside what every handler may.
-READING = {"problems": (JobNotFound, JobExpired)}
+READING = {"problems": (JobNotFound, JobExpired, OverConnectionLimit)}
 LISTING = {"problems": (InvalidCursor,)}
 CREATING = {"problems": (ForeignOrigin, IdempotencyKeyReused, JobExpired, RateLimited)}
 CANCELING = {"problems": (ForeignOrigin, JobNotFound, JobExpired)}
 RETRYING = {"problems": (ForeignOrigin, JobNotFound, JobExpired, NotRetryable)}
 TAKING = {"problems": (JobNotFound, JobExpired, JobWithoutResult)}
-STREAMING = {"problems": (JobNotFound, JobExpired, OverConnectionLimit)}
+STREAMING = {
+    "problems": (Forbidden, JobNotFound, JobExpired, TicketUsed, OverConnectionLimit),
+    "takes_ticket": True,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +116,7 @@ class JobsController(Controller):
             headers["Idempotency-Replayed"] = "true"
         wait_s = min(answers.preferred_wait_s(prefer), MAX_PREFERRED_S)
         if wait_s:
-            hold_s = self.services.hold_s(request, wait_s)
-            seen = await self.services.watch.done(seen, within_s=hold_s)
+            seen = await self._waited(request, principal, seen, wait_s)
             if seen.job.is_done:
                 headers["Preference-Applied"] = f"wait={wait_s}"
                 return self._answer(seen, 200, headers)
@@ -139,7 +146,8 @@ class JobsController(Controller):
         known = answers.version_in(if_none_match) if after is None else after
         if seen.job.version == known and not seen.job.is_done:
             hold_s = self.services.hold_s(request, wait_s)
-            changed = await self.services.watch.changed(seen, within_s=hold_s)
+            async with held_answer(request, self.services.events, principal):
+                changed = await self.services.watch.changed(seen, within_s=hold_s)
             if changed is None:
                 return self._unchanged(seen, headers)
             seen = changed
@@ -215,12 +223,15 @@ class JobsController(Controller):
         job_id: FromPath[str],
         principal: NamedDependency[Principal],
         last_event_id: LastVersion = None,
+        last_id_in_query: LastVersionInQuery = None,
         conn: Conn = None,
     ) -> EventStream | Response[None]:
         """The job's state as a stream, until it is done; then 204 to whoever has that."""
         services = self.services
+        # A ticket for something else does not even tell whether there is such a job.
+        require_ticket(principal, [f"job:{job_id}"])
         seen = await services.jobs.get(principal, job_id)
-        version = answers.version_of(last_event_id)
+        version = answers.version_of(last_event_id or last_id_in_query)
         if seen.job.is_done and version == seen.job.version:
             return Response(None, status_code=204)
 
@@ -236,6 +247,17 @@ class JobsController(Controller):
             ).run
 
         return await hold_stream(request, services.events, session, principal=principal, conn=conn)
+
+    async def _waited(
+        self, request: AnyRequest, principal: Principal, seen: Seen, wait_s: float
+    ) -> Seen:
+        """The new job when it is done, or as it is when time is up."""
+        hold_s = self.services.hold_s(request, wait_s)
+        # Over the limit it is not held: the job is there, and a preference may go unheeded.
+        with suppress(OverConnectionLimit):
+            async with held_answer(request, self.services.events, principal):
+                return await self.services.watch.done(seen, within_s=hold_s)
+        return seen
 
     async def _some(
         self, principal: Principal, ids: str, if_none_match: str | None

@@ -19,6 +19,7 @@ from api.events.parameters import (
     CursorParameter,
     IdempotencyHeader,
     LastEventId,
+    LastEventIdInQuery,
     Limit,
     Named,
     PageCursor,
@@ -46,7 +47,9 @@ from api.problems import (
     OverConnectionLimit,
     PublishUncertain,
     RateLimited,
+    TicketUsed,
 )
+from api.security.grants import require_ticket
 from api.security.principal import Principal
 
 JSON = "application/json"
@@ -61,7 +64,11 @@ SENDING = {
         PublishUncertain,
     )
 }
-STREAMING = {"problems": (InvalidCursor, OverConnectionLimit), "is_stream": True}
+STREAMING = {
+    "problems": (InvalidCursor, Forbidden, TicketUsed, OverConnectionLimit),
+    "is_stream": True,
+    "takes_ticket": True,
+}
 MARKING = {"problems": (InvalidCursor, InvalidEventId, ForeignOrigin)}
 CHANGING = {"problems": (InvalidEventId, NotFound, ForeignOrigin)}
 
@@ -147,13 +154,15 @@ class NotificationsController(Controller):
         request: AnyRequest,
         principal: NamedDependency[Principal],
         last_event_id: LastEventId = None,
+        last_id_in_query: LastEventIdInQuery = None,
         cursor: CursorParameter = None,
         unread: FirstUnread = FIRST,
         named: Named = True,
         conn: Conn = None,
     ) -> EventStream:
         """The caller's newest unread notifications, then live, with what other devices read."""
-        given = last_event_id or cursor
+        require_ticket(principal, topics_of(principal.id))
+        given = last_event_id or last_id_in_query or cursor
         reading = Reading(
             View(tuple(sorted(topics_of(principal.id))), None, named),
             Cursor.parse(given) if given else None,

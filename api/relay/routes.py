@@ -1,5 +1,6 @@
 """`/api/relay`."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,13 @@ from litestar.params import FromPath
 from api.events.cohort import View
 from api.events.cursor import Cursor, CursorWriter
 from api.events.deadline import Deadline
-from api.events.opening import AnyRequest, EventServices, hold_stream
+from api.events.opening import AnyRequest, EventServices, held_answer, hold_stream
 from api.events.parameters import (
     Conn,
     CursorParameter,
     History,
     LastEventId,
+    LastEventIdInQuery,
     Named,
     Types,
     Wait,
@@ -29,14 +31,23 @@ from api.problems import (
     InvalidCursor,
     NotAcceptable,
     OverConnectionLimit,
+    TicketUsed,
     UnknownSource,
 )
 from api.relay.service import Relay, relay_topic
 from api.security.principal import Principal
 
 READING = {
-    "problems": (InvalidCursor, Forbidden, UnknownSource, NotAcceptable, OverConnectionLimit),
+    "problems": (
+        InvalidCursor,
+        Forbidden,
+        TicketUsed,
+        UnknownSource,
+        NotAcceptable,
+        OverConnectionLimit,
+    ),
     "is_stream": True,
+    "takes_ticket": True,
 }
 
 
@@ -61,6 +72,7 @@ class RelayController(Controller):
         request: AnyRequest,
         principal: NamedDependency[Principal],
         last_event_id: LastEventId = None,
+        last_id_in_query: LastEventIdInQuery = None,
         cursor: CursorParameter = None,
         types: Types = None,
         named: Named = True,
@@ -73,7 +85,7 @@ class RelayController(Controller):
         # First: who may not read a source does not learn whether there is one.
         await events.security.access.require_read(principal, [relay_topic(source)])
         topic = relay.require(source)
-        given = last_event_id or cursor
+        given = last_event_id or last_id_in_query or cursor
         shown = frozenset(filter(None, types.split(","))) if types else None
         at = Cursor.parse(given) if given else None
         if at is None and not history:
@@ -81,8 +93,10 @@ class RelayController(Controller):
             at = Cursor.parse(CursorWriter(await events.desk.hub.locate([topic])).text().decode())
         reading = Reading(View((topic,), shown, named), at, history)
         if wants_json(request):
-            with relay.reading(source):
-                answer = await poll(events.desk, reading, wait_s=wait)
+            counted = held_answer(request, events, principal, conn) if wait else nullcontext()
+            async with counted:
+                with relay.reading(source):
+                    answer = await poll(events.desk, reading, wait_s=wait)
             return json_answer(request, events, answer, is_held=wait > 0)
 
         def session(deadline: Deadline) -> Serve:

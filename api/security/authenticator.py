@@ -10,17 +10,18 @@ from api.security.team_tokens import TeamTokens
 from api.security.tickets import TicketOffice
 from api.security.tokens import SessionTokens
 
-TICKET_PATH = "/api/events"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 TOKEN_PARAMETERS = frozenset({"token", "access_token", "jwt", "id_token"})
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """All of a request that authentication looks at; None is what the request lacks."""
+    """All of a request that authentication looks at; None is what the request lacks.
+
+    `takes_ticket` says that the handler opens a stream, which it limits to the ticket's topics.
+    """
 
     method: str
-    path: str
     authorization: str | None = None
     cookie: str | None = None
     ticket: str | None = None
@@ -28,6 +29,7 @@ class Credentials:
     host: str | None = None
     fetch_site: str | None = None
     query_names: frozenset[str] = frozenset()
+    takes_ticket: bool = False
 
 
 class Authenticator:
@@ -37,7 +39,7 @@ class Authenticator:
     - `Authorization` and a ticket at once are refused: it is unclear who calls.
     - Either of them wins over the cookie, which browsers send unasked. When it is bad, the
       request is refused and the cookie is not tried: the caller asked to be somebody else.
-    - A ticket counts for `GET /api/events` alone.
+    - A ticket counts for opening a stream alone.
     - A write by cookie must come from an allowed origin, or from our own page by the
       browser's word; without either it is refused.
     """
@@ -69,8 +71,8 @@ class Authenticator:
         raise Unauthorized
 
     async def _by_ticket(self, given: Credentials, ticket: str) -> Principal:
-        if (given.method, given.path.rstrip("/")) != ("GET", TICKET_PATH):
-            raise Unauthorized(f"A ticket is only for GET {TICKET_PATH}.")
+        if given.method != "GET" or not given.takes_ticket:
+            raise Unauthorized("A ticket is only for opening a stream.")
         return await self._tickets.redeem(ticket)
 
     async def _by_cookie(self, given: Credentials, token: str) -> Principal:

@@ -91,6 +91,16 @@ class Access:
         return False
 
 
+def require_ticket(principal: Principal, topics: Iterable[str]) -> None:
+    """Raises Forbidden if the caller came by a ticket that is not for all `topics`.
+
+    For streams that are the caller's own by other means than grants.
+    """
+    scope = principal.ticket_topics
+    if scope is not None and not scope.issuperset(topics):
+        raise Forbidden("The ticket is not for the topics of this stream.")
+
+
 def _patterns(principal: Principal, action: Action) -> tuple[TopicPattern, ...]:
     if principal.is_admin:
         return (EVERYTHING,)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from api.security.authenticator import Authenticator
 from api.security.claims import ClaimNames
+from api.security.crowd import Crowd
 from api.security.grants import Access
 from api.security.jwks import JwksKeys
 from api.security.leases import ConnectionLimiter
@@ -26,6 +27,7 @@ class Security:
     access: Access
     tickets: TicketOffice
     connections: ConnectionLimiter
+    crowd: Crowd
     publish_rate: RateLimiter
     sessions: SessionTokens
     origins: OriginPolicy
@@ -52,6 +54,10 @@ def build_security(settings: Settings, redis: UpstashClient, world: World) -> Se
             clock=clock,
             new_id=new_id,
             rng=world.rng,
+        ),
+        crowd=Crowd(
+            per_ip=_most(settings, "max_anonymous_streams_per_ip"),
+            most=_most(settings, "max_anonymous_streams"),
         ),
         publish_rate=RateLimiter(
             per_s=settings.publish_per_s, burst=settings.publish_burst, monotonic=world.monotonic

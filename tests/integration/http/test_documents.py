@@ -152,7 +152,7 @@ async def test_reading_is_documented_in_both_forms(openapi: dict[str, Any]) -> N
     assert {"ticket": []} in read["security"]
     assert {parameter["name"] for parameter in read["parameters"]} == {
         *("topic", "Last-Event-ID", "cursor", "types", "named", "history", "wait", "conn"),
-        "If-None-Match",
+        *("If-None-Match", "lastEventId"),
     }
     assert "Retry-After" in read["responses"]["429"]["headers"]
 

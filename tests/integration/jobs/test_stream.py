@@ -199,3 +199,16 @@ async def test_a_job_that_vanishes_ends_its_stream(alice: Caller, instance: Inst
 
     assert stream.bye["reason"] == "rotate"
     assert (await alice.ask(f"/{job_id}/events")).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["lastEventId", "last-event-id"])
+async def test_a_client_that_can_set_no_header_says_its_version_in_the_query(
+    alice: Caller, name: str
+):
+    """Who has the last state is told nothing more."""
+    job_id = await alice.created()
+    version = (await alice.act(job_id, "cancel")).json()["version"]
+
+    answer = await alice.ask(f"/{job_id}/events", **{name: version})
+
+    assert answer.status_code == 204

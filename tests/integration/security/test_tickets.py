@@ -46,7 +46,7 @@ async def test_a_ticket_carries_its_user_to_the_stream(office: TicketOffice, red
     )
 
     there = await authenticator.authenticate(
-        Credentials("GET", "/api/events", ticket=ticket.token, cookie="another user's")
+        Credentials("GET", takes_ticket=True, ticket=ticket.token, cookie="another user's")
     )
 
     assert (there.id, there.roles, there.via) == ("alice", who.roles, CredentialKind.TICKET)

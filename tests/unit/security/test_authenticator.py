@@ -29,8 +29,8 @@ from tests.unit.security.support import (
     session_tokens,
 )
 
-READ = Credentials("GET", "/api/events")
-WRITE = Credentials("POST", "/api/events/public:a", host="api.example.com")
+READ = Credentials("GET", takes_ticket=True)
+WRITE = Credentials("POST", host="api.example.com")
 PAGE = "https://app.example.com"
 
 
@@ -149,32 +149,22 @@ async def test_a_bad_ticket_never_falls_back_to_the_cookie(gate: Gate):
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/api/events"),
-        ("HEAD", "/api/events"),
-        ("GET", "/api/events/public:a/history"),
-        ("GET", "/api/notifications"),
-        ("POST", "/api/stream-tickets"),
-        ("GET", "/API/events"),
-        ("GET", ""),
-    ],
+    ("method", "takes_ticket"), [("POST", True), ("HEAD", True), ("GET", False)]
 )
-async def test_a_ticket_is_for_reading_the_stream_alone(gate: Gate, method: str, path: str):
+async def test_a_ticket_is_for_opening_a_stream_alone(gate: Gate, method: str, takes_ticket: bool):
     """Anywhere else it is refused before it is used up."""
     ticket = await gate.tickets.issue(principal(), ["public:a"])
 
-    with pytest.raises(Unauthorized, match="only for GET /api/events"):
-        await gate.user(READ, method=method, path=path, ticket=ticket.token)
+    with pytest.raises(Unauthorized, match="only for opening a stream"):
+        await gate.user(READ, method=method, takes_ticket=takes_ticket, ticket=ticket.token)
 
 
-@pytest.mark.parametrize("path", ["/api/events", "/api/events/"])
-async def test_a_ticket_is_refused_while_redis_does_not_answer(gate: Gate, path: str):
+async def test_a_ticket_is_refused_while_redis_does_not_answer(gate: Gate):
     """Closed, not open; and temporary, not unauthorized."""
     ticket = await gate.tickets.issue(principal(), ["public:a"])
 
     with pytest.raises(StoreUnavailable):
-        await gate.user(READ, path=path, ticket=ticket.token)
+        await gate.user(READ, ticket=ticket.token)
 
 
 async def test_a_ticket_is_no_token_and_a_token_no_ticket(gate: Gate):

@@ -93,7 +93,7 @@ async def test_team_tokens_are_accepted_when_a_url_is_set(
 
     async def user(**claims: str) -> str:
         bearer = "Bearer " + rs256("a", {**good, **claims})
-        given = Credentials("GET", "/api/events", authorization=bearer)
+        given = Credentials("GET", authorization=bearer)
         return (await security.authenticator.authenticate(given)).id
 
     assert await user() == "carol"
@@ -110,7 +110,7 @@ async def test_production_wants_https_of_our_own_page(
     local, _ = built(monkeypatch, redis)
     production, _ = built(monkeypatch, redis, MILLRACE_ENV="production")
     by_cookie = Credentials(
-        "POST", "/x", cookie=local.sessions.issue("alice"), origin="http://a.b", host="a.b"
+        "POST", cookie=local.sessions.issue("alice"), origin="http://a.b", host="a.b"
     )
 
     assert (await local.authenticator.authenticate(by_cookie)).id == "alice"

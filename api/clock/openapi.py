@@ -1,0 +1,14 @@
+"""What the OpenAPI document says of the clock's JSON answer."""
+
+from typing import Any
+
+MEDIA_TYPE = "application/json"
+TIME = {"type": "string", "format": "date-time", "examples": ["2026-11-20T12:00:00.000Z"]}
+
+
+def describe_clock(document: dict[str, Any]) -> None:
+    """Add the JSON answer beside the stream, as `Accept` chooses between them."""
+    content = document["paths"]["/api/clock"]["get"]["responses"]["200"]["content"]
+    content[MEDIA_TYPE] = {
+        "schema": {"type": "object", "required": ["time"], "properties": {"time": TIME}}
+    }

@@ -1,0 +1,41 @@
+"""How many streams those who have not signed in may hold in one process."""
+
+from collections import Counter
+
+from api.problems import OverConnectionLimit
+
+RETRY_AFTER_S = 30
+
+
+class Crowd:
+    """Counts in memory, at most `per_ip` for an address and `most` in all; 0 is no limit.
+
+    A lease in Redis would let anybody spend our commands. What is not counted over all
+    processes is bounded by being small in each.
+    """
+
+    def __init__(self, *, per_ip: int, most: int) -> None:
+        self._per_ip = per_ip
+        self._most = most
+        self._of: Counter[str] = Counter()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the process holds as many as it may: a state that passes."""
+        return bool(self._most) and self._of.total() >= self._most
+
+    def enter(self, ip: str) -> None:
+        """Count one more of this address, until `leave`. Raises OverConnectionLimit."""
+        if self._per_ip and self._of.get(ip, 0) >= self._per_ip:
+            raise OverConnectionLimit(
+                f"This address has {self._per_ip} open streams without signing in, the most "
+                "allowed.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self._of[ip] += 1
+
+    def leave(self, ip: str) -> None:
+        self._of[ip] -= 1
+        # An address that is not here takes no memory.
+        if not self._of[ip]:
+            del self._of[ip]
