@@ -1,6 +1,6 @@
-"""Where a team's own modules come in: event types, grants, and later job handlers."""
+"""Where a team's own modules come in: event types, grants and job handlers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from api.events.catalogue import Catalogue
 from api.jobs.registry import JobHandler, Registry
 from api.security.grants import Access, TopicRule
+from api.settings import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,21 @@ class Extensions:
 
 
 def load(names: Sequence[str], extensions: Extensions) -> None:
-    """Import the modules and let each `extend`. Raises what they raise: the start must stop."""
+    """Import the modules and let each `extend`.
+
+    Raises `SettingsError` for what is no module with `extend`, else what they raise: the start
+    must stop.
+    """
     for name in names:
-        extend = getattr(import_module(name), "extend", None)
-        if extend is None:
-            raise TypeError(f"extension module {name} has no function `extend`")
-        extend(extensions)
+        _extend_of(name)(extensions)
+
+
+def _extend_of(name: str) -> Callable[[Extensions], None]:
+    try:
+        extend: Callable[[Extensions], None] | None = getattr(import_module(name), "extend", None)
+    except ModuleNotFoundError as error:
+        why = f"{name} cannot be imported: there is no module {error.name}; is it on PYTHONPATH?"
+        raise SettingsError([f"MILLRACE_EXTENSIONS: {why}"]) from error
+    if extend is None:
+        raise SettingsError([f"MILLRACE_EXTENSIONS: {name} has no function `extend`"])
+    return extend

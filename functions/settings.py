@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, MutableMapping
 
+from api.environ import keep_loopback_from_proxies, value_of
 from api.settings import Settings
 from api.telemetry import logs
 
@@ -17,7 +18,8 @@ def read_settings() -> Settings:
     `MILLRACE_SSM_PREFIX` names a folder of the Parameter Store, such as /millrace/prod: its
     parameters, named like the settings, stand for those that the environment lacks.
     """
-    if prefix := os.environ.get(PREFIX):
+    keep_loopback_from_proxies(os.environ)
+    if prefix := value_of(os.environ, PREFIX):
         add_parameters(prefix, os.environ)
     settings = Settings.read()
     logs.configure(settings)
@@ -25,14 +27,14 @@ def read_settings() -> Settings:
 
 
 def add_parameters(prefix: str, environ: MutableMapping[str, str]) -> None:
-    """Add the settings under `prefix` to `environ`; what it has already stays.
+    """Add the settings under `prefix` to `environ`; what it has already stays, unless it is blank.
 
     Raises botocore's errors: a function without its secrets must not start.
     """
     for path, value in _parameters(prefix):
         name = path.rpartition("/")[2]
-        if name.startswith(NAMES):
-            environ.setdefault(name, value)
+        if name.startswith(NAMES) and value_of(environ, name) is None:
+            environ[name] = value
 
 
 def _parameters(prefix: str) -> Iterator[tuple[str, str]]:
