@@ -33,9 +33,10 @@ from api.security.principal import Principal
 from api.security.routes import dev_session_controller
 from api.services import Services, build_services
 from api.settings import Settings
-from api.telemetry.health import Health
+from api.telemetry.health import Health, Unusable
 from api.telemetry.requests import RequestLog
 from api.telemetry.routes import Watch, telemetry_routes
+from api.upstash import AuthFailed, UpstashClient
 
 EXPOSED_HEADERS = [
     "ETag",
@@ -102,7 +103,7 @@ def create_app(
     watch = Watch(
         settings=settings,
         metrics=parts.metrics,
-        health=Health({"redis": lambda: parts.redis.read("PING")}, clock=monotonic),
+        health=Health({"redis": lambda: _ask(parts.redis)}, clock=monotonic),
         is_draining=lambda: parts.desk.streams.is_draining,
         authenticate=principal,
     )
@@ -138,6 +139,15 @@ def create_app(
     app.state.services = parts
     app.asgi_handler = RequestLog(app.asgi_handler, clock=monotonic)
     return app
+
+
+async def _ask(redis: UpstashClient) -> None:
+    try:
+        await redis.read("PING")
+    except AuthFailed:
+        raise Unusable(
+            "the store refuses the token: compare UPSTASH_REDIS_REST_TOKEN with Upstash's console"
+        ) from None
 
 
 def _credentials(request: Request[Any, Any, Any]) -> Credentials:
