@@ -39,9 +39,10 @@ from api.security.principal import Principal
 from api.security.routes import dev_session_controller
 from api.services import Services, build_services
 from api.settings import Settings
-from api.telemetry.health import Health
+from api.telemetry.health import Health, Unusable
 from api.telemetry.requests import RequestLog
 from api.telemetry.routes import Watch, telemetry_routes
+from api.upstash import AuthFailed, UpstashClient
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 EXPOSED_HEADERS = [
@@ -118,7 +119,7 @@ def create_app(
     watch = Watch(
         settings=settings,
         metrics=parts.metrics,
-        health=Health({"redis": lambda: parts.redis.read("PING")}, monotonic=monotonic),
+        health=Health({"redis": lambda: _ask(parts.redis)}, monotonic=monotonic),
         is_draining=lambda: parts.desk.streams.is_draining,
         authenticate=authenticate,
     )
@@ -171,6 +172,15 @@ async def _look_at(request: Request[Any, Any, Any]) -> Response[None] | None:
     if answer is None:
         check_query(request)
     return answer
+
+
+async def _ask(redis: UpstashClient) -> None:
+    try:
+        await redis.read("PING")
+    except AuthFailed:
+        raise Unusable(
+            "the store refuses the token: compare UPSTASH_REDIS_REST_TOKEN with Upstash's console"
+        ) from None
 
 
 def _credentials(request: Request[Any, Any, Any]) -> Credentials:

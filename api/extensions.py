@@ -1,6 +1,6 @@
 """Where a team's own modules come in: event types, grants and job handlers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -37,15 +37,25 @@ class Extensions:
 
 
 def load(names: Sequence[str], extensions: Extensions) -> None:
-    """Import the modules and let each `extend`. Raises what they raise: the start must stop.
+    """Import the modules and let each `extend`.
 
-    Raises `SettingsError` for a job handler that lacks its decorator.
+    Raises `SettingsError` for what is no module with `extend` and for a job handler that lacks its
+    decorator, else what they raise: the start must stop.
     """
     for name in names:
-        extend = getattr(import_module(name), "extend", None)
-        if extend is None:
-            raise TypeError(f"extension module {name} has no function `extend`")
+        extend = _extend_of(name)
         try:
             extend(extensions)
         except NotAJobError as error:
             raise SettingsError([f"MILLRACE_EXTENSIONS: {name}: {error}"]) from error
+
+
+def _extend_of(name: str) -> Callable[[Extensions], None]:
+    try:
+        extend: Callable[[Extensions], None] | None = getattr(import_module(name), "extend", None)
+    except ModuleNotFoundError as error:
+        why = f"{name} cannot be imported: there is no module {error.name}; is it on PYTHONPATH?"
+        raise SettingsError([f"MILLRACE_EXTENSIONS: {why}"]) from error
+    if extend is None:
+        raise SettingsError([f"MILLRACE_EXTENSIONS: {name} has no function `extend`"])
+    return extend

@@ -1,6 +1,7 @@
 """What can go wrong, as one tree, and its wire form (RFC 9457 problem+json)."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
@@ -222,7 +223,7 @@ class ValidationFailed(ApiError):
 class ReservedEventType(ValidationFailed):
     code = "reserved-event-type"
     title = "This event type belongs to the stream itself"
-    remediation = "Use another type than connected, reset or bye."
+    remediation = "Use another type than connected, reset, bye, open or error."
 
 
 class IdempotencyKeyReused(ApiError):
@@ -259,15 +260,23 @@ class StoreUnavailable(ApiError):
 
 
 class NotReady(ApiError):
-    """`parts` are the names of what does not answer."""
+    """`parts` are the names of what cannot be used; without a reason, it does not answer."""
 
     code = "not-ready"
     status = 503
     title = "This process cannot serve now"
     remediation = "Send requests elsewhere, and look at what `errors` names."
 
-    def __init__(self, detail: str | None = None, *, parts: Sequence[str] = ()) -> None:
-        errors = [{"field": part, "message": "does not answer"} for part in parts]
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        parts: Sequence[str] = (),
+        reasons: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        errors = [
+            {"field": part, "message": reasons.get(part, "does not answer")} for part in parts
+        ]
         super().__init__(detail, headers={"Retry-After": "2"}, errors=errors)
 
 

@@ -5,6 +5,7 @@ most of what a process with a thousand idle readers does. The parsing is llhttp'
 """
 
 import asyncio
+import re
 import select
 import ssl
 import time
@@ -19,6 +20,10 @@ import httptools
 FINAL = 200  # below are interim responses, such as 103
 # An older one may be gone without a sign: in a frozen function nobody saw it end.
 IDLE_S = 60.0
+# A line end in a value would write a header, or a request, of its own.
+HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+PATH = re.compile(r"[\x21-\x7e]+")
 
 
 class NotSentError(Exception):
@@ -137,7 +142,10 @@ class RestPool:
         self._tls: ssl.SSLContext | None = None
 
     async def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """The answer to one POST. Raises NotSentError and LostError."""
+        """The answer to one POST. Raises NotSentError and LostError.
+
+        Nothing is sent when the path or a header cannot stand in the head of a request.
+        """
         request = self._head(path, headers, len(body)) + body
         async with self._turn:
             connection = await self._connection()
@@ -160,6 +168,12 @@ class RestPool:
         await asyncio.sleep(0)  # transports close in the loop's next round
 
     def _head(self, path: str, headers: Mapping[str, str], size: int) -> bytes:
+        is_safe = PATH.fullmatch(path) and all(
+            HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value)
+            for name, value in headers.items()
+        )
+        if not is_safe:
+            raise NotSentError("not a header")
         lines = [f"POST {path} HTTP/1.1", f"Host: {self._authority}", f"Content-Length: {size}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -1,13 +1,13 @@
 """All that can be set, in one place. Four settings make a deployment; the rest have defaults."""
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
-    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -15,10 +15,19 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.environ import unknown_names
+from api.setting_types import (
+    AblyApiKey,
+    CommaSeparated,
+    HeaderSecret,
+    Origins,
+    RestUrl,
+    ServiceUrl,
+    SigningSecret,
+)
 from api.sources import RelaySource, SourceName
+from api.urls import travels_in_clear
 
-MIN_SECRET_CHARS = 32
-MIN_SECRET_VARIETY = 10
 OWN_NAMES = {"UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "ABLY_API_KEY"}
 
 
@@ -42,25 +51,27 @@ def _complaint(error: ErrorDetails) -> str:
     return f"{name or 'settings'}: {error['msg'].removeprefix('Value error, ')}"
 
 
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
-
-
 class Settings(BaseSettings):
-    """Read from the environment once, at start; a bad value stops the start and is named."""
+    """Read from the environment once, at start; a bad value stops the start and is named.
 
-    model_config = SettingsConfigDict(env_prefix="MILLRACE_", frozen=True, extra="ignore")
+    White space around a value is no part of it, and a blank value is as good as none.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MILLRACE_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
 
     env: Environment = Environment.PRODUCTION
 
-    upstash_url: str = Field(validation_alias="UPSTASH_REDIS_REST_URL", pattern=r"^https?://")
-    upstash_token: SecretStr = Field(validation_alias="UPSTASH_REDIS_REST_TOKEN", min_length=1)
-    ably_api_key: SecretStr | None = Field(default=None, validation_alias="ABLY_API_KEY")
-    secret: SecretStr = Field(
+    upstash_url: RestUrl = Field(validation_alias="UPSTASH_REDIS_REST_URL")
+    upstash_token: HeaderSecret = Field(validation_alias="UPSTASH_REDIS_REST_TOKEN", min_length=1)
+    ably_api_key: AblyApiKey | None = Field(default=None, validation_alias="ABLY_API_KEY")
+    secret: SigningSecret = Field(
         description="Signs sessions and tickets. At least 32 random characters."
     )
 
     # Who calls
-    jwks_url: str | None = Field(default=None, description="Keys of the team's own tokens.")
+    jwks_url: ServiceUrl | None = Field(default=None, description="Keys of the team's own tokens.")
     jwt_issuer: str | None = Field(default=None, description="Required `iss` of JWKS tokens.")
     jwt_audience: CommaSeparated = Field(
         default=(), description="Whom JWKS tokens are for; one of these, comma separated."
@@ -74,15 +85,15 @@ class Settings(BaseSettings):
     jwt_roles_claim: str = Field(
         default="roles", min_length=1, description="The claim of JWKS tokens that holds the roles."
     )
-    allowed_origins: CommaSeparated = Field(
+    allowed_origins: Origins = Field(
         default=(), description="Origins, comma separated, for CORS and for writes by cookie."
     )
     trusted_proxies: int = Field(
         default=0, ge=0, le=10, description="Proxies in front that append to X-Forwarded-For."
     )
-    origin_secret: SecretStr | None = Field(
+    origin_secret: HeaderSecret | None = Field(
         default=None,
-        min_length=MIN_SECRET_CHARS,
+        min_length=32,
         description="X-Origin-Secret of every request, which the CDN in front adds.",
     )
     max_streams_per_user: int = Field(
@@ -101,7 +112,7 @@ class Settings(BaseSettings):
         default=50.0, gt=0, description="Events a second one caller may publish, per process."
     )
     publish_burst: int = Field(default=500, ge=1, description="Events above that at once.")
-    metrics_token: SecretStr | None = Field(
+    metrics_token: HeaderSecret | None = Field(
         default=None, description="Bearer token for /api/metrics, beside the role admin."
     )
 
@@ -172,8 +183,8 @@ class Settings(BaseSettings):
     job_poll_idle_ms: int = Field(
         default=2000, ge=10, le=60_000, description="Longest pause of an idle worker on Redis."
     )
-    jobs_queue_url: str | None = Field(
-        default=None, pattern=r"^https?://", description="The queue in SQS; without it, Redis is."
+    jobs_queue_url: ServiceUrl | None = Field(
+        default=None, description="The queue in SQS; without it, Redis is."
     )
     example_jobs: bool | None = Field(
         default=None, description="Types of job to try; without a word, in local mode only."
@@ -193,8 +204,8 @@ class Settings(BaseSettings):
     redis_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Whole call to Redis.")
 
     # Chat
-    ably_url: str | None = Field(
-        default=None, pattern=r"^https?://", description="Ably's REST API, where it is not Ably's."
+    ably_url: ServiceUrl | None = Field(
+        default=None, description="Ably's REST API, where it is not Ably's."
     )
     chat_namespace: str | None = Field(
         default=None,
@@ -207,7 +218,7 @@ class Settings(BaseSettings):
     chat_activity: bool = Field(
         default=True, description="Messages show in the feed `workspace:<room>`; members read it."
     )
-    chat_webhook_secret: SecretStr | None = Field(
+    chat_webhook_secret: HeaderSecret | None = Field(
         default=None, min_length=16, description="X-Webhook-Secret of single deliveries."
     )
     chat_max_rooms: int = Field(default=200, ge=1, le=2000, description="Rooms of one user.")
@@ -276,14 +287,14 @@ class Settings(BaseSettings):
     extensions: CommaSeparated = Field(default=(), description="Modules, comma separated.")
     web_root: Path | None = Field(default=None, description="Folder of the page served at /.")
 
-    @field_validator(
-        "allowed_origins", "extensions", "chat_blocked_words", "jwt_audience", mode="before"
-    )
+    @model_validator(mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    def _without_blanks(cls, values: dict[str, Any]) -> dict[str, Any]:
+        stripped = {
+            name: value.strip() if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+        return {name: value for name, value in stripped.items() if value != ""}
 
     @field_validator("relay_sources", mode="before")
     @classmethod
@@ -291,29 +302,9 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value or "{}")
+            return json.loads(value)
         except ValueError:
             raise ValueError("must be a JSON object") from None
-
-    @field_validator("secret")
-    @classmethod
-    def _strong(cls, value: SecretStr) -> SecretStr:
-        text = value.get_secret_value()
-        if len(text) < MIN_SECRET_CHARS or len(set(text)) < MIN_SECRET_VARIETY:
-            raise ValueError(
-                "too weak: use at least 32 random characters, such as from `openssl rand -hex 32`"
-            )
-        return value
-
-    @field_validator("ably_api_key")
-    @classmethod
-    def _ably_shape(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None:
-            return None
-        name, _, secret = value.get_secret_value().partition(":")
-        if name.count(".") != 1 or not secret:
-            raise ValueError("an Ably API key looks like appId.keyId:secret")
-        return value
 
     @model_validator(mode="after")
     def _beats_in_time(self) -> Self:
@@ -327,11 +318,18 @@ class Settings(BaseSettings):
             return self
         if "local" in self.secret.get_secret_value().lower():
             raise ValueError("MILLRACE_SECRET is the local one: production needs its own")
-        if self.ably_url and not self.ably_url.startswith("https://"):
-            raise ValueError("MILLRACE_ABLY_URL must be https: tokens would travel in clear text")
-        if self.jwks_url and not (self.jwks_url.startswith("https://") and self.jwt_audience):
+        urls = {
+            "UPSTASH_REDIS_REST_URL": self.upstash_url,
+            "MILLRACE_ABLY_URL": self.ably_url,
+            "MILLRACE_JWKS_URL": self.jwks_url,
+            "MILLRACE_JOBS_QUEUE_URL": self.jobs_queue_url,
+        }
+        for name, url in urls.items():
+            if url and travels_in_clear(url):
+                raise ValueError(f"{name} must be https: secrets would travel in clear text")
+        if self.jwks_url and not self.jwt_audience:
             raise ValueError(
-                "MILLRACE_JWKS_URL must be https and needs MILLRACE_JWT_AUDIENCE, "
+                "MILLRACE_JWKS_URL needs MILLRACE_JWT_AUDIENCE, "
                 "or tokens made for others would be accepted; where tokens have no `aud`, "
                 "MILLRACE_JWT_BOUND_BY names the claim to look at"
             )
@@ -342,10 +340,23 @@ class Settings(BaseSettings):
     @classmethod
     def read(cls) -> Self:
         """From the environment. Raises `SettingsError`, which names what is wrong and no value."""
+        unknown = unknown_names(os.environ, cls.names())
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
-            raise SettingsError([_complaint(one) for one in error.errors()]) from None
+            complaints = [_complaint(one) for one in error.errors()]
+            raise SettingsError([*complaints, *unknown]) from None
+        if unknown:
+            raise SettingsError(unknown)
+        return settings
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """What the settings are called in the environment."""
+        return [
+            str(field.validation_alias or f"MILLRACE_{name.upper()}")
+            for name, field in cls.model_fields.items()
+        ]
 
     @property
     def is_local(self) -> bool:

@@ -29,6 +29,14 @@ class RelaySource(BaseModel):
     silence_s: int = Field(default=60, ge=1, le=3600, description="Longest pause between bytes.")
     unique_ids: bool = Field(default=True, description="An id that came before is a repeat.")
 
+    @field_validator("url", "headers", mode="before")
+    @classmethod
+    def _stripped(cls, value: object) -> object:
+        # A line end at a secret's end comes from a file, and cannot go into a header.
+        if isinstance(value, dict):
+            return {name: cls._stripped(text) for name, text in value.items()}
+        return value.strip() if isinstance(value, str) else value
+
     @field_validator("url")
     @classmethod
     def _is_plain(cls, value: SecretStr) -> SecretStr:

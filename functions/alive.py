@@ -4,14 +4,15 @@ import os
 import sys
 from http.client import HTTPConnection, HTTPException
 
+from api.environ import value_of
+
 TIMEOUT_S = 2.0
 OK = 200
 
 
 def main() -> int:
-    connection = HTTPConnection(
-        "127.0.0.1", int(os.environ.get("MILLRACE_PORT", "8000")), timeout=TIMEOUT_S
-    )
+    port = int(value_of(os.environ, "MILLRACE_PORT") or 8000)
+    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/api/health/live")
         return 0 if connection.getresponse().status == OK else 1

@@ -101,6 +101,8 @@ def server(
 def main(_: Sequence[str] = ()) -> int:
     try:
         settings = read_settings()
+        queue = queue_of(settings)
+        app = create_app(settings, queue=queue)
     except SettingsError as error:
         print("\n".join(error.complaints), file=sys.stderr)
         return 2
@@ -109,12 +111,6 @@ def main(_: Sequence[str] = ()) -> int:
     except OSError as error:
         print(f"cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1
-    queue = queue_of(settings)
-    try:
-        app = create_app(settings, queue=queue)
-    except SettingsError as error:  # of an extension
-        print("\n".join(error.complaints), file=sys.stderr)
-        return 2
     worker = workshop_of(app.state.services, queue).worker
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises its signal again when all is done, and that is no failure.

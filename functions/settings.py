@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
+from api.environ import keep_loopback_from_proxies, value_of
 from api.settings import Settings
 from api.telemetry import logs
 
@@ -22,7 +23,8 @@ def read_settings() -> Settings:
     parameters, named like the settings, stand for those that the environment lacks. A folder
     `page` beside this package is the page, unless a setting names another.
     """
-    if prefix := os.environ.get(PREFIX):
+    keep_loopback_from_proxies(os.environ)
+    if prefix := value_of(os.environ, PREFIX):
         add_parameters(prefix, os.environ)
     if PAGE.is_dir():
         os.environ.setdefault(WEB_ROOT, str(PAGE))
@@ -32,14 +34,14 @@ def read_settings() -> Settings:
 
 
 def add_parameters(prefix: str, environ: MutableMapping[str, str]) -> None:
-    """Add the settings under `prefix` to `environ`; what it has already stays.
+    """Add the settings under `prefix` to `environ`; what it has already stays, unless it is blank.
 
     Raises botocore's errors: a function without its secrets must not start.
     """
     for path, value in _parameters(prefix):
         name = path.rpartition("/")[2]
-        if name.startswith(NAMES):
-            environ.setdefault(name, value)
+        if name.startswith(NAMES) and value_of(environ, name) is None:
+            environ[name] = value
 
 
 def _parameters(prefix: str) -> Iterator[tuple[str, str]]:

@@ -8,9 +8,10 @@ import json
 import signal
 import sys
 
+from api.jobs.queue import JobQueue
 from api.jobs.sweep import Sweep
-from api.services import build_services
-from api.settings import Settings, SettingsError
+from api.services import Services, build_services
+from api.settings import SettingsError
 from functions.batch import BatchHandler
 from functions.garbage import settle
 from functions.settings import read_settings
@@ -33,14 +34,13 @@ def batch_handler() -> BatchHandler:
     return handler
 
 
-async def work(settings: Settings) -> None:
+async def work(services: Services, queue: JobQueue | None) -> None:
     """Do jobs until SIGTERM or SIGINT; then hand back what is under way."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stopped.set)
-    queue = queue_of(settings)
-    services = build_services(settings, queue=queue)
+    settings = services.settings
     worker = workshop_of(services, queue).worker
     settle()
     async with services.running():
@@ -53,17 +53,15 @@ async def work(settings: Settings) -> None:
 def main() -> int:
     try:
         settings = read_settings()
+        queue = queue_of(settings)
+        services = build_services(settings, queue=queue)
     except SettingsError as error:
         print("\n".join(error.complaints), file=sys.stderr)
         return 2
     if not settings.job_workers:
         print("MILLRACE_JOB_WORKERS: a worker needs at least one", file=sys.stderr)
         return 2
-    try:
-        asyncio.run(work(settings))
-    except SettingsError as error:  # of an extension
-        print("\n".join(error.complaints), file=sys.stderr)
-        return 2
+    asyncio.run(work(services, queue))
     return 0
 
 

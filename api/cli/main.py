@@ -1,5 +1,6 @@
 """The command `millrace`: Litestar's own commands on this application, and clients of its API."""
 
+import os
 from typing import Any
 
 import rich_click as click
@@ -10,6 +11,7 @@ from api.cli.client import Failed
 from api.cli.events import publish, tail
 from api.cli.jobs import jobs
 from api.cli.text import printable
+from api.environ import keep_loopback_from_proxies
 
 FACTORY = "api.cli.serving:application"
 # Those of Litestar's that mean something here: we have no server-side sessions, documents of our
@@ -41,6 +43,7 @@ millrace = LitestarGroup(
 
 def main() -> int:
     """The exit status: 1 when it could not be done, 2 when the command was not understood."""
+    keep_loopback_from_proxies(os.environ)
     try:
         millrace(prog_name="millrace")
     except Failed as failure:

@@ -14,6 +14,7 @@ from api.cli.client import ApiClient
 from api.cli.patience import Patience
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_USER = "cli"
 DEFAULT_PATIENCE_S = 300.0
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
@@ -30,21 +31,30 @@ patient = click.option(
 def calls_the_api(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command` an ApiClient as its first argument, made from the options that it adds."""
 
-    @click.option("--url", envvar="MILLRACE_URL", default=DEFAULT_URL, show_default=True)
+    @click.option("--url", envvar="MILLRACE_URL", show_default=DEFAULT_URL)
     @click.option("--token", envvar="MILLRACE_TOKEN", help="Without: signs in, in local mode.")
     @click.option(
         "--user",
         envvar="MILLRACE_USER",
-        default="cli",
-        show_default=True,
+        show_default=DEFAULT_USER,
         help="Whom to sign in as, in local mode.",
     )
     @wraps(command)
-    def with_client(*, url: str, token: str | None, user: str, **options: Any) -> None:
+    def with_client(
+        *, url: str | None, token: str | None, user: str | None, **options: Any
+    ) -> None:
+        client = ApiClient(
+            _given(url) or DEFAULT_URL, _given(token), user=_given(user) or DEFAULT_USER
+        )
         with interruptible():
-            command(ApiClient(url, token or None, user=user), **options)
+            command(client, **options)
 
     return with_client
+
+
+def _given(text: str | None) -> str | None:
+    """Without white space around it, such as a line end; None for a blank one."""
+    return (text or "").strip() or None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ def application() -> Litestar:
     """Made from the environment. Raises Failed, which names the settings that are wrong."""
     try:
         settings = Settings.read()
+        logs.configure(settings)
+        return create_app(settings)
     except SettingsError as error:
         raise Failed("\n".join(["the settings are not right", *error.complaints])) from None
-    logs.configure(settings)
-    return create_app(settings)

@@ -13,7 +13,9 @@ from api.problems import InvalidEventId
 MAX_PART: Final = 2**64 - 1
 _ID = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
 EVENT_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
-RESERVED_TYPES: Final = frozenset({"connected", "reset", "bye"})
+# Those of our control events, and those that an `EventSource` fires itself: as an event's name
+# they would call every reader's `onopen` or `onerror`, which means that the connection changed.
+RESERVED_TYPES: Final = frozenset({"connected", "reset", "bye", "open", "error"})
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -15,6 +15,16 @@ MAX_SKIPPED = 16
 DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 
 
+def fits_header(upstream_id: str) -> bool:
+    """Whether the id can be sent back as `Last-Event-ID`.
+
+    Control characters, and spaces at either end, are no part of a header's value (RFC 9110,
+    section 5.5). They may be part of an id, but not of one that a reconnect can name.
+    """
+    is_short = len(upstream_id.encode()) <= MAX_ID_BYTES
+    return is_short and upstream_id.isprintable() and upstream_id == upstream_id.strip()
+
+
 class TooLongError(Exception):
     """A line has not ended for so long that waiting on makes no sense."""
 
@@ -110,8 +120,8 @@ class Decoder:
                     self._data.append(value)
             case b"event" if size <= MAX_TYPE_BYTES:
                 self._type = value
-            # It has to fit into a header; one that does not is no position.
-            case b"id" if size <= MAX_ID_BYTES and (value.isprintable()):
+            # One that a reconnect could not send is no position.
+            case b"id" if size <= MAX_ID_BYTES and fits_header(value):
                 self._own_id = value
             case b"retry" if DIGITS.fullmatch(value):
                 self.retry_ms = int(value)

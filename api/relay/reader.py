@@ -12,7 +12,7 @@ import structlog
 
 from api.events.event import EVENT_TYPE, RESERVED_TYPES
 from api.events.publisher import Publisher
-from api.relay.decoder import Decoder, TooLongError, UpstreamEvent
+from api.relay.decoder import Decoder, TooLongError, UpstreamEvent, fits_header
 from api.relay.store import RECENT_IDS, Entry, NotHeldError, SourceStore
 from api.relay.upstream import Upstream, UpstreamError, UpstreamFault
 from api.upstash import RedisError
@@ -81,7 +81,9 @@ class SourceReader:
         last_id = await self._hold()
         if last_id is None:
             return
-        self._last_id, self._is_greeted = last_id, False
+        # Older releases stored ids that no request can carry: these broke the source for good.
+        self._last_id = last_id if fits_header(last_id) else ""
+        self._is_greeted = False
         self._seen = dict.fromkeys(await self._store.recent_ids()) if self._unique_ids else {}
         reading = asyncio.create_task(self._read_on())
         try:

@@ -12,6 +12,10 @@ Check = Callable[[], Awaitable[object]]
 log = structlog.get_logger()
 
 
+class Unusable(Exception):
+    """A part answers, and it will not be better by itself; the text says what to do."""
+
+
 class Health:
     """Asks all parts at once. An answer serves everybody for `FRESH_S`, so probes cost little.
 
@@ -31,10 +35,16 @@ class Health:
         self._asking = asyncio.Lock()
         self._asked_at: float | None = None
         self._failing: tuple[str, ...] = ()
+        self._reasons: dict[str, str] = {}
 
     @property
     def parts(self) -> tuple[str, ...]:
         return tuple(self._checks)
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why a part that `failing` named is not usable; those that do not answer are not in it."""
+        return self._reasons
 
     async def failing(self) -> tuple[str, ...]:
         """The names of the parts that do not answer in time; never fails itself."""
@@ -47,9 +57,14 @@ class Health:
             return self._failing
 
     async def _is_well(self, name: str) -> bool:
+        self._reasons.pop(name, None)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._checks[name]()
+        except Unusable as error:
+            self._reasons[name] = str(error)
+            log.error("health.part_unusable", part=name, reason=str(error))  # noqa: TRY400
+            return False
         except Exception as error:  # noqa: BLE001  # a part may fail in any way
             log.warning("health.part_failed", part=name, error=type(error).__name__)
             return False

@@ -58,7 +58,7 @@ def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
     async def readiness() -> Response[HealthView]:
         failing = await watch.health.failing()
         if failing:
-            raise NotReady(parts=failing)
+            raise NotReady(parts=failing, reasons=watch.health.reasons)
         return Response(HealthView(parts=list(watch.health.parts)), headers=NO_STORE)
 
     @get("/api/health", name="health", tags=["telemetry"], opt=READINESS)

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
         app = _load(handler)
         lifespan = start_once(app, loop, state)
     except BaseException as error:  # noqa: BLE001  # whatever it is, Lambda must know
-        traceback.print_exc()
+        _tell(error)
         loop.run_until_complete(api.fail_to_start(Failure.of(error, category="Runtime")))
         return NOT_STARTED
     if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
@@ -46,6 +46,15 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
     finally:
         lifespan.cancel()
     return 0
+
+
+def _tell(error: BaseException) -> None:
+    """In the log: an application's own lines on what to mend, or else where it happened."""
+    complaints: Sequence[str] = getattr(error, "complaints", ())
+    if complaints:
+        sys.stderr.write("\n".join([*complaints, ""]))
+    else:
+        traceback.print_exception(error)
 
 
 def _load(handler: str) -> App:

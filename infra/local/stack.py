@@ -24,6 +24,8 @@ from infra.local.welcome import welcome
 _START_WITHIN_S = 20.0
 _PARENT_PAUSE_S = 0.5
 
+OURS = ("MILLRACE_", "UPSTASH_REDIS_REST_", "ABLY_")
+
 T = TypeVar("T")
 
 
@@ -133,7 +135,12 @@ def _values(
     environ: Mapping[str, str], before: State, secrets: Mapping[str, str]
 ) -> dict[str, str]:
     """The environment of the servers: what the caller has set wins."""
-    given = dict(environ)
+    # A blank setting is as good as none, so it hides neither a default nor a secret of ours.
+    given = {
+        name: value.strip() if name.startswith(OURS) else value
+        for name, value in environ.items()
+        if value.strip() or not name.startswith(OURS)
+    }
     for name in ADDRESSES:
         # What a shell got from `make env` of our last run is not a server of the caller's.
         if name in given and given[name] == before.settings.get(name):
@@ -144,16 +151,17 @@ def _values(
 def _without_proxy(environ: Mapping[str, str]) -> dict[str, str]:
     # The servers talk to each other over loopback, which no proxy can reach.
     given = environ.get("no_proxy") or environ.get("NO_PROXY")
-    hosts = ",".join(filter(None, [given, "127.0.0.1", "localhost"]))
+    if given == "*":  # for all hosts; with others beside it, some clients take it for a name
+        return {}
+    hosts = ",".join(filter(None, [given, "127.0.0.1", "localhost", "::1"]))
     return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 def _shared(values: Mapping[str, str]) -> dict[str, str]:
-    named = ("MILLRACE_", "UPSTASH_REDIS_REST_", "ABLY_")
     return {
         name: value
         for name, value in values.items()
-        if name.startswith(named) and name not in OF_ONE_PROCESS
+        if name.startswith(OURS) and name not in OF_ONE_PROCESS
     }
 
 

@@ -55,7 +55,8 @@ class StateFolder:
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> StateFolder:
         """The folder that `MILLRACE_LOCAL_DIR` names, else `.local`."""
-        return cls(Path(environ.get("MILLRACE_LOCAL_DIR") or ROOT / ".local").absolute())
+        given = environ.get("MILLRACE_LOCAL_DIR", "").strip()
+        return cls(Path(given or ROOT / ".local").absolute())
 
     def read(self) -> State:
         """The state; an empty one when nothing, or nothing readable, is kept."""

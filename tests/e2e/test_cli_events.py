@@ -136,3 +136,20 @@ async def test_litestars_own_commands_know_the_application(
     assert "/api/events" in routes.output
     assert missing.status == 1
     assert "MILLRACE_SECRET: Field required" in missing.errors.splitlines()
+
+
+async def test_loopback_is_reached_past_a_proxy(server: Container) -> None:
+    """A proxy has a loopback of its own. White space around a variable is no part of it."""
+    nowhere = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+
+    end = await millrace(
+        *("publish", "public:cli", "tick", "1"),
+        **nowhere,
+        NO_PROXY="",
+        no_proxy="",
+        MILLRACE_TOKEN=" ",
+        MILLRACE_USER="",
+        MILLRACE_URL=f"{server.url}\n",
+    )
+
+    assert (end.status, end.errors) == (0, "")

@@ -52,6 +52,17 @@ def test_what_the_function_was_given_itself_wins() -> None:
 
 
 @pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("blank", ["", " \n"])
+def test_a_blank_variable_does_not_hide_a_parameter(blank: str) -> None:
+    """A blank setting is as good as none."""
+    environ = {"MILLRACE_SECRET": blank}
+
+    add_parameters(PREFIX, environ)
+
+    assert environ["MILLRACE_SECRET"] == "from the store"
+
+
+@pytest.mark.usefixtures("aws")
 def test_a_parameter_that_is_no_setting_of_ours_is_left_alone() -> None:
     """Whoever may write a parameter must not thereby choose what the process loads."""
     environ: dict[str, str] = {}

@@ -45,6 +45,21 @@ async def test_bad_settings_are_reported_and_end_the_process(
     assert "hunter2" not in function.complaints + json.dumps(report)
 
 
+@pytest.mark.parametrize("command", [STREAMING, IMAGE])
+async def test_what_stops_a_function_is_one_line_in_its_log(
+    command: list[str], upstash: UpstashServer
+) -> None:
+    """It names the setting and says what to do; a traceback would hide both."""
+    settings = variables(upstash, extensions="nosuch")
+    async with ExecutionEnvironment(command, settings) as function:
+        function.launch()
+        status = await function.exited()
+
+    assert status == 1
+    [line] = function.complaints.splitlines()
+    assert line.startswith("MILLRACE_EXTENSIONS: nosuch cannot be imported")
+
+
 @pytest.mark.parametrize(
     ("handler", "fails", "kind"),
     [

@@ -63,6 +63,24 @@ def test_a_handler_without_its_decorator_is_named_with_what_to_do(
     assert "put @job(...) above its definition" in line
 
 
+@pytest.mark.parametrize("module", ["functions.worker", "functions.container"])
+@pytest.mark.parametrize(
+    ("setting", "value", "hint"),
+    [
+        ("extensions", "nosuch", "there is no module nosuch"),
+        ("strem_max_s", "100", "MILLRACE_STREAM_MAX_S"),
+    ],
+)
+def test_what_stops_a_start_is_one_line(module: str, setting: str, value: str, hint: str) -> None:
+    """It names the setting and says what to do; a traceback would hide both."""
+    ended = started("-m", module, **{setting: value})
+
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(f"MILLRACE_{setting.upper()}: ")
+    assert hint in line
+
+
 def test_a_function_without_a_queue_does_not_start() -> None:
     """Its batches come from somewhere, and retries must go there."""
     ended = started("-c", "import functions.worker")

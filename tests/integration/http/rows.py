@@ -126,6 +126,8 @@ ROWS = [
     bad_body("with the type connected", b'{"type":"connected"}', 422, "reserved-event-type"),
     bad_body("with the type reset", b'{"type":"reset"}', 422, "reserved-event-type"),
     bad_body("with the type bye", b'{"type":"bye"}', 422, "reserved-event-type"),
+    bad_body("with the type open", b'{"type":"open"}', 422, "reserved-event-type"),
+    bad_body("with the type error", b'{"type":"error"}', 422, "reserved-event-type"),
     bad_body(
         "with an event too large",
         json.dumps({"type": "a", "data": "x" * 70_000}).encode(),

@@ -36,6 +36,21 @@ async def test_ready_when_redis_answers(api: Api, path: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_a_wrong_token_is_not_taken_for_a_silent_store(upstash: UpstashServer) -> None:
+    """Health names the setting to look at; waiting would not help."""
+    wrong = production(upstash, UPSTASH_REDIS_REST_TOKEN=SecretStr("another-0451"))
+
+    async with running(wrong) as instance, client_of(instance) as client:
+        answer = await client.get("/api/health")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
+    [error] = answer.json()["errors"]
+    assert error["field"] == "redis"
+    assert error["message"].startswith("the store refuses the token")
+    assert "UPSTASH_REDIS_REST_TOKEN" in error["message"]
+    assert "0451" not in answer.text
+
+
 @pytest.mark.parametrize("path", ["/api/health", "/api/health/ready"])
 async def test_not_ready_names_the_part_that_fails(upstash: UpstashServer, path: str) -> None:
     nowhere = production(upstash, UPSTASH_REDIS_REST_URL="http://127.0.0.1:1")

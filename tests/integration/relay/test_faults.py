@@ -117,15 +117,16 @@ async def test_an_event_that_is_too_large_is_told_of_and_passed_over(
 
 
 async def test_names_that_are_ours_are_carried_inside(start: Start, upstream: UpstreamProcess):
-    """An upstream can neither end a reader's stream nor speak for the relay."""
-    body = "".join(f"event: {kind}\ndata: x\n\n" for kind in ("bye", "relay.error", "a b", "ok"))
+    """An upstream can neither end a reader's stream, nor call its `onerror`, nor be the relay."""
+    ours = ("bye", "error", "open", "relay.error", "a b")
+    body = "".join(f"event: {kind}\ndata: x\n\n" for kind in (*ours, "ok"))
     await upstream.order(mode=raw("200 OK", body=body + "data: plain\n\n"))
     stream = watch(await start())
-    await stream.until(lambda one: len(one.events) > 5)
+    await stream.until(lambda one: len(one.events) > 7)
 
-    events = [(event["type"], event["data"]) for event in stream.events[1:6]]
+    events = [(event["type"], event["data"]) for event in stream.events[1:8]]
     assert events == [
-        *(("relay.event", {"event": kind, "data": "x"}) for kind in ("bye", "relay.error", "a b")),
+        *(("relay.event", {"event": kind, "data": "x"}) for kind in ours),
         ("ok", "x"),
         ("message", "plain"),
     ]

@@ -126,3 +126,20 @@ async def test_lost_answers_store_nothing_twice(
 
     assert prices(stream) == list(range(1, 8))
     await stream.close()
+
+
+async def test_a_stored_id_that_no_request_can_carry_does_not_break_the_source(
+    stores: Stores, start: Start, upstream: UpstreamProcess
+):
+    """An older release stored such ids; the source goes on without it."""
+    one, _ = stores
+    await one.hold(NOW, LEASE_S)
+    await one.append([ENTRY], batch="b", last_id=" 7 ")
+    await one.release()
+    await upstream.order(count=1)
+
+    stream = watch(await start())
+    await has(stream, 1)
+
+    assert prices(stream) == [1]
+    await stream.close()

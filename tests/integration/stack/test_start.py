@@ -50,6 +50,16 @@ def test_what_is_no_port_is_named(port: str, start: Callable[..., RunningStack])
     assert running.complaints == f"stack: MILLRACE_PORT={port} is not a port\n"
 
 
+def test_blank_settings_are_as_good_as_none(start: Callable[..., RunningStack]) -> None:
+    """The stack's own defaults and secrets stand in for them, and its servers for the real ones."""
+    names = ("MILLRACE_ENV", "MILLRACE_WEB_ROOT", "MILLRACE_SECRET", "ABLY_API_KEY")
+    store = ("UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "MILLRACE_ABLY_URL")
+
+    running = start(**dict.fromkeys((*names, *store), " ")).ready()
+
+    assert "http://127.0.0.1:" in running.output
+
+
 def test_a_bad_setting_stops_the_start_with_the_words_of_the_api(
     start: Callable[..., RunningStack],
 ) -> None:

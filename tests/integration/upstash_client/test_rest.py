@@ -336,3 +336,24 @@ async def test_a_large_request_and_a_large_answer_pass():
         assert await post(pool, b"y" * size) == (200, b"x" * size)
 
     assert server.requests[0].endswith(b"y" * size)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/x", {"Authorization": "Bearer t\n"}),
+        ("/x", {"Authorization": "Bearer t\r\nX: y"}),
+        ("/x", {"Authorization": "Bearer \u2028"}),
+        ("/x", {"X\n": "y"}),
+        ("/x y", {}),
+        ("/x\r\nX: y", {}),
+    ],
+)
+async def test_what_would_break_the_head_of_a_request_is_not_sent(
+    path: str, headers: dict[str, str]
+) -> None:
+    """A line end in a value would write a header, or a request, of its own."""
+    pool = RestPool("http://127.0.0.1:1", size=1, connect_timeout_s=1)
+
+    with pytest.raises(NotSentError, match="not a header"):
+        await pool.post(path, headers, b"{}")

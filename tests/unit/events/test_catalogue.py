@@ -89,7 +89,9 @@ def test_a_declared_type_stays_on_its_topics(catalogue: Catalogue):
     assert fields(error) == ["topic"]
 
 
-@pytest.mark.parametrize("name", ["bye", "connected", "reset", "", "1a", "a b", "a" * 65])
+@pytest.mark.parametrize(
+    "name", ["bye", "connected", "reset", "error", "open", "", "1a", "a b", "a" * 65]
+)
 def test_a_bad_or_reserved_name_stops_the_start(name: str):
     """The mistake is a developer's: it must not wait for the first publish."""
     with pytest.raises(ValueError, match="cannot be an event type"):

@@ -15,6 +15,7 @@ from api.extensions import Extensions, load
 from api.jobs.context import JobContext
 from api.jobs.registry import job
 from api.security.grants import Access
+from api.settings import SettingsError
 from tests.unit.security.support import principal
 
 Module = Callable[..., str]
@@ -96,15 +97,19 @@ def test_extensions_are_loaded_in_the_order_given(module: Module, extensions: Ex
 
 def test_a_missing_extension_stops_the_start(extensions: Extensions):
     """A typing error must not leave topics without their rules."""
-    with pytest.raises(ModuleNotFoundError):
+    with pytest.raises(SettingsError) as caught:
         load(["millrace_test_no_such_module"], extensions)
+
+    [complaint] = caught.value.complaints
+    assert complaint.startswith("MILLRACE_EXTENSIONS: millrace_test_no_such_module cannot be")
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
 def test_a_module_that_does_not_extend_stops_the_start(module: Module, extensions: Extensions):
     """It names the module and what is missing."""
     name = module()
 
-    with pytest.raises(TypeError, match=f"{name} has no function `extend`"):
+    with pytest.raises(SettingsError, match=f"EXTENSIONS: {name} has no function `extend`"):
         load([name], extensions)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,13 +68,26 @@ def test_an_id_counts_when_its_event_is_complete():
     assert (before, decoder.last_id) == ("1", "2")
 
 
-@pytest.mark.parametrize("bad", [b"a\x00b", b"a\x1bb", b"x" * 1025, "a\u2028b".encode()])
+@pytest.mark.parametrize(
+    "bad",
+    [b"a\x00b", b"a\x1bb", b"x" * 1025, "a\u2028b".encode(), b" a", b"a ", b" ", b"\ta", b"a\t"],
+)
 def test_an_id_that_fits_into_no_header_is_no_position(bad: bytes):
     """It would have to be sent as one."""
     decoder = Decoder(5000, last_id="1")
     decoder.feed(b"id: " + bad + b"\ndata: a\n\n")
 
     assert decoder.last_id == "1"
+
+
+@given(st.text(max_size=40))
+def test_an_id_that_is_kept_can_be_sent(text: str):
+    """By the rules of the library that writes the request, which raises for a bad header."""
+    decoder = Decoder(5000, last_id="1")
+    decoder.feed(b"id: " + text.encode(errors="replace") + b"\ndata: a\n\n")
+
+    headers = [(b"Host", b"h"), (b"Last-Event-ID", decoder.last_id.encode())]
+    h11.Request(method="GET", target="/", headers=headers)
 
 
 @pytest.mark.parametrize("bad", ["soon", "-1", "1.5", "", "٣", "9" * 12])

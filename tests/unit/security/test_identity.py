@@ -191,7 +191,7 @@ class Gate:
 
     async def who(self, claims: Mapping[str, Any], **header: Any) -> Principal:
         token = rs256("rsa", {**AGES, **claims}, **header)
-        given = Credentials("GET", "/api/jobs", authorization=f"Bearer {token}")
+        given = Credentials("GET", authorization=f"Bearer {token}")
         return await self._authenticator.authenticate(given)
 
 

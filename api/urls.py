@@ -1,0 +1,84 @@
+"""How the settings read a URL and an origin: one reading for all who use them."""
+
+import re
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+SCHEMES: Final = {"http": 80, "https": 443}
+VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
+ANY_ORIGIN: Final = "*"
+
+
+def service_url(text: str) -> str:
+    """An http(s) URL of a server. Raises `ValueError`, whose text does not hold the URL."""
+    parts = _split(text)
+    if parts is None or parts.scheme not in SCHEMES:
+        raise ValueError("must be a URL that begins with https:// and has nothing but visible text")
+    if not parts.hostname or "@" in parts.netloc or parts.port == 0:
+        raise ValueError("must be a URL with a host, and without user and password")
+    if parts.fragment:
+        raise ValueError("must be a URL without a fragment (#)")
+    return text
+
+
+def rest_url(text: str) -> str:
+    """The URL of Upstash's REST API, without a slash at its end. Raises `ValueError`."""
+    parts = _split(text)
+    if parts is not None and parts.scheme in {"redis", "rediss"}:
+        raise ValueError(
+            "this is the address for Redis clients: paste the REST URL from Upstash's console, "
+            "which begins with https://"
+        )
+    url = service_url(text).rstrip("/")
+    if "?" in url:
+        raise ValueError("must be a URL without a query (?)")
+    return url
+
+
+def travels_in_clear(url: str) -> bool:
+    """Whether others on the way read what is sent to this http(s) URL."""
+    parts = urlsplit(url)
+    return parts.scheme != "https" and not is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host, a name or an address, is this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def origin(text: str) -> str:
+    """An origin as browsers write it in `Origin`; `*` stays. Raises `ValueError`.
+
+    Lower case, without the scheme's own port, and without a slash at the end (RFC 6454,
+    section 6.2). What no browser can send is refused: it would never match.
+    """
+    if text == ANY_ORIGIN:
+        return text
+    parts = _split(text)
+    if parts is None or parts.scheme not in SCHEMES or not parts.hostname:
+        raise ValueError(f"{text!a} is not an origin: write https://host or https://host:port")
+    if "@" in parts.netloc or parts.path not in {"", "/"} or "?" in text or "#" in text:
+        raise ValueError(f"{text!a} is not an origin: only scheme, host and port belong to it")
+    if "*" in parts.hostname:
+        raise ValueError(f"{text!a} matches no origin: name each one, or * alone for all")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    is_usual = parts.port in {None, SCHEMES[parts.scheme]}
+    return f"{parts.scheme}://{host}" if is_usual else f"{parts.scheme}://{host}:{parts.port}"
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts; None for no URL. The standard library drops line ends, which we do not."""
+    if not VISIBLE.fullmatch(text):
+        return None
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises when it is none
+    except ValueError:
+        return None
+    return parts
