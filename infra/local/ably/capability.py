@@ -9,6 +9,28 @@ from dataclasses import dataclass
 from infra.local.ably.errors import AblyError
 
 _ANY = "*"
+# https://ably.com/docs/auth/capabilities#capability-operations
+_OPERATIONS = frozenset(
+    {
+        "annotation-publish",
+        "annotation-subscribe",
+        "channel-metadata",
+        "history",
+        "message-delete-any",
+        "message-delete-own",
+        "message-update-any",
+        "message-update-own",
+        "object-publish",
+        "object-subscribe",
+        "presence",
+        "privileged-headers",
+        "publish",
+        "push-admin",
+        "push-subscribe",
+        "stats",
+        "subscribe",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +42,11 @@ class Capability:
 
     @classmethod
     def parse(cls, text: str) -> Capability:
-        """Read JSON like {"room:*": ["subscribe"]}. Raises AblyError 40003 for anything else."""
+        """Read JSON like {"room:*": ["subscribe"]}.
+
+        Raises AblyError 40003 for anything else: operations are those of the service, at least
+        one, and `*` stands alone.
+        """
         try:
             raw = json.loads(text)
             return cls(text, {name: _operations(given) for name, given in raw.items()})
@@ -72,8 +98,10 @@ def matches(resource: str, channel: str) -> bool:
 
 
 def _operations(given: object) -> frozenset[str]:
-    if not isinstance(given, list) or not given or not all(isinstance(one, str) for one in given):
+    if not isinstance(given, list) or not given:
         raise TypeError
+    if given != [_ANY] and not _OPERATIONS.issuperset(given):
+        raise ValueError
     return frozenset(given)
 
 

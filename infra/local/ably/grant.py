@@ -42,8 +42,20 @@ class Grant:
 
     def as_client(self, claimed: str | None) -> str | None:
         """The identity to stamp on what is published. Raises AblyError 40012."""
-        if not claimed:
+        if claimed is None:
             return None if self.client_id == ANY_CLIENT else self.client_id
-        if claimed == ANY_CLIENT or self.client_id not in {ANY_CLIENT, claimed}:
+        if claimed in {"", ANY_CLIENT} or self.client_id not in {ANY_CLIENT, claimed}:
             raise AblyError(40012, 400, "the clientId is not the credential's")
         return claimed
+
+
+def identity(given: object) -> str | None:
+    """The clientId that a token is asked for; None when it is absent or empty.
+
+    Raises AblyError 40012 for what is not a text.
+    """
+    if given is None or given == "":
+        return None
+    if not isinstance(given, str):
+        raise AblyError(40012, 400, "a clientId is a text")
+    return given

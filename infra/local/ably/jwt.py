@@ -5,28 +5,31 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import math
 from typing import Any
 
 from infra.local.ably.capability import Capability
 from infra.local.ably.errors import AblyError
-from infra.local.ably.grant import Grant
+from infra.local.ably.grant import Grant, identity
 from infra.local.ably.keys import Keyring
 
 
 def grant_of_jwt(token: str, keys: Keyring) -> Grant:
-    """What the claims say, if the signature is right. Raises AblyError 40144 otherwise."""
+    """What the claims say, if the signature is right.
+
+    Raises AblyError 40144 otherwise, 40400 for a key that is not known, and 40012 or 40003 for a
+    client or a capability that is none.
+    """
     signed, _, signature = token.rpartition(".")
     head, _, body = signed.partition(".")
     header = _json(head)
-    key = keys.find(str(header.get("kid")))
-    if key is None or header.get("alg") != "HS256":
-        raise _invalid("it names no key of ours, or another algorithm than HS256")
+    kid = header.get("kid")
+    if not isinstance(kid, str) or header.get("alg") != "HS256":
+        raise _invalid("it names no key, or another algorithm than HS256")
+    key = keys.named(kid)
     if not hmac.compare_digest(key.sign(signed.encode()), _bytes(signature)):
         raise _invalid("the signature does not match")
     claims = _json(body)
-    issued_s, expires_s = claims.get("iat"), claims.get("exp")
-    if not isinstance(issued_s, int | float) or not isinstance(expires_s, int | float):
-        raise _invalid("iat and exp are needed, in seconds")
     text = claims.get("x-ably-capability")
     return Grant(
         key=key,
@@ -35,12 +38,19 @@ def grant_of_jwt(token: str, keys: Keyring) -> Grant:
             if text is None
             else key.capability.narrowed_to(Capability.parse(str(text)))
         ),
-        client_id=claims.get("x-ably-clientId") or None,
-        issued_ms=int(issued_s * 1000),
-        expires_ms=int(expires_s * 1000),
+        client_id=identity(claims.get("x-ably-clientId")),
+        issued_ms=_ms(claims.get("iat")),
+        expires_ms=_ms(claims.get("exp")),
         revocation_key=claims.get("x-ably-revocation-key"),
         token=token,
     )
+
+
+def _ms(given_s: object) -> int:
+    # JSON as Python reads it may hold NaN and Infinity.
+    if not isinstance(given_s, int | float) or not math.isfinite(given_s):
+        raise _invalid("iat and exp are needed, in seconds")
+    return int(given_s * 1000)
 
 
 def _invalid(why: str) -> AblyError:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from infra.local.ably.capability import Capability
+from infra.local.ably.errors import AblyError
 
 EVERYTHING = Capability.parse('{"[*]*":["*"]}')
 DEFAULT = Capability.parse('{"*":["*"]}')
@@ -54,6 +55,18 @@ class Keyring:
 
     def find(self, name: str) -> Key | None:
         return self._keys.get(name)
+
+    def named(self, name: str) -> Key:
+        """The key that credentials name.
+
+        Raises AblyError 40400, with the status 401 when the app is known and 404 when it is not.
+        Both are final for SDKs: a code of 4014x would make ably-js ask for tokens without end.
+        """
+        if (key := self.find(name)) is not None:
+            return key
+        if self.knows_app(name.partition(".")[0]):
+            raise AblyError(40400, 401, "the app has no such key")
+        raise AblyError(40400, 404, "no such app")
 
     def knows_app(self, app_id: str) -> bool:
         return any(key.app_id == app_id for key in self._keys.values())

@@ -10,8 +10,8 @@ from typing import Any
 
 from infra.local.ably.capability import Capability
 from infra.local.ably.clock import Clock
-from infra.local.ably.errors import AblyError
-from infra.local.ably.grant import Grant
+from infra.local.ably.errors import AblyError, bad_request
+from infra.local.ably.grant import Grant, identity
 from infra.local.ably.jwt import grant_of_jwt
 from infra.local.ably.keys import Key, Keyring
 from infra.local.ably.revocation import Revocations
@@ -50,7 +50,7 @@ class Tokens:
         grant = Grant(
             key=key,
             capability=_capability(key, request.get("capability")),
-            client_id=_plain(request.get("clientId")) or None,
+            client_id=identity(request.get("clientId")),
             issued_ms=now_ms,
             expires_ms=now_ms + _ttl_ms(key, request.get("ttl")),
             token=token,
@@ -60,7 +60,7 @@ class Tokens:
         return _details(grant)
 
     def grant_of(self, token: str) -> Grant:
-        """Who holds it. Raises AblyError 4010x or 4014x."""
+        """Who holds it. Raises AblyError 4010x or 4014x, or what `grant_of_jwt` raises."""
         if token.count(".") == 2:  # noqa: PLR2004 - header, claims, signature
             grant = grant_of_jwt(token, self._keys)
             self._seen.add(token)
@@ -137,7 +137,12 @@ def _ttl_ms(key: Key, given: object) -> int:
 def _capability(key: Key, given: object) -> Capability:
     if given is None or given == "":
         return key.capability
-    return key.capability.narrowed_to(Capability.parse(str(given)))
+    try:
+        wanted = Capability.parse(str(given))
+    except AblyError as error:
+        # The code that the tests of the Python SDK ask for here.
+        raise bad_request(error.message) from None
+    return key.capability.narrowed_to(wanted)
 
 
 def _details(grant: Grant) -> dict[str, Any]:

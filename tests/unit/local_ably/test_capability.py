@@ -8,6 +8,7 @@ import pytest
 
 from infra.local.ably.capability import Capability, matches
 from infra.local.ably.errors import AblyError
+from infra.local.ably.frames import OPERATIONS
 
 
 @pytest.mark.parametrize(
@@ -55,12 +56,25 @@ def test_an_operation_is_allowed_by_name_or_by_star() -> None:
     assert capability.allows("anything", "b:1")
 
 
-@pytest.mark.parametrize("text", ["", "x", "1", "[]", '{"a":"*"}', '{"a":[]}', '{"a":[1]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "x", "1", "[]", '{"a":"*"}', '{"a":[]}', '{"a":[1]}', '{"a":[["publish"]]}'),
+        *('{"a":["publish_"]}', '{"a":["publish","Publish"]}', '{"a":["*","publish"]}'),
+        '{"a":["publish"],"b":["none"]}',
+    ],
+)
 def test_what_is_no_capability_is_40003(text: str) -> None:
+    """An operation that the service does not know, or `*` beside others, would be refused there."""
     with pytest.raises(AblyError) as raised:
         Capability.parse(text)
 
     assert raised.value.code == 40003
+
+
+@pytest.mark.parametrize("operation", ["*", "history", "channel-metadata", *OPERATIONS.values()])
+def test_an_operation_of_the_service_is_legal(operation: str) -> None:
+    assert Capability.parse(json.dumps({"a": [operation]})).allows(operation, "a")
 
 
 @pytest.mark.parametrize(

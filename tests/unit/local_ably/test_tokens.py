@@ -183,15 +183,41 @@ def test_a_jwt_says_who_and_what(desk: Desk) -> None:
     [
         "a.b.c",
         "..",
-        signed_jwt("app.none:secret"),
         signed_jwt("app.full:wrong"),
         signed_jwt(KEY.text, exp=None),
+        signed_jwt(KEY.text, exp=float("nan")),
+        signed_jwt(KEY.text, iat=float("inf")),
         signed_jwt(KEY.text) + "x",
     ],
 )
 def test_a_jwt_that_is_none_is_40144(desk: Desk, token: str) -> None:
-    """Not base64, not JSON, another key's, another secret's, without an end, changed."""
+    """Not base64, not JSON, another secret's, without an end, with times that are none, changed."""
     assert code_of(lambda: desk.tokens.grant_of(token)) == 40144
+
+
+@pytest.mark.parametrize(("name", "status"), [("none.full", 404), ("app.none", 401)])
+def test_a_jwt_of_an_unknown_app_or_key_is_40400(desk: Desk, name: str, status: int) -> None:
+    """A code of 4014x would make ably-js ask for the same token again without end."""
+    with pytest.raises(AblyError) as raised:
+        desk.tokens.grant_of(signed_jwt(f"{name}:secret"))
+
+    assert (raised.value.code, raised.value.status) == (40400, status)
+
+
+@pytest.mark.parametrize("client_id", [5, True, ["alice"]], ids=str)
+def test_a_client_id_that_is_no_text_is_40012(desk: Desk, client_id: object) -> None:
+    """In a JWT and in a token request."""
+    claims: dict[str, Any] = {"x-ably-clientId": client_id}
+
+    assert code_of(lambda: desk.jwt(**claims)) == 40012
+    assert code_of(lambda: desk.issue(clientId=client_id)) == 40012
+
+
+@pytest.mark.parametrize(
+    "capability", ['{"*":["publish_"]}', '{"*":["*","publish"]}', '{"*":[]}', "nonsense"]
+)
+def test_a_request_for_what_is_no_capability_is_40000(desk: Desk, capability: str) -> None:
+    assert code_of(lambda: desk.issue(capability=capability)) == 40000
 
 
 def test_a_jwt_ends_too(desk: Desk) -> None:
