@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.local.ably.channel import Channel, Entry
-from infra.local.ably.errors import not_permitted
+from infra.local.ably.errors import AblyError, not_permitted
 from infra.local.ably.frames import DEFAULT_MODES, OPERATIONS, Action, Flag, Frame, Mode
 from infra.local.ably.grant import Grant
-from infra.local.ably.occupancy import Metrics, metrics, occupancy_frame
+from infra.local.ably.occupancy import Metrics, asked_metrics, occupancy_frame
 
-_REWIND = re.compile(r"(\d{1,4})(s|m)?", re.ASCII)
+_REWIND = re.compile(r"(\d{1,9})(s|m)?", re.ASCII)
 _MAX_REWIND_MS = 120_000
 _MAX_REWOUND = 100
-_KNOWN_PARAMS = frozenset({"rewind", "modes", "occupancy"})
+# All that the service knows. `delta` and `appendMode` change nothing here: messages are sent whole,
+# which a client that asked for deltas must expect as well.
+_KNOWN_PARAMS = ("appendMode", "delta", "echo", "modes", "occupancy", "rewind")
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +56,7 @@ class Attachment:
             "channelSerial": serial,
             # ably-js takes the channel's modes from here; without SUBSCRIBE it hears nothing.
             "flags": int(flags) | int(self.modes),
-            "params": {name: one for name, one in self.params.items() if name in _KNOWN_PARAMS},
+            "params": {**self.params},
         }
         self.send(attached)
         for entry in backlog:
@@ -75,7 +77,8 @@ class Attachment:
 
     def tell_occupancy(self, now_ms: int) -> None:
         """Send the figures when they were asked for and have changed."""
-        if self.params.get("occupancy") and (found := metrics(self.channel)) != self._occupancy:
+        found = asked_metrics(self.channel, self.params.get("occupancy", ""))
+        if found and found != self._occupancy:
             self._occupancy = found
             self.send(occupancy_frame(self.channel.name, found, now_ms))
 
@@ -86,23 +89,41 @@ class Attachment:
         is_resumed = Flag.ATTACH_RESUME in Flag(frame.get("flags", 0) & 0xFF)
         if given or is_resumed:
             return self.channel.serial, Flag(0), []
-        rewound = rewind(self.channel, self.params.get("rewind", ""), now_ms)
+        rewound = rewind(self.channel, self.params.get("rewind"), now_ms)
         if not rewound:
             return self.channel.serial, Flag(0), []
         # Just before the first: a cut in the middle of the backlog loses nothing of it.
         return rewound[0].serial[:-1], Flag.HAS_BACKLOG, rewound
 
 
-def rewind(channel: Channel, text: str, now_ms: int) -> list[Entry]:
-    """The entries that `10`, `15s` or `2m` asks for; none for anything else."""
-    found = _REWIND.fullmatch(text)
-    if found is None:
+def known_params(frame: Mapping[str, Any]) -> dict[str, str]:
+    """The params of an ATTACH that mean something. Raises AblyError 40003 for a bad rewind."""
+    given = frame.get("params", {})
+    params = {name: str(given[name]) for name in _KNOWN_PARAMS if given.get(name) is not None}
+    if "rewind" in params:
+        _span(params["rewind"])
+    return params
+
+
+def rewind(channel: Channel, text: str | None, now_ms: int) -> list[Entry]:
+    """The entries that `10`, `15s` or `2m` asks for; none when it is not given.
+
+    Raises AblyError 40003 for anything else.
+    """
+    if text is None:
         return []
-    number, unit = int(found[1]), found[2]
+    number, unit = _span(text)
     if unit is None:
         return channel.newest(min(number, _MAX_REWOUND), since_ms=now_ms - _MAX_REWIND_MS)
     span_ms = min(number * (60_000 if unit == "m" else 1_000), _MAX_REWIND_MS)
     return channel.newest(_MAX_REWOUND, since_ms=now_ms - span_ms)
+
+
+def _span(text: str) -> tuple[int, str | None]:
+    found = _REWIND.fullmatch(text)
+    if found is None:
+        raise AblyError(40003, 400, "rewind is a number of messages, or a time such as 15s or 2m")
+    return int(found[1]), found[2]
 
 
 def asked_modes(frame: Mapping[str, Any], params: Mapping[str, str]) -> Mode:

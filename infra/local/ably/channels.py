@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,6 +10,9 @@ from typing import Protocol
 from infra.local.ably.channel import Channel, Entry, Listener
 from infra.local.ably.clock import Clock
 from infra.local.ably.errors import AblyError
+
+# Qualifiers are `[meta]` and `[?params]`; the service refuses names with any other.
+_BAD_START = re.compile(r":|\[(?!meta\]|\?)")
 
 
 class Attached(Listener, Protocol):
@@ -38,7 +42,7 @@ class Channels:
 
     def get(self, name: str) -> Channel:
         """The channel, made when it is new. Raises AblyError 40010 for what is no name."""
-        if not name or name.startswith(":") or "\n" in name:
+        if not name or "\n" in name or _BAD_START.match(name):
             raise AblyError(40010, 400, "the channel name is not valid")
         if name not in self._channels:
             self._channels[name] = Channel(name, self._clock, self._born, self._published)

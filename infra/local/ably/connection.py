@@ -8,13 +8,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from infra.local.ably.attachment import Attachment, asked_modes, permitted
+from infra.local.ably.attachment import Attachment, asked_modes, known_params, permitted
 from infra.local.ably.channels import Channels
 from infra.local.ably.clock import Clock
-from infra.local.ably.errors import AblyError
+from infra.local.ably.errors import AblyError, not_mutable
 from infra.local.ably.frames import Action, Frame, Mode
 from infra.local.ably.grant import ANY_CLIENT, Grant
-from infra.local.ably.message import MAX_BYTES, Message, accepted
+from infra.local.ably.message import MAX_BYTES, Message, publishable
 from infra.local.ably.outbox import Outbox
 from infra.local.ably.presence import left, said
 from infra.local.ably.tokens import Tokens
@@ -91,6 +91,7 @@ class Connection:
             Action.PRESENCE: self._announce,
             Action.SYNC: self._sync,
             Action.AUTH: self._authorize,
+            Action.ANNOTATION: self._annotate,
             Action.CLOSE: self._close,
             Action.DISCONNECT: self._drop,
         }
@@ -160,16 +161,17 @@ class Connection:
 
     def _attach(self, frame: Frame) -> None:
         name = frame.get("channel", "")
-        params = {key: str(one) for key, one in frame.get("params", {}).items()}
-        asked = asked_modes(frame, params)
         try:
+            params = known_params(frame)
+            asked = asked_modes(frame, params)
             modes = permitted(asked, self.grant, name)
             channel = self._channels.get(name)
         except AblyError as error:
             self._fail(name, error)
             return
         self._release(name)
-        attachment = Attachment(channel, self.id, asked, modes, params, self._is_echoed, self.send)
+        is_echoed = self._is_echoed and params.get("echo") != "false"
+        attachment = Attachment(channel, self.id, asked, modes, params, is_echoed, self.send)
         self.attachments[name] = attachment
         attachment.begin(frame, self._clock.now_ms())
         self._channels.attach(attachment)
@@ -184,7 +186,7 @@ class Connection:
         def publish(name: str, prefix: str) -> Frame:
             self.grant.require("publish", name)
             self._require_mode(name, Mode.PUBLISH)
-            messages = [self._stamped(one) for one in accepted(frame.get("messages"))]
+            messages = [self._stamped(one) for one in publishable(frame.get("messages"))]
             serials = self._channels.get(name).publish(
                 messages, prefix=prefix, connection_id=self.id
             )
@@ -204,6 +206,11 @@ class Connection:
             return {}
 
         self._answer(frame, announce)
+
+    def _annotate(self, frame: Frame) -> None:
+        # Not ignored: the SDK would wait for an answer without end.
+        nack = {"action": int(Action.NACK), "msgSerial": frame.get("msgSerial", 0), "count": 1}
+        self.send(nack | {"error": not_mutable().info()})
 
     def _answer(self, frame: Frame, act: Callable[[str, str], Frame]) -> None:
         serial = frame.get("msgSerial", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 from infra.local.ably.channels import Channels
@@ -12,6 +13,8 @@ from infra.local.ably.grant import Grant
 from infra.local.ably.outbox import Outbox
 from infra.local.ably.tokens import Tokens
 
+_MAX_ENDED = 1_000
+
 
 class Connections:
     """Connections by key, live ones and those that may still be resumed."""
@@ -21,6 +24,7 @@ class Connections:
         self._tokens = tokens
         self._clock = clock
         self._by_key: dict[str, Connection] = {}
+        self._ended: deque[str] = deque(maxlen=_MAX_ENDED)
 
     def connect(self, grant: Grant, query: Mapping[str, str], outbox: Outbox) -> Connection:
         """A new connection, or the one that `resume` or `recover` names; CONNECTED is said."""
@@ -39,7 +43,7 @@ class Connections:
             is_echoed=query.get("echo") != "false",
         )
         self._by_key[connection.key] = connection
-        connection.welcome(None if key is None else _not_resumed(key))
+        connection.welcome(None if key is None else self._not_resumed(key))
         return connection
 
     def find(self, key: str) -> Connection | None:
@@ -53,16 +57,18 @@ class Connections:
         now_ms = self._clock.now_ms()
         for connection in list(self._by_key.values()):
             connection.tick(now_ms)
-        self._by_key = {key: one for key, one in self._by_key.items() if not one.is_over}
+        for key in [key for key, one in self._by_key.items() if one.is_over]:
+            del self._by_key[key]
+            self._ended.append(key)
 
     def clear(self) -> None:
         """Cut everybody and forget them."""
         for connection in self._by_key.values():
             connection.cut()
         self._by_key.clear()
+        self._ended.clear()
 
-
-def _not_resumed(key: str) -> AblyError:
-    if "!" not in key:
-        return AblyError(80018, 400, "the connection key is malformed")
-    return AblyError(80008, 400, "the connection cannot be resumed")
+    def _not_resumed(self, key: str) -> AblyError:
+        if key in self._by_key or key in self._ended:
+            return AblyError(80008, 400, "the connection cannot be resumed")
+        return AblyError(80018, 400, "the connection key is not known")

@@ -28,5 +28,10 @@ def bad_request(message: str) -> AblyError:
     return AblyError(40000, 400, message)
 
 
+def not_mutable() -> AblyError:
+    """As for a channel whose messages may not be updated, deleted or annotated; here none may."""
+    return AblyError(93002, 400, "messages cannot be changed or annotated")
+
+
 def not_permitted(operation: str, resource: str) -> AblyError:
     return AblyError(40160, 401, f"no capability for {operation} on {resource}")

@@ -29,6 +29,7 @@ class Action(IntEnum):
     MESSAGE = 15
     SYNC = 16
     AUTH = 17
+    ANNOTATION = 21
 
 
 class Flag(IntFlag):
@@ -47,6 +48,9 @@ class Mode(IntFlag):
     PRESENCE_SUBSCRIBE = 1 << 19
     ANNOTATION_PUBLISH = 1 << 21
     ANNOTATION_SUBSCRIBE = 1 << 22
+    # Nothing comes of these here, but who asks for them alone must not get the default.
+    OBJECT_SUBSCRIBE = 1 << 24
+    OBJECT_PUBLISH = 1 << 25
 
 
 # The operation that a capability must allow for each mode.
@@ -57,6 +61,8 @@ OPERATIONS = {
     Mode.PRESENCE_SUBSCRIBE: "subscribe",
     Mode.ANNOTATION_PUBLISH: "annotation-publish",
     Mode.ANNOTATION_SUBSCRIBE: "annotation-subscribe",
+    Mode.OBJECT_SUBSCRIBE: "object-subscribe",
+    Mode.OBJECT_PUBLISH: "object-publish",
 }
 DEFAULT_MODES = (
     Mode.PRESENCE

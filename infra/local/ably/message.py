@@ -7,7 +7,7 @@ import binascii
 import json
 from typing import Any, TypeAlias
 
-from infra.local.ably.errors import AblyError, bad_request
+from infra.local.ably.errors import AblyError, bad_request, not_mutable
 
 Message: TypeAlias = dict[str, Any]
 
@@ -19,12 +19,29 @@ _KEPT = ("id", "name", "data", "encoding", "clientId", "extras")
 
 def accepted(raw: object) -> list[Message]:
     """The one or many messages of a body, without nulls. Raises AblyError 40000 or 40009."""
-    several: list[Any] = raw if isinstance(raw, list) else [raw]
+    several = _several(raw)
     if not several or not all(isinstance(one, dict) for one in several):
         raise bad_request("a message is an object")
     messages = [_accepted(one) for one in several]
     if sum(map(size, messages)) > MAX_BYTES:
         raise AblyError(40009, 400, f"the messages are longer than {MAX_BYTES} bytes")
+    return messages
+
+
+def publishable(raw: object) -> list[Message]:
+    """As `accepted`, for messages that are new.
+
+    Raises AblyError 40031 for ids by which no repeat could be told, and 93002 for a message that
+    changes another one.
+    """
+    messages = accepted(raw)
+    if any(one.get("action") for one in _several(raw)):
+        raise not_mutable()
+    ids = [message.get("id") for message in messages]
+    base = str(ids[0]).rpartition(":")[0]
+    is_series = ids == [f"{base}:{index}" for index in range(len(ids))]
+    if "" in ids or (len(ids) > 1 and any(ids) and not (base and is_series)):
+        raise AblyError(40031, 400, "ids of messages sent together end in :0, :1 and so on")
     return messages
 
 
@@ -42,14 +59,19 @@ def size(message: Message) -> int:
 
 def is_ephemeral(message: Message) -> bool:
     """Chat's typing and reactions: delivered, not kept."""
-    extras = message.get("extras")
-    return isinstance(extras, dict) and bool(extras.get("ephemeral"))
+    return bool(message.get("extras", {}).get("ephemeral"))
+
+
+def _several(raw: object) -> list[Any]:
+    return raw if isinstance(raw, list) else [raw]
 
 
 def _accepted(raw: Message) -> Message:
     message = {name: raw[name] for name in _KEPT if raw.get(name) is not None}
     if not all(isinstance(message.get(name, ""), str) for name in _TEXTS):
         raise bad_request(f"{', '.join(_TEXTS)}: each is a text")
+    if not isinstance(message.get("extras", {}), dict):
+        raise bad_request("extras is an object")
     data = message.get("data")
     if isinstance(data, dict | list | bool | int | float):
         message["data"] = json.dumps(data, separators=(",", ":"), ensure_ascii=False)

@@ -24,6 +24,15 @@ def metrics(channel: Channel) -> Metrics:
     }
 
 
+def asked_metrics(channel: Channel, text: str) -> Metrics:
+    """All figures for `metrics`, one for `metrics.<its name>`, none for anything else."""
+    found = metrics(channel)
+    if text == "metrics":
+        return found
+    name = text.removeprefix("metrics.")
+    return {name: found[name]} if text != name and name in found else {}
+
+
 def status(channel: Channel) -> dict[str, object]:
     """The ChannelDetails of the REST API."""
     occupancy = {"metrics": metrics(channel)}

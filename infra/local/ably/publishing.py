@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.local.ably.apps import App
-from infra.local.ably.errors import bad_request
+from infra.local.ably.errors import AblyError
 from infra.local.ably.grant import Grant
-from infra.local.ably.message import accepted
+from infra.local.ably.message import publishable
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ def publish(raw: Any, grant: Grant, app: App, name: str) -> Sent:
     """Publish the one or many messages of a body. Raises AblyError."""
     grant.require("publish", name)
     messages = []
-    for message in accepted(raw):
+    for message in publishable(raw):
         client_id = grant.as_client(message.get("clientId"))
         messages.append(message if client_id is None else message | {"clientId": client_id})
     identity = secrets.token_hex(6)
@@ -41,5 +41,5 @@ def _on_behalf(raw: Any, app: App) -> str | None:
         return None
     connection = app.connections.find(keys.pop())
     if connection is None or keys:
-        raise bad_request("connectionKey: no such connection")
+        raise AblyError(40006, 400, "connectionKey: no such connection")
     return connection.id

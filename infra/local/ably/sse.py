@@ -22,7 +22,7 @@ class EventStream:
     """One stream of several channels. `on_news` says whom to wake when there is text to take."""
 
     def __init__(self, app: App, grant: Grant, request: Request) -> None:
-        """Raises AblyError when there is no channel, or one that may not be heard."""
+        """Raises AblyError for no channel, one that may not be heard, or a bad rewind."""
         query = request.query
         listed = query.get("channels", query.get("channel", ""))
         names = [name for name in listed.split(query.get("separator", ",")) if name]
@@ -42,7 +42,7 @@ class EventStream:
         missed = [
             entry
             for heard in self._heard
-            for entry in heard.missed(last, query.get("rewind", ""), self._spoke_ms)
+            for entry in heard.missed(last, query.get("rewind"), self._spoke_ms)
         ]
         # One position serves all channels, because serials are ordered over all of them.
         for entry in sorted(missed, key=lambda one: one.serial):
@@ -112,7 +112,7 @@ class _Heard:
         if frame["action"] == Action.MESSAGE:
             self._write(frame)
 
-    def missed(self, last: str | None, wanted: str, now_ms: int) -> list[Entry]:
+    def missed(self, last: str | None, wanted: str | None, now_ms: int) -> list[Entry]:
         if last is None:
             return rewind(self.channel, wanted, now_ms)
         return [one for one in self.channel.after(last) or [] if not one.is_presence]

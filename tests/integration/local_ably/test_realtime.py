@@ -70,6 +70,19 @@ async def test_attached_carries_the_modes_that_the_capability_allows(
     assert attached["params"] == {"rewind": "1"}
 
 
+async def test_attached_confirms_every_param_that_the_service_knows(dial: Dial) -> None:
+    """Also `delta`, though messages are sent whole; clients must expect that with it as well."""
+    reader, writer = await dial(), await dial()
+    params = {"delta": "vcdiff", "modes": "subscribe", "appendMode": "full", "echo": "true"}
+
+    attached = await attach(reader, params={**params, "what": "ever"})
+    await writer.ask(MESSAGE, ACK, channel=ROOM, msgSerial=0, messages=[{"data": "whole"}])
+
+    assert attached["params"] == params
+    assert attached["flags"] >> 16 == MODE_SUBSCRIBE >> 16
+    assert (await reader.hear(MESSAGE))["messages"][0]["data"] == "whole"
+
+
 async def test_a_mode_that_was_not_asked_for_is_40165(dial: Dial) -> None:
     """The capability would have allowed it."""
     wire = await dial()
@@ -106,6 +119,19 @@ async def test_without_echo_the_sender_hears_the_others_only(dial: Dial) -> None
     await publish(other, 0, "other")
 
     assert names(await quiet.hear(MESSAGE)) == ["other"]
+
+
+async def test_an_attachment_without_echo_hears_the_others_only(dial: Dial) -> None:
+    """By a param of the channel; the other channels of the connection are not touched."""
+    quiet, other = await dial(), await dial()
+    await attach(quiet, params={"echo": "false"})
+    await quiet.ask(ATTACH, ATTACHED, channel="room:2")
+
+    await publish(quiet, 0, "own")
+    await publish(other, 0, "other")
+    await quiet.say(MESSAGE, channel="room:2", msgSerial=1, messages=[{"name": "second"}])
+
+    assert [names(await quiet.hear(MESSAGE)) for _ in range(2)] == [["other"], ["second"]]
 
 
 async def test_publishing_without_attaching_is_legal(dial: Dial) -> None:
@@ -162,14 +188,20 @@ async def test_a_serial_of_another_life_is_not_resumed(dial: Dial) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "code"), [("nonsense", 80018), ("0123456789!unknown", 80008)], ids=str
+    ("name", "key", "code"),
+    [
+        ("resume", "nonsense", 80018),
+        ("resume", "0123456789!unknown", 80018),
+        ("recover", "0123456789!unknown", 80018),
+    ],
+    ids=str,
 )
 async def test_a_resume_that_fails_is_a_new_connection_with_the_reason(
-    dial: Dial, key: str, code: int
+    dial: Dial, name: str, key: str, code: int
 ) -> None:
-    connected = await (await dial(resume=key)).hear(CONNECTED)
+    connected = await (await dial(**{name: key})).hear(CONNECTED)
 
-    assert connected["error"]["code"] == code
+    assert (connected["error"]["code"], connected["error"]["statusCode"]) == (code, 400)
     assert connected["connectionId"]
 
 
@@ -418,6 +450,21 @@ async def test_occupancy_is_told_to_who_asks_for_it(dial: Dial) -> None:
         1,
         2,
     )
+
+
+async def test_occupancy_of_one_category_is_told_alone(dial: Dial) -> None:
+    """When it is `metrics.<category>` that is asked for."""
+    wire = await dial()
+    await attach(wire, params={"occupancy": "metrics.presenceMembers"})
+    nobody = (await wire.hear(MESSAGE))["messages"][0]
+
+    member = await dial(clientId="alice")
+    await attach(member)
+    await member.ask(PRESENCE, ACK, channel=ROOM, msgSerial=0, presence=[{"action": 2}])
+
+    one = (await wire.hear(MESSAGE))["messages"][0]
+    assert nobody["data"]["metrics"] == {"presenceMembers": 0}
+    assert one["data"]["metrics"] == {"presenceMembers": 1}
 
 
 @pytest.mark.parametrize(

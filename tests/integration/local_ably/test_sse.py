@@ -65,6 +65,13 @@ async def test_a_stream_is_resumed_by_its_last_id_over_all_its_channels(
     assert [json.loads(one["data"])["name"] for one in following] == ["other", "b"]
 
 
+async def test_a_rewind_that_cannot_be_read_is_40003(rest: httpx.AsyncClient) -> None:
+    """Before anything is streamed."""
+    answer = await rest.get("/sse", params={"channels": "a:1", "rewind": "soon"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, 40003)
+
+
 async def test_without_envelope_only_the_data_is_sent(rest: httpx.AsyncClient) -> None:
     await send(rest, "a")
 

@@ -10,7 +10,7 @@ import pytest
 
 from infra.local.ably.codec import Format, decode, encode
 from infra.local.ably.errors import AblyError
-from infra.local.ably.message import accepted
+from infra.local.ably.message import accepted, publishable
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,39 @@ def test_the_size_of_messages_is_counted_together() -> None:
     with pytest.raises(AblyError) as raised:
         accepted([half, half, {"name": "x"}])
     assert raised.value.code == 40009
+
+
+@pytest.mark.parametrize(
+    "ids", [["x"], ["x:0", "x:1"], ["a:b:0", "a:b:1", "a:b:2"], [None, None]], ids=str
+)
+def test_ids_of_messages_sent_together_are_a_series(ids: list[str | None]) -> None:
+    assert len(publishable([{"id": one} for one in ids])) == len(ids)
+
+
+@pytest.mark.parametrize(
+    "ids", [[""], ["x", "y"], ["x:0", "y:1"], ["x:1", "x:2"], ["x:0", None], [":0", ":1"]], ids=str
+)
+def test_ids_that_are_no_series_are_40031(ids: list[str | None]) -> None:
+    """A repeat of the whole could not be told by them."""
+    with pytest.raises(AblyError) as raised:
+        publishable([{"id": one} for one in ids])
+
+    assert raised.value.code == 40031
+
+
+@pytest.mark.parametrize("extras", ["text", [1], 1], ids=str)
+def test_extras_that_are_no_object_are_40000(extras: object) -> None:
+    with pytest.raises(AblyError) as raised:
+        accepted({"name": "a", "extras": extras})
+
+    assert raised.value.code == 40000
+
+
+@pytest.mark.parametrize("action", [1, 2, "message.update"])
+def test_a_message_that_changes_another_is_93002(action: object) -> None:
+    """It would pass for a new one; 0 is the action of those."""
+    assert publishable({"name": "a", "action": 0})
+    with pytest.raises(AblyError) as raised:
+        publishable({"name": "a", "action": action})
+
+    assert raised.value.code == 93002

@@ -9,7 +9,7 @@ import pytest
 from infra.local.ably.apps import App, Apps
 from infra.local.ably.clock import Clock
 from infra.local.ably.connection import STATE_TTL_MS, Connection
-from infra.local.ably.frames import Action, Frame
+from infra.local.ably.frames import Action, Frame, Mode
 from infra.local.ably.grant import Grant
 from infra.local.ably.keys import EVERYTHING, Key
 from infra.local.ably.outbox import Outbox
@@ -131,7 +131,7 @@ def test_a_log_that_has_dropped_what_follows_says_so(room: Room) -> None:
     assert not attached["flags"] & 4
 
 
-@pytest.mark.parametrize("name", ["", ":a", "a\nb"])
+@pytest.mark.parametrize("name", ["", ":a", "a\nb", "[a", "[unknown]a", "[metadata]a"])
 def test_what_is_no_channel_name_fails_that_channel_only(room: Room, name: str) -> None:
     connection, outbox = room.connect()
     outbox.take()
@@ -142,6 +142,66 @@ def test_what_is_no_channel_name_fails_that_channel_only(room: Room, name: str) 
     assert (error["action"], error["channel"]) == (Action.ERROR, name)
     assert error["error"]["code"] in {40010, 40160}
     assert connection.is_live
+
+
+@pytest.mark.parametrize("name", ["[meta]log", "[?rewind=1]a", "a[b]"])
+def test_a_qualifier_of_the_service_is_legal_in_a_name(room: Room, name: str) -> None:
+    connection, outbox = room.connect()
+
+    connection.receive(attach(channel=name))
+
+    assert actions(outbox) == [Action.CONNECTED, Action.ATTACHED]
+
+
+@pytest.mark.parametrize("rewind", ["", "soon", "-1", "1h", "1.5s", {}])
+def test_a_rewind_that_cannot_be_read_fails_the_channel(room: Room, rewind: object) -> None:
+    """As the service documents it; the connection goes on."""
+    connection, outbox = room.connect()
+    outbox.take()
+
+    connection.receive(attach(params={"rewind": rewind}))
+
+    [error] = outbox.take()
+    assert (error["action"], error["error"]["code"]) == (Action.ERROR, 40003)
+    assert connection.is_live
+    assert not connection.attachments
+
+
+def test_who_asks_for_objects_alone_is_not_subscribed_to_messages(room: Room) -> None:
+    """The default is for those who name no mode at all."""
+    connection, outbox = room.connect()
+
+    connection.receive(attach(flags=int(Mode.OBJECT_SUBSCRIBE)))
+    connection.receive(message(0, "x"))
+
+    assert [one["action"] for one in outbox.take()] == [4, 11, 2]
+
+
+@pytest.mark.parametrize("fields", [{"action": 21}, {"messages": [{"action": 1, "serial": "x"}]}])
+def test_a_change_or_annotation_of_a_message_is_93002(room: Room, fields: Frame) -> None:
+    """Neither taken for a new message nor left without an answer."""
+    connection, outbox = room.connect()
+    connection.receive(attach())
+    outbox.take()
+
+    connection.receive(message(3, "x") | fields)
+
+    [nack] = outbox.take()
+    assert (nack["action"], nack["msgSerial"], nack["count"]) == (Action.NACK, 3, 1)
+    assert nack["error"]["code"] == 93002
+
+
+def test_a_connection_that_was_closed_is_not_one_that_never_was(room: Room) -> None:
+    """The key of the first is 80008, a key that was never given 80018."""
+    connection, _ = room.connect()
+    connection.receive({"action": int(Action.CLOSE)})
+    room.after(1)
+
+    _, ended = room.connect(resume=connection.key)
+    _, unknown = room.connect(resume="0123456789!unknown")
+
+    assert ended.take()[0]["error"]["code"] == 80008
+    assert unknown.take()[0]["error"]["code"] == 80018
 
 
 def test_nothing_is_said_after_the_end(room: Room) -> None:
