@@ -9,10 +9,13 @@ from typing import Any
 from infra.local.ably.apps import Apps
 from infra.local.ably.capability import Capability
 from infra.local.ably.errors import AblyError, bad_request
+from infra.local.ably.frames import PresenceAction
 from infra.local.ably.grant import Grant
 from infra.local.ably.keys import DEFAULT, Key, made_key
-from infra.local.ably.message import accepted
+from infra.local.ably.message import Message, accepted
 from infra.local.ably.request import Reply, Request
+
+_FIXTURE = "fixture:0"
 
 
 def create_app(apps: Apps, request: Request) -> Reply:
@@ -30,11 +33,8 @@ def _create(apps: Apps, wanted: dict[str, Any]) -> Reply:
         apps.keys.add(key)
     for one in wanted.get("channels") or []:
         channel = apps.of(Grant.of_key(keys[0])).channels.get(str(one.get("name")))
-        for index, member in enumerate(one.get("presence") or []):
-            identity = {"id": f"fixture:0:{index}", "connectionId": "fixture", "action": 1}
-            stamp = {"clientId": member["clientId"], "timestamp": apps.clock.now_ms()}
-            [content] = accepted(member)
-            channel.members.apply(content | identity | stamp)
+        if members := one.get("presence"):
+            channel.announce(_entered(members, apps.clock.now_ms()), prefix=_FIXTURE)
     shown = [
         {
             "keyName": key.name,
@@ -46,6 +46,17 @@ def _create(apps: Apps, wanted: dict[str, Any]) -> Reply:
         for key in keys
     ]
     return Reply(201, wanted | {"appId": app_id, "accountId": "local", "keys": shown})
+
+
+def _entered(members: list[dict[str, Any]], now_ms: int) -> list[Message]:
+    """The events by which the members that a body lists have entered."""
+    enter = {"action": int(PresenceAction.ENTER), "connectionId": "fixture", "timestamp": now_ms}
+    events = []
+    for index, member in enumerate(members):
+        [content] = accepted(member)
+        identity = {"id": f"{_FIXTURE}:{index}", "clientId": member["clientId"]}
+        events.append(content | enter | identity)
+    return events
 
 
 def delete_app(apps: Apps, grant: Grant, app_id: str) -> Reply:

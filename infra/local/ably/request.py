@@ -67,7 +67,9 @@ class Reply:
 
     @classmethod
     def of_error(cls, error: AblyError) -> Reply:
-        headers = {"X-Ably-ErrorCode": str(error.code), "X-Ably-ErrorMessage": error.message}
+        # The message may name a channel, with letters that a header cannot carry.
+        shown = "".join(one if " " <= one <= "~" else "?" for one in error.message)
+        headers = {"X-Ably-ErrorCode": str(error.code), "X-Ably-ErrorMessage": shown}
         return cls(error.status, {"error": error.info()}, headers)
 
     def enveloped(self) -> Reply:

@@ -178,15 +178,19 @@ async def test_browsers_get_an_envelope_and_credentialed_cors(rest: httpx.AsyncC
     assert (failure.status_code, failure.json()["statusCode"]) == (200, 404)
 
 
-async def test_an_unknown_key_is_40400_over_rest_and_40101_on_realtime(
+async def test_an_unknown_key_is_40400_with_401_over_rest_and_40101_on_realtime(
     rest: httpx.AsyncClient, dial: Dial
 ) -> None:
-    """The SDKs' own tests ask for both."""
+    """The SDKs' own tests ask for both; the status is 404 when the app is unknown as well."""
     answer = await rest.get(MESSAGES, auth=("local.none", "x"))
-    wire = await dial(key="local.none:x")
+    foreign = await rest.get(MESSAGES, auth=("none.none", "x"))
+    wires = [await dial(key="local.none:x"), await dial(key="none.none:x")]
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, 40400)
-    assert (await wire.hear(9))["error"]["code"] == 40101
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, 40400)
+    assert answer.json()["error"]["statusCode"] == 401
+    assert (foreign.status_code, foreign.json()["error"]["code"]) == (404, 40400)
+    for wire in wires:
+        assert (await wire.hear(9))["error"]["code"] == 40101
 
 
 @pytest.mark.parametrize("shown", ["nonsense", "Bearer nonsense", "Basic ???", "Bearer !!"])
@@ -274,6 +278,8 @@ async def test_apps_are_made_and_deleted_as_in_the_vendors_sandbox(
 
     present = (await rest.get("/channels/a/presence", auth=narrow)).json()
     assert [one["clientId"] for one in present] == ["fixed"]
+    history = (await rest.get("/channels/a/presence/history", auth=full)).json()
+    assert [(one["action"], one["clientId"], one["data"]) for one in history] == [(2, "fixed", "x")]
     assert (await rest.get("/channels/a/presence")).json() == []
     assert (await rest.post("/channels/a/messages", auth=narrow, json={})).status_code == 401
     assert (await rest.delete(f"/apps/{made['appId']}")).status_code == 401
@@ -299,7 +305,19 @@ async def test_a_publish_on_behalf_of_a_connection_is_taken_for_its_own(
     assert (own["name"], own["connectionId"]) == ("own", connected["connectionId"])
     assert (await quiet.hear(15))["messages"][0]["name"] == "other"
     refused = await rest.post(MESSAGES, json={"connectionKey": "none!x"})
-    assert refused.status_code == 400
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, 40006)
+
+
+async def test_an_error_that_names_a_channel_reaches_the_client(
+    ably: AblyServer, token: Token
+) -> None:
+    """A header holds ASCII only; what cannot be written would be a 500, which SDKs try again."""
+    headers = bearer(token(capability='{"other":["*"]}'))
+
+    answer = httpx.get(f"{ably.url}/channels/r%C3%A4um%E2%82%AC%0A/messages", headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, 40160)
+    assert answer.headers["x-ably-errormessage"].endswith("r?um??")
 
 
 async def test_injected_failures_are_500_as_often_as_asked(
