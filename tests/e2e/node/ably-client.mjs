@@ -2,7 +2,7 @@
 import * as Ably from "ably";
 
 const { PORT, KEY } = process.env;
-const address = { endpoint: "127.0.0.1", port: Number(PORT), tls: false };
+export const address = { endpoint: "127.0.0.1", port: Number(PORT), tls: false };
 const [keyName, keySecret] = KEY.split(":");
 const signer = new Ably.Rest({ key: KEY, ...address });
 

@@ -62,6 +62,37 @@ async def test_a_cut_connection_resumes_without_a_gap_and_without_a_double(
     }
 
 
+async def test_a_refusal_is_final_and_the_known_channel_params_are_confirmed(
+    ably: AblyServer,
+) -> None:
+    """An unknown app or key costs one call of the callback, not a loop of the SDK's."""
+    results = await run_node(ably, "ably-refusals.mjs")
+
+    assert results == {
+        "unknownApp": {"overRest": [[404, 40400], 1], "overRealtime": ["failed", 40400, 1]},
+        "unknownKey": {"overRest": [[401, 40400], 1], "overRealtime": ["failed", 40400, 1]},
+        "basic": [401, 40400],
+        "capabilities": [[400, 40000]] * 4,
+        "params": {
+            "appendMode": "full",
+            "delta": "vcdiff",
+            "echo": "false",
+            "modes": "subscribe",
+            "occupancy": "metrics",
+            "rewind": "1",
+        },
+        "modes": ["subscribe"],
+        "objectModes": ["object_subscribe"],
+        "rewind": 40003,
+        "name": 40010,
+        "update": 93002,
+        "annotate": 93002,
+        "present": [["present", "fixed", "x"]],
+        "history": [["enter", "fixed", "x"]],
+        "recovered": 80018,
+    }
+
+
 async def test_tokens_are_renewed_or_refused_with_the_code_that_says_why(
     ably: AblyServer,
 ) -> None:

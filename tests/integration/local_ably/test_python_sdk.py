@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.local_ably.scripts import run_python
 from tests.support.ably_server import AblyServer
+from tests.support.ably_tokens import signed_jwt
 
 
 @pytest.mark.parametrize("form", ["msgpack", "json"])
@@ -38,3 +39,22 @@ async def test_a_cut_connection_resumes_without_a_gap_and_without_a_double(
     results = await run_python(ably, "resume.py")
 
     assert results == {"heard": ["1", "2", "3", "4", "5"], "sameConnection": True}
+
+
+async def test_a_refusal_is_final_and_the_known_channel_params_are_confirmed(
+    ably: AblyServer,
+) -> None:
+    """Two calls of the callback for two clients, one over REST and one over Realtime."""
+    app_id = ably.key.partition(".")[0]
+    jwts = [signed_jwt(f"{name}:secret") for name in ("none.key", f"{app_id}.none")]
+
+    results = await run_python(ably, "refusals.py", *jwts)
+
+    assert results == {
+        "jwts": [[[404, 40400], "failed", 40400, 2], [[401, 40400], "failed", 40400, 2]],
+        "capabilities": [[400, 40000]] * 3,
+        "connectionKey": [400, 40006],
+        "ids": [400, 40031],
+        "params": {"delta": "vcdiff", "modes": "subscribe"},
+        "resumed": 80018,
+    }
