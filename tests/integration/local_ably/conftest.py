@@ -29,6 +29,12 @@ class Wire:
     async def say(self, action: int, **fields: Any) -> None:
         await self._socket.send(json.dumps({"action": action, **fields}))
 
+    async def next(self) -> Frame:
+        """The next frame, whatever it is."""
+        async with asyncio.timeout(_WITHIN_S):
+            found: Frame = json.loads(await self._socket.recv())
+        return found
+
     async def hear(self, action: int) -> Frame:
         """The next frame of this action; heartbeats and the like pass."""
         async with asyncio.timeout(_WITHIN_S):
