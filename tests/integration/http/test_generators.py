@@ -13,6 +13,10 @@ import pytest
 from tests.integration.http.conftest import Api
 
 NODE = Path(__file__).parents[2] / "e2e/node/node_modules/.bin"
+NEEDS_NODE = pytest.mark.skipif(
+    not (NODE / "openapi-typescript").exists() or not shutil.which("node"),
+    reason="run: npm ci --prefix tests/e2e/node",
+)
 PYTHON_CLIENT = Path(sys.executable).with_name("openapi-python-client")
 
 
@@ -61,11 +65,15 @@ async def test_openapi_python_client_drops_nothing(document: Path, tmp_path: Pat
     assert "Warning" not in said, said
 
 
-@pytest.mark.skipif(
-    not (NODE / "openapi-typescript").exists() or not shutil.which("node"),
-    reason="run: npm ci --prefix tests/e2e/node",
-)
+@NEEDS_NODE
 async def test_openapi_typescript_understands_the_document(document: Path, tmp_path: Path) -> None:
+    """Pages get their types from it."""
     run(NODE / "openapi-typescript", document, "--output", tmp_path / "api.d.ts")
 
     assert '"validation-failed"' in (tmp_path / "api.d.ts").read_text()
+
+
+@NEEDS_NODE
+async def test_a_linter_finds_nothing_in_the_document(document: Path) -> None:
+    """It looks for what is legal and yet stops tools: names that clash, answers not described."""
+    assert run("node", NODE.parents[1] / "lint-openapi.mjs", document) == ""
