@@ -5,6 +5,8 @@ import { createConfig, lint } from '@redocly/openapi-core'
 const config = await createConfig({
   extends: ['recommended'],
   rules: {
+    // The licence of an API is for those who deploy it to choose.
+    'info-license': 'off',
     // Health and the documents themselves refuse nobody.
     'operation-4xx-response': 'off',
     // The events of a stream: no JSON answer refers to them, AsyncAPI describes when they come.
