@@ -57,8 +57,11 @@ class Progress:
     @property
     def percent(self) -> int:
         """0 to 100, rounded down, whatever the handler reports."""
-        share = self.done / self.total if self.total > 0 else 0.0
-        return 0 if isnan(share) else int(max(0.0, min(100.0, share * 100)))
+        if not self.total > 0:
+            return 0
+        # Multiplied first: 29 / 100 * 100 is a little less than 29.
+        percent = self.done * 100 / self.total
+        return 0 if isnan(percent) else int(max(0.0, min(100.0, percent)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ async def test_what_is_published_is_tailed_as_a_line_that_a_terminal_does_not_ob
             ("publish", "public:cli", "connected", "1"),
             [
                 "millrace: This event type belongs to the stream itself",
-                "Use another type than connected, reset or bye.",
+                "Use another type than connected, reset, bye, open or error.",
             ],
         ),
         (

@@ -101,7 +101,7 @@ def publish_head(token: str, length: int) -> bytes:
     """The head of a publish whose sender waits for the server before it sends the body."""
     lines = [
         f"POST /api/events/{TOPIC} HTTP/1.1",
-        "Host: test",
+        "Host: localhost",
         f"Authorization: Bearer {token}",
         "Content-Type: application/json",
         f"Content-Length: {length}",
@@ -117,7 +117,7 @@ async def connection(
     """A connection to the server on which a request has been answered before."""
     async with asyncio.timeout(20):
         source, sink = await asyncio.open_connection(*server.address)
-        sink.write(b"GET /api/health HTTP/1.1\r\nHost: test\r\n\r\n")
+        sink.write(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         head = await source.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length:")[2].split()[0])
         await source.readexactly(length)

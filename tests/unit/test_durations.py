@@ -26,6 +26,7 @@ OUTSIDE = {
     "api/jobs/service.py:_is_gone": "another process noted when the job is over",
     "api/jobs/store.py:is_late": "another process noted the job's lease",
     "api/jobs/store.py:start": "another process noted the job's lease",
+    "api/jobs/sweep.py:run": "another process noted when the job was stored",
     "api/notifications/state.py:oldest": "ids of events are times",
     "functions/runtime/invocation.py:left_s": "Lambda says when the invocation ends",
     "infra/local/ably/clock.py:stamp": "serials hold the time of day",

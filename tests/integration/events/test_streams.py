@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.events.bounds import ANSWER_BYTES
 from api.events.deadline import Deadline, window
 from api.events.sse import CloseReason
 from api.events.topic import TopicName, log_key
@@ -192,15 +193,24 @@ async def test_a_stream_cut_within_its_history_asks_for_the_rest(
         assert sorted(data(answer["events"])) == [1, 2, 3, 4][cut:]
 
 
-async def test_a_history_that_is_too_large_does_not_hang_the_stream(
+async def test_a_history_that_is_too_large_is_cut_at_its_old_end_and_does_not_hang_the_stream(
     client: Client, redis: UpstashClient
 ):
     """Two topics full of the largest events that we take, and all that one may ask for."""
     for topic in [A, B]:
         await put_at(redis, topic, *range(1, 91), size=65_000)
+    fit = ANSWER_BYTES // 65_100
 
     async with client.stream([A, B], history=100) as held:
-        assert len(await held.until_events(100)) == 100
+        shown = await held.until_events(fit)
+        await put_at(redis, A, 91)
+        shown = await held.until_events(len(shown) + 1)
+
+    newest = [(f"{number}-0", topic) for number in range(1, 91) for topic in (A, B)][-fit:]
+    # Two events of one id have no order.
+    came = [(event["id"], event["topic"]) for event in shown]
+    assert sorted(came) == sorted([*newest, ("91-0", A)])
+    assert [one for one, _ in came] == sorted(one for one, _ in came)
 
 
 # Gaps

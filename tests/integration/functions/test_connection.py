@@ -21,7 +21,7 @@ from tests.support.upstash_server import UpstashServer
 URL_BYTES, HEAD_BYTES, TIMEOUT_S = 2048, 8192, 0.5
 LONG_S = 15.0
 MEGABYTE = 1_000_000
-HOST = b"Host: api.example\r\n"
+HOST = b"Host: localhost\r\n"
 BODY = b'{"user":"h2c"}'
 # The bytes of java.net.http.HttpClient in version 17, whose body comes in a segment of its own.
 JAVA = (

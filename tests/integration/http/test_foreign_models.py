@@ -30,7 +30,7 @@ async def test_whatever_a_model_raises_is_a_problem_with_a_ref(
         headers = {"Authorization": f"Bearer {instance.token()}"}
         transport = httpx.ASGITransport(instance.app)  # type: ignore[arg-type]  # ASGI's own names
         async with httpx.AsyncClient(
-            transport=transport, base_url="http://test", headers=headers
+            transport=transport, base_url="http://localhost", headers=headers
         ) as http:
             answer = await http.post(
                 "/api/events/public:x", json={"type": "picky", "data": {"n": 1}}

@@ -36,7 +36,7 @@ async def test_a_line_that_the_client_wrote_before_the_proxys_own_does_not_count
     upstash: UpstashServer,
 ) -> None:
     """Header lines of one name are one list, in their order; the proxy's entry is its last."""
-    settings = production(upstash, max_streams_per_ip=2, trusted_proxies=1)
+    settings = production(upstash, max_anonymous_streams_per_ip=2, trusted_proxies=1)
     proxy = ("X-Forwarded-For", "198.51.100.7")
 
     async with running(settings) as instance:
@@ -52,7 +52,7 @@ async def test_past_the_cdn_nothing_is_answered_so_no_hop_can_be_forged(
 ) -> None:
     """With two trusted proxies, one forged hop would pass every limit on addresses."""
     settings = production(
-        upstash, max_streams_per_ip=1, trusted_proxies=2, origin_secret=ORIGIN_SECRET
+        upstash, max_anonymous_streams_per_ip=1, trusted_proxies=2, origin_secret=ORIGIN_SECRET
     )
     gateway = ("X-Forwarded-For", "192.0.2.1")
     ways = [[forged(1), gateway], [forged(2), gateway, ("x-origin-secret", "guessed")]]

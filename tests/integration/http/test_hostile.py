@@ -66,6 +66,9 @@ class Target:
 
 
 def _scope(asked: Asked) -> dict[str, Any]:
+    # Local mode answers to loopback names only, before it reads anything else.
+    has_host = any(name.lower() == b"host" for name, _ in asked.headers)
+    host = [] if has_host else [(b"host", b"localhost")]
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -77,7 +80,7 @@ def _scope(asked: Asked) -> dict[str, Any]:
         "root_path": "",
         "scheme": "http",
         "query_string": asked.query,
-        "headers": list(asked.headers),
+        "headers": [*host, *asked.headers],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
         "extensions": {},

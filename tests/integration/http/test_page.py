@@ -64,7 +64,7 @@ async def test_files_beside_the_page_are_served(page: httpx.AsyncClient) -> None
 
 @pytest.mark.parametrize("path", HIDDEN)
 async def test_nothing_else_can_be_reached(page: httpx.AsyncClient, path: str) -> None:
-    raw = httpx.URL("https://api.example").copy_with(raw_path=path.encode())
+    raw = httpx.URL("https://localhost").copy_with(raw_path=path.encode())
 
     answer = await page.get(raw)
 

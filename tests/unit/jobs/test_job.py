@@ -168,3 +168,8 @@ def test_ids_of_one_moment_differ_by_80_bits():
 )
 def test_what_is_no_id_never_reaches_the_store(text: str):
     assert find_job_id(text) is None
+
+
+def test_every_whole_percentage_is_told_as_it_is() -> None:
+    """29 of 100 is 29 %, though 29 / 100 * 100 is a little less in binary fractions."""
+    assert [Progress(done, 100).percent for done in range(101)] == list(range(101))
