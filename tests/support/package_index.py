@@ -11,46 +11,73 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 NEWER = "9999.0"
-PAGE = '<!DOCTYPE html><html><body><a href="/{file}#sha256={digest}">{file}</a></body></html>'
-METADATA = (
-    "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Dist: millrace-broken\n"
-)
+PAGE = "<!DOCTYPE html><html><body>{links}</body></html>"
+LINK = '<a href="/{file}#sha256={digest}">{file}</a>'
+METADATA = """\
+Metadata-Version: 2.1
+Name: {name}
+Version: {version}
+Provides-Extra: more
+Requires-Dist: {needs}
+"""
 WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
+# Two projects of this index alone: the first needs the second with an extra. For a resolver a
+# project with an extra is another one than the project that a lock pins.
+ASKING, ASKED, PINNED = "millrace-asking", "millrace-asked", "1.0"
+PINNED_NEEDS = {ASKING: f"{ASKED}[more]", ASKED: f"{ASKING}; extra == 'never'"}
 
-def wheel(name: str) -> bytes:
-    """A release of `name` that installs nothing and needs a project that does not exist."""
-    info = f"{name.replace('-', '_')}-{NEWER}.dist-info"
+
+def file_of(name: str, version: str) -> str:
+    return f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+
+
+def wheel(file: str) -> bytes:
+    """The release that the file's name tells. A newer one needs a project that does not exist."""
+    stem, version, *_ = file.split("-")
+    name = stem.replace("_", "-")
+    needs = PINNED_NEEDS[name] if version == PINNED else "millrace-broken"
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for file, text in (
-            ("METADATA", METADATA.format(name=name, version=NEWER)),
+        for member, text in (
+            ("METADATA", METADATA.format(name=name, version=version, needs=needs)),
             ("WHEEL", WHEEL),
             ("RECORD", ""),
         ):
-            archive.writestr(zipfile.ZipInfo(f"{info}/{file}"), text)
+            archive.writestr(zipfile.ZipInfo(f"{stem}-{version}.dist-info/{member}"), text)
     return packed.getvalue()
+
+
+def digest_of(file: str) -> str:
+    return hashlib.sha256(wheel(file)).hexdigest()
+
+
+def lock_of_two() -> str:
+    """A complete lock of the two projects."""
+    files = {name: file_of(name, PINNED) for name in (ASKING, ASKED)}
+    lines = (f"{name}=={PINNED} --hash=sha256:{digest_of(file)}" for name, file in files.items())
+    return "\n".join(lines)
 
 
 class NewerReleases:
     """The projects of the index, and which of them were asked for."""
 
     def __init__(self, projects: set[str]) -> None:
-        self._projects = projects
+        self._projects = projects | PINNED_NEEDS.keys()
         self.asked: set[str] = set()
 
     def answer(self, path: str) -> bytes | None:
         """The page of a project (PEP 503) or one of its files; None for what is not there."""
-        parts = path.strip("/").split("/")
-        if len(parts) == 1 and parts[0].endswith(".whl"):
-            return wheel(parts[0].partition("-")[0].replace("_", "-"))
-        name = parts[-1]
+        *_, name = path.strip("/").split("/")
+        if name.endswith(".whl"):
+            return wheel(name)
         if name not in self._projects:
             return None
         self.asked.add(name)
-        file = f"{name.replace('-', '_')}-{NEWER}-py3-none-any.whl"
-        digest = hashlib.sha256(wheel(name)).hexdigest()
-        return PAGE.format(file=file, digest=digest).encode()
+        versions = [NEWER, PINNED] if name in PINNED_NEEDS else [NEWER]
+        files = [file_of(name, version) for version in versions]
+        links = [LINK.format(file=file, digest=digest_of(file)) for file in files]
+        return PAGE.format(links="".join(links)).encode()
 
 
 @contextmanager
