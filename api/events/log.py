@@ -209,7 +209,7 @@ class TopicLog:
         """The newest events of each, oldest first; one command each.
 
         Below `before` and above `after` on the topics that these name. `end` is the newest
-        entry there, `more` says that there are older events. A topic without any entry there
+        entry there, `more` says that there may be older events. A topic without any entry there
         has no page. All together hold `max_bytes`, or `TOPIC_BYTES` each if that is more: a
         topic with larger events has fewer of them, at least one.
         """
@@ -258,7 +258,8 @@ class TopicLog:
                 lowest = below[-1][0]
                 events += events_of(topic, below)
         kept = within(events[:limit], most)
-        return Page(end, end, kept[::-1], more=len(events) > len(kept))
+        more = len(events) > len(kept) or not at_end
+        return Page(end, end, kept[::-1], more=more)
 
     async def _older(self, topic: TopicName, span: Span, count: int) -> list[Row]:
         """Some of the rows in `span`, newest first; none only when there are none."""
