@@ -132,6 +132,18 @@ async def test_a_json_answer_with_history_is_bounded_in_bytes(client: Client):
     assert tracemalloc.get_traced_memory()[1] < 40 * MB
 
 
+async def test_a_history_of_many_topics_is_bounded_as_a_whole(client: Client, redis: UpstashClient):
+    """Each stays within its share, and all of them would not fit: the newest do."""
+    topics = [TopicName(f"public:{number}") for number in range(50)]
+    for number, topic in enumerate(topics, start=1):
+        await put_at(redis, topic, number, size=LARGE)
+    answer = await client.poll(topics, history=100)
+    ids = [event["id"] for event in answer.json()["events"]]
+
+    assert ANSWER_BYTES - LARGE < len(answer.content) <= ANSWER_BYTES + 10_000
+    assert ids == [f"{number}-0" for number in range(51 - len(ids), 51)]
+
+
 @pytest.mark.usefixtures("large_logs")
 async def test_a_poll_from_an_old_cursor_is_bounded_in_bytes_and_says_that_there_is_more(
     client: Client,
