@@ -237,10 +237,11 @@ class RateLimited(ApiError):
     code = "rate-limited"
     status = 429
     title = "Too many requests"
-    remediation = "Wait for Retry-After seconds; publish in batches."
+    remediation = "Wait for Retry-After seconds; publish in batches, read topics that are in use."
 
     def __init__(self, detail: str | None = None, *, retry_after_s: int) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+        self.retry_after_s = retry_after_s
 
 
 class OverConnectionLimit(RateLimited):

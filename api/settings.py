@@ -112,6 +112,11 @@ class Settings(BaseSettings):
         default=50.0, gt=0, description="Events a second one caller may publish, per process."
     )
     publish_burst: int = Field(default=500, ge=1, description="Events above that at once.")
+    new_topics_per_minute: int = Field(
+        default=100,
+        ge=0,
+        description="Topics never used that one caller may read, per process; 0 = no limit.",
+    )
     metrics_token: HeaderSecret | None = Field(
         default=None, description="Bearer token for /api/metrics, beside the role admin."
     )

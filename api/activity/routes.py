@@ -143,7 +143,8 @@ class ActivityController(Controller):
         await self.services.events.security.access.require_read(principal, [topic])
         given = last_event_id or last_id_in_query or cursor
         view = View((topic,), None, named)
-        reading = Reading(view, Cursor.parse(given) if given else None, history)
+        charge = self.services.events.security.new_topics_of(principal)
+        reading = Reading(view, Cursor.parse(given) if given else None, history, charge=charge)
         return await open_stream(
             request, self.services.events, reading, principal=principal, conn=conn
         )

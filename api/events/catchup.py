@@ -12,6 +12,7 @@ from api.events.event import Event, EventId
 from api.events.hub import Hub, Restarts
 from api.events.log import Page, TopicLog
 from api.events.topic import TopicName
+from api.security.rates import Charge, free
 
 EVENTS_PER_PAGE = 2000
 EVENTS_PER_TOPIC = 100
@@ -45,7 +46,10 @@ class Catchup:
 
     What one call brings is bounded in bytes, because it is held until the reader has taken it.
 
-    Every method raises `RedisError` and has then moved nothing: calling again is the retry.
+    Topics that were never used are written by being read: the reader is charged for them.
+
+    Every method raises `RedisError`, and what `charge` does, and has then moved nothing: calling
+    again is the retry.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Catchup:
         cursor: Cursor | None,
         history: int,
         newest: Newest | None = None,
+        charge: Charge = free,
     ) -> None:
         self._hub = hub
         self._log = log
@@ -64,6 +69,7 @@ class Catchup:
         self._history = history
         self._newest: Newest = newest or partial(log.newest, max_bytes=ANSWER_BYTES)
         self._is_chosen = newest is not None
+        self._charge = charge
         self._settled: set[TopicName] = set()
         self._at_once = FIRST_EVENTS
         self.positions: dict[TopicName, EventId] = {}
@@ -84,7 +90,8 @@ class Catchup:
         wants_past = fresh and self._history
         pages = await self._newest(fresh, limit=self._history) if wants_past else {}
         found = {topic: page.end for topic, page in pages.items()}
-        found |= await self._hub.locate([topic for topic in fresh if topic not in found])
+        silent = [topic for topic in fresh if topic not in found]
+        found |= await self._hub.locate(silent, charge=self._charge)
         events = within(known(pages.values())[: self._history], ANSWER_BYTES)[::-1]
         told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
         start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
@@ -97,7 +104,7 @@ class Catchup:
         remembered, unread = self._from_memory()
         pages = await self._read(unread) if unread else {}
         gaps = {topic: page for topic, page in pages.items() if page.gap}
-        restarts = await self._log.restart(gaps) if gaps else {}
+        restarts = await self._log.restart(gaps, charge=self._charge) if gaps else {}
         pages = cut(pages | remembered, STEP_BYTES)
         self.positions |= {topic: page.end for topic, page in pages.items()}
         self.positions |= {topic: head for topic, (head, _) in restarts.items()}

@@ -76,6 +76,7 @@ class Connection:
         "_abort",
         "_ending",
         "_loop",
+        "_pause_ms",
         "_retry_ms",
         "_send",
         "_task",
@@ -104,6 +105,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._ending: CloseReason | None = None
+        self._pause_ms: int | None = None
         self.named = named
         self.one_batch = one_batch
         self.grace_s = grace_s
@@ -124,11 +126,15 @@ class Connection:
         if self.is_idle:
             self._write(KEEP_ALIVE)
 
-    def end(self, reason: CloseReason) -> None:
-        """Say `bye` and end: now, or as soon as the send that waits is through."""
+    def end(self, reason: CloseReason, *, retry_ms: int | None = None) -> None:
+        """Say `bye` and end: now, or as soon as the send that waits is through.
+
+        The client is to come back after `retry_ms`, or after the usual pause.
+        """
         if self.ended or self._ending:
             return
         self._ending = reason
+        self._pause_ms = retry_ms
         if self._task is None:
             self._say_bye()
         if self._task is not None:
@@ -206,7 +212,8 @@ class Connection:
         # A reader that is not level keeps the id of the last event it was sent.
         is_level = self.feed is not None and self.seq == self.feed.backlog.next
         cursor = self.feed.cursor() if self.feed and is_level else None
-        frame = sse.bye(reason, self._retry_ms(), cursor=cursor, named=self.named)
+        pause_ms = self._retry_ms() if self._pause_ms is None else self._pause_ms
+        frame = sse.bye(reason, pause_ms, cursor=cursor, named=self.named)
         self._write(body(frame, more=False))
 
     def _give_up(self) -> None:

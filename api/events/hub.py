@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from heapq import merge
 from operator import attrgetter
 
@@ -10,8 +11,10 @@ from api.events.connection import Connection
 from api.events.event import Event, EventId
 from api.events.log import Page, TopicLog
 from api.events.ring import Ring
+from api.events.shared import Shared
 from api.events.sse import ResetReason
 from api.events.topic import TopicName
+from api.security.rates import Charge, free
 from api.telemetry.metrics import Metrics
 
 Restarts = Mapping[TopicName, tuple[EventId, ResetReason]]
@@ -39,8 +42,8 @@ class Hub:
         self._rings: dict[TopicName, Ring] = {}
         self._cohorts: dict[View, Cohort] = {}
         self._watchers: dict[TopicName, set[View]] = {}
-        self._wanted: set[TopicName] = set()
-        self._locating = asyncio.Lock()
+        self._last = Shared(self._find)
+        self._begun = Shared(self._begin)
         self._moved = asyncio.Event()
         self._fed: dict[Connection, Cohort] = {}
         self.on_demand: Callable[[], None] = lambda: None
@@ -96,23 +99,39 @@ class Hub:
         if self._knows(topic):
             self.on_demand()
 
-    async def locate(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
+    async def locate(
+        self, topics: Collection[TopicName], *, charge: Charge = free
+    ) -> dict[TopicName, EventId]:
         """Where "now" is; for topics that this process follows without a command.
 
-        Those who ask at the same time share one round trip. Raises `RedisError`.
+        Those who ask at the same time share one round trip, and one more for the topics that
+        were never used: each is charged for its own. Raises `RedisError`, and what `charge` does.
         """
-        known = {topic: at for topic in topics if (at := self.position(topic)) is not None}
+        known = self._known(topics)
         unknown = set(topics) - known.keys()
         if not unknown:
             return known
-        self._wanted |= unknown
-        async with self._locating:
-            wanted, self._wanted = self._wanted | unknown, set()
-            found = {topic: at for topic in wanted if (at := self.position(topic)) is not None}
-            found |= await self._log.heads(wanted - found.keys())
-            for topic, at in found.items():
-                self.anchor(topic, at)
+        found = await self._last(unknown)
+        if new := unknown - found.keys():
+            charge(len(new))
+            found |= await self._begun(new)
         return known | {topic: self.position(topic) or found[topic] for topic in unknown}
+
+    async def _find(self, topics: AbstractSet[TopicName]) -> dict[TopicName, EventId]:
+        known = self._known(topics)
+        return self._anchored(known | await self._log.last(topics - known.keys()))
+
+    async def _begin(self, topics: AbstractSet[TopicName]) -> dict[TopicName, EventId]:
+        known = self._known(topics)  # another reader may have begun them meanwhile
+        return self._anchored(known | await self._log.begin(topics - known.keys()))
+
+    def _known(self, topics: Iterable[TopicName]) -> dict[TopicName, EventId]:
+        return {topic: at for topic in topics if (at := self.position(topic)) is not None}
+
+    def _anchored(self, found: dict[TopicName, EventId]) -> dict[TopicName, EventId]:
+        for topic, at in found.items():
+            self.anchor(topic, at)
+        return found
 
     def _knows(self, topic: TopicName) -> bool:
         return self.position(topic) is not None

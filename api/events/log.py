@@ -20,6 +20,7 @@ from api.events.retention import Retention, Retentions
 from api.events.rows import EVENT_FIELD, Row, Span, events_of, rows_of, xrevrange
 from api.events.sse import ResetReason
 from api.events.topic import TopicName, log_key, topic_of_key
+from api.security.rates import Charge, free
 from api.upstash import RedisError, Refused, TooLarge, UpstashClient
 
 GENESIS_FIELD = "genesis"
@@ -108,16 +109,30 @@ class TopicLog:
         self._note_refreshed(topics)
         return Stored.of(result)
 
-    async def heads(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
-        """Where "now" is on each topic. One command, and two for each topic never used."""
-        if not topics:
-            return {}
-        rows = await self._last_rows(topics)
-        heads = {topic: row[-1][0] for topic, row in rows.items()}
-        missing = [topic for topic in topics if topic not in heads]
-        for some in _batches(missing, WRITES_AT_ONCE):
-            heads |= await self._found(some)
+    async def heads(
+        self, topics: Collection[TopicName], *, charge: Charge = free
+    ) -> dict[TopicName, EventId]:
+        """Where "now" is on each topic. One command, and two for each topic never used.
+
+        The number of these is told to `charge` before they are written; it may raise instead.
+        """
+        heads = await self.last(topics)
+        if missing := [topic for topic in topics if topic not in heads]:
+            charge(len(missing))
+            heads |= await self.begin(missing)
         return heads
+
+    async def last(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
+        """The newest entry of each topic that has one."""
+        rows = await self._last_rows(topics) if topics else {}
+        return {topic: row[-1][0] for topic, row in rows.items()}
+
+    async def begin(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
+        """Write a genesis entry for each topic; a second one by a racing process does no harm."""
+        begun: dict[TopicName, EventId] = {}
+        for some in _batches(topics, WRITES_AT_ONCE):
+            begun |= await self._begin(some)
+        return begun
 
     async def read_after(
         self,
@@ -164,14 +179,14 @@ class TopicLog:
         return pages
 
     async def restart(
-        self, gaps: Mapping[TopicName, Page]
+        self, gaps: Mapping[TopicName, Page], *, charge: Charge = free
     ) -> dict[TopicName, tuple[EventId, ResetReason]]:
-        """Where to go on after each real gap, which is "now", and why.
+        """Where to go on after each real gap, which is "now", and why. Charges as `heads`.
 
         A replica that lags does not hold a position that another process got from a fresher
         one. That looks like a position from the future, so such are read once more, later.
         """
-        heads = await self.heads(gaps.keys())
+        heads = await self.heads(gaps.keys(), charge=charge)
         suspects = {t: gaps[t].start for t, head in heads.items() if head < gaps[t].start}
         if suspects:
             await asyncio.sleep(REPLICA_LAG_S)
@@ -194,7 +209,7 @@ class TopicLog:
         """The newest events of each, oldest first; one command each.
 
         Below `before` and above `after` on the topics that these name. `end` is the newest
-        entry there, `more` says that there are older events. A topic without any entry there
+        entry there, `more` says that there may be older events. A topic without any entry there
         has no page. All together hold `max_bytes`, or `TOPIC_BYTES` each if that is more: a
         topic with larger events has fewer of them, at least one.
         """
@@ -243,7 +258,8 @@ class TopicLog:
                 lowest = below[-1][0]
                 events += events_of(topic, below)
         kept = within(events[:limit], most)
-        return Page(end, end, kept[::-1], more=len(events) > len(kept))
+        more = len(events) > len(kept) or not at_end
+        return Page(end, end, kept[::-1], more=more)
 
     async def _older(self, topic: TopicName, span: Span, count: int) -> list[Row]:
         """Some of the rows in `span`, newest first; none only when there are none."""
@@ -277,8 +293,7 @@ class TopicLog:
         while len(self._refreshed) > REFRESHED_TOPICS:
             del self._refreshed[next(iter(self._refreshed))]
 
-    async def _found(self, topics: Sequence[TopicName]) -> dict[TopicName, EventId]:
-        """Write genesis entries; a second one by a racing process does no harm."""
+    async def _begin(self, topics: Sequence[TopicName]) -> dict[TopicName, EventId]:
         commands: list[Sequence[str | int]] = []
         for topic in topics:
             commands.append(["XADD", log_key(topic), "*", GENESIS_FIELD, "1"])
@@ -324,7 +339,7 @@ class TopicLog:
         return {topic_of_key(key): rows_of(entries) for key, entries in reply or ()}
 
 
-def _batches(items: Sequence[TopicName], size: int) -> Iterable[Sequence[TopicName]]:
+def _batches(items: Iterable[TopicName], size: int) -> Iterable[Sequence[TopicName]]:
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some

@@ -33,7 +33,7 @@ class Answer:
 async def poll(desk: StreamDesk, reading: Reading, *, wait_s: float) -> Answer:
     """What follows the cursor; with `wait_s`, the first that comes within that time.
 
-    Raises `RedisError`.
+    Raises `RedisError`, and what the reading's charge does.
     """
     topics = reading.view.topics
     if reading.cursor is not None:
@@ -56,6 +56,7 @@ async def _read(desk: StreamDesk, reading: Reading, *, wait_s: float) -> Answer:
         cursor=reading.cursor,
         history=reading.history,
         newest=reading.newest,
+        charge=reading.charge,
     )
     _, history = await catchup.begin()
     events = [event for event in history if reading.view.shows(event)]

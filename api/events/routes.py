@@ -62,6 +62,7 @@ from api.problems import (
     render,
 )
 from api.security.principal import Principal
+from api.security.rates import Charge
 
 BUSY_MS = 500
 JSON = "application/json"
@@ -75,6 +76,7 @@ READING = {
         Forbidden,
         NotAcceptable,
         OverConnectionLimit,
+        RateLimited,
     ),
     "takes_ticket": True,
 }
@@ -114,7 +116,12 @@ class EventsController(Controller):
     ) -> Response[Any]:
         """Read topics as a held stream, or as one JSON answer, from one cursor."""
         reading = _reading(
-            topic, last_event_id or last_id_in_query or cursor, types, named=named, history=history
+            topic,
+            last_event_id or last_id_in_query or cursor,
+            types,
+            named=named,
+            history=history,
+            charge=self.services.security.new_topics_of(principal),
         )
         await self.services.security.access.require_read(principal, reading.view.topics)
         if wants_json(request):
@@ -223,12 +230,18 @@ def event_routes(services: EventServices) -> list[type[Controller]]:
 
 
 def _reading(
-    topics: list[str], cursor: str | None, types: str | None, *, named: bool, history: int
+    topics: list[str],
+    cursor: str | None,
+    types: str | None,
+    *,
+    named: bool,
+    history: int,
+    charge: Charge,
 ) -> Reading:
     names = tuple(dict.fromkeys(parse_topic(topic) for topic in topics))
     shown = frozenset(filter(None, types.split(","))) if types else None
     view = View(tuple(sorted(names)), shown, named)
-    return Reading(view, Cursor.parse(cursor) if cursor else None, history)
+    return Reading(view, Cursor.parse(cursor) if cursor else None, history, charge=charge)
 
 
 def wants_json(request: AnyRequest) -> bool:

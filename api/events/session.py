@@ -18,6 +18,8 @@ from api.events.event import Event, EventId
 from api.events.held import HeldStream, StreamDesk
 from api.events.sse import CloseReason
 from api.events.topic import TopicName
+from api.problems import RateLimited
+from api.security.rates import Charge, free
 from api.upstash import RedisError
 
 LOOK_UP_S = 1.0
@@ -36,13 +38,15 @@ class _EndedError(Exception):
 class Reading:
     """What a client asked for. `cursor` None starts now, with `history` newest events.
 
-    Which events these are is up to `newest`; None means the newest of the log.
+    Which events these are is up to `newest`; None means the newest of the log. `charge` is
+    told how many topics have to be begun for it.
     """
 
     view: View
     cursor: Cursor | None
     history: int
     newest: Newest | None = None
+    charge: Charge = free
 
 
 class StreamSession(HeldStream):
@@ -80,6 +84,11 @@ class StreamSession(HeldStream):
             await self._replay(connection)
         except _EndedError:
             return
+        except RateLimited as error:
+            # A status would close an EventSource for good, so it is told when to come back.
+            pause_ms = error.retry_after_s * 1000 + self._desk.pause_ms()
+            connection.end(CloseReason.ROTATE, retry_ms=pause_ms)
+            return
         except Exception:
             log.exception("stream.broken")
             connection.end(CloseReason.ROTATE)  # the client resumes from what it has
@@ -98,6 +107,7 @@ class StreamSession(HeldStream):
             cursor=self._reading.cursor,
             history=self._reading.history,
             newest=self._reading.newest,
+            charge=self._reading.charge,
         )
         start, history = await self._patiently(connection, catchup.begin)
         writer = CursorWriter(start)

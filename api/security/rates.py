@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 from api.problems import RateLimited
 
+Charge = Callable[[int], None]  # so many are used; raises RateLimited, and then none may be
+
+
+def free(_: int) -> None:
+    """The charge of what has no limit."""
+
 
 @dataclass(slots=True)
 class _Bucket:

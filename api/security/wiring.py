@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from api.security.authenticator import Authenticator
 from api.security.claims import ClaimNames
@@ -10,7 +11,8 @@ from api.security.grants import Access
 from api.security.jwks import JwksKeys
 from api.security.leases import ConnectionLimiter
 from api.security.origins import OriginPolicy
-from api.security.rates import RateLimiter
+from api.security.principal import Principal
+from api.security.rates import Charge, RateLimiter, free
 from api.security.team_tokens import Binding, TeamTokens
 from api.security.tickets import TicketOffice
 from api.security.tokens import SessionTokens
@@ -29,8 +31,13 @@ class Security:
     connections: ConnectionLimiter
     crowd: Crowd
     publish_rate: RateLimiter
+    new_topics: RateLimiter | None
     sessions: SessionTokens
     origins: OriginPolicy
+
+    def new_topics_of(self, principal: Principal) -> Charge:
+        """What the caller is charged with for topics that are written by being read."""
+        return partial(self.new_topics.take, principal.id) if self.new_topics else free
 
 
 def build_security(settings: Settings, redis: UpstashClient, world: World) -> Security:
@@ -62,9 +69,17 @@ def build_security(settings: Settings, redis: UpstashClient, world: World) -> Se
         publish_rate=RateLimiter(
             per_s=settings.publish_per_s, burst=settings.publish_burst, monotonic=world.monotonic
         ),
+        new_topics=_new_topics(settings, world),
         sessions=sessions,
         origins=origins,
     )
+
+
+def _new_topics(settings: Settings, world: World) -> RateLimiter | None:
+    most = settings.new_topics_per_minute
+    if not most:
+        return None
+    return RateLimiter(per_s=most / 60, burst=most, monotonic=world.monotonic)
 
 
 def _team(settings: Settings, clock: Callable[[], float]) -> TeamTokens | None:

@@ -95,6 +95,7 @@ def _environment(upstash: Vendor, *, doorbell: bool) -> dict[str, str]:
         "MILLRACE_MAX_STREAMS_PER_IP": "1000000",
         "MILLRACE_PUBLISH_PER_S": "1000000",
         "MILLRACE_PUBLISH_BURST": "1000000",
+        "MILLRACE_NEW_TOPICS_PER_MINUTE": "0",
         # A whole burst fits between two polls; a shorter log would answer it with `reset`.
         "MILLRACE_TOPIC_MAX_EVENTS": "20000",
         "UPSTASH_REDIS_REST_URL": upstash.url,

@@ -41,6 +41,7 @@ class Container:
             "secret": SECRET,
             "port": 0,
             "publish_per_s": 1_000_000,
+            "new_topics_per_minute": 0,
             "publish_burst": 1_000_000,
             **settings,
         }

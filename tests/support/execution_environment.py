@@ -36,6 +36,7 @@ def variables(upstash: UpstashServer, **settings: object) -> dict[str, str]:
         "poll_min_ms": 10,
         "poll_idle_ms": 50,
         "publish_per_s": 1_000_000,
+        "new_topics_per_minute": 0,
         "publish_burst": 1_000_000,
         **settings,
     }

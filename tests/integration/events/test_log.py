@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.events.bounds import ANSWER_BYTES, TOPIC_BYTES
 from api.events.event import MAX_PART, EventId
 from api.events.log import REFRESHED_TOPICS, Page, TopicLog
 from api.events.once import Stored
@@ -370,6 +371,21 @@ async def test_the_newest_are_found_behind_entries_that_are_no_events(
     page = (await log.newest([A], limit=1))[A]
 
     assert (ids(newest), newest.more) == ([1, 6], False)
+    assert (ids(page), page.more) == ([6], True)
+
+
+async def test_a_large_event_behind_which_nothing_was_read_may_have_older_ones(
+    log: TopicLog, redis: UpstashClient
+):
+    """What one of several topics may take is full with it, and only entries that are none came."""
+    await put_at(redis, A, 1, 2)
+    for number in range(3, 6):
+        await redis.write("XADD", log_key(A), f"{number}-0", "genesis", "1")
+    await put_at(redis, A, 6, size=TOPIC_BYTES)
+    topics = [A, *(TopicName(f"public:other:{number}") for number in range(30))]
+
+    page = (await log.newest(topics, limit=10, max_bytes=ANSWER_BYTES))[A]
+
     assert (ids(page), page.more) == ([6], True)
 
 
