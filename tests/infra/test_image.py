@@ -69,10 +69,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     step = re.search(r"install\.sh /venv/bin/python (\S+)", _stage("installed"))
     assert step is not None
     # With uv, which is beside the interpreter of the tests: it takes seconds.
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(
         [ROOT / "infra" / "install.sh", python, ROOT / step[1]],
-        env=os.environ | {"PATH": path},
+        env=os.environ | {"PATH": search},
         check=True,
         capture_output=True,
     )
