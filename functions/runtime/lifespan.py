@@ -21,7 +21,9 @@ def start_once(
     """Run the app's start-up on the loop that will serve it; what it keeps goes into `state`.
 
     The task holds the application started for as long as the process lives; keep a reference
-    to it. One that knows no lifespan is served all the same. Raises LifespanError.
+    to it. One that raises an `Exception` before it has answered knows no lifespan (ASGI's words)
+    and is served all the same. Raises LifespanError, and what else ends the application: an
+    exit, or a panic of a compiled extension.
     """
     started: asyncio.Future[None] = loop.create_future()
     messages = iter([{"type": "lifespan.startup"}])
@@ -43,6 +45,10 @@ def start_once(
         except Exception:
             if started.done():
                 log.exception("lifespan.ended")
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
         finally:
             if not started.done():
                 started.set_result(None)
