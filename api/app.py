@@ -134,7 +134,7 @@ def create_app(
         *relay_routes(RelayServices(parts.relay, events)),
         *telemetry_routes(watch),
         *document_routes(document, parts.catalogue),
-        *docs_routes(),
+        *docs_routes(is_local=settings.is_local),
         *page_routes(settings),
     ]
     if settings.is_local:

@@ -1,5 +1,7 @@
 """What all JSON that comes in and goes out has in common."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -13,6 +15,11 @@ class Body(View):
     """What comes in: a field that is not known is an error, not a surprise."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def example(**fields: Any) -> ConfigDict:
+    """The `model_config` of a body: what the OpenAPI document shows, and a server accepts."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
 def plain(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from api.events.link import Link
-from api.wire import Body, View
+from api.wire import Body, View, example
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -33,6 +33,10 @@ class Activity(_Action):
 
 class ActivityBody(_Action):
     """An action to publish. Without an `actor` it is the caller's own."""
+
+    model_config = example(
+        verb="commented", object={"type": "document", "id": "42", "title": "Budget"}
+    )
 
     actor: Name | None = None
 

@@ -10,7 +10,7 @@ from api.chat.rooms import Member
 from api.chat.service import Seen
 from api.chat.standing import Role
 from api.security.users import UserId
-from api.wire import Body, View
+from api.wire import Body, View, example
 
 SEGMENT = r"^[A-Za-z0-9_.~-]{1,64}$"
 MAX_LIMIT = 100
@@ -23,6 +23,8 @@ def following(found: Sequence[object], offset: int, limit: int) -> int | None:
 
 class RoomBody(Body):
     """A room to make."""
+
+    model_config = example(id="lobby", title="Lobby", is_public=True)
 
     id: str | None = Field(
         default=None,
@@ -38,16 +40,22 @@ class RoomBody(Body):
 class AppointBody(Body):
     """Who to invite or, in the room already, to give another role."""
 
+    model_config = example(user="bob", role="moderator")
+
     user: UserId = Field(examples=["bob"])
     role: Role = Role.MEMBER
 
 
 class BanBody(Body):
+    model_config = example(user="bob")
+
     user: UserId = Field(examples=["bob"])
 
 
 class MessageBody(Body):
     """A message to send."""
+
+    model_config = example(data="hello @bob")
 
     name: str = Field(default="message", pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")
     data: Any = Field(examples=["hello @bob"], description="Any JSON.")

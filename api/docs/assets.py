@@ -11,6 +11,7 @@ TYPES = {
     "favicon-32x32.png": "image/png",
 }
 START = "start.js"
+SIGN_IN = "sign-in.js"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -23,12 +24,29 @@ PAGE = """\
 <title>Millrace API</title>
 <link rel="icon" href="/api/docs/favicon-32x32.png">
 <link rel="stylesheet" href="/api/docs/swagger-ui.css">
-<div id="docs"></div>
+{sign_in}<div id="docs"></div>
 <script src="/api/docs/swagger-ui-bundle.js"></script>
 <script src="/api/docs/start.js"></script>
 """
+SIGN_IN_BUTTON = """\
+<p class="swagger-ui"><button id="sign-in" class="btn authorize">Sign in as alice, admin</button>
+<script defer src="/api/docs/sign-in.js"></script>
+"""
+# The cookie that comes with the answer already signs in; the token is for the `curl` lines.
+SIGN_IN_SCRIPT = """\
+const button = document.querySelector('#sign-in')
+button.addEventListener('click', async () => {
+  const answer = await fetch('/api/dev/session', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ user: 'alice', roles: ['admin'] }),
+  })
+  if (answer.ok) window.ui.preauthorizeApiKey('bearer', (await answer.json()).token)
+  button.textContent = answer.ok ? 'Signed in as alice, admin' : `Refused: ${answer.status}`
+})
+"""
 SCRIPT = """\
-SwaggerUIBundle({
+window.ui = SwaggerUIBundle({
   url: '/api/openapi.json',
   dom_id: '#docs',
   deepLinking: true,
@@ -53,15 +71,18 @@ class Asset:
     media_type: str
 
 
-def page() -> str:
-    """The docs page, or how to install what it needs."""
-    return PAGE if find_spec(PACKAGE) else MISSING
+def page(*, is_local: bool) -> str:
+    """The docs page, or how to install what it needs. In local mode one click signs in."""
+    sign_in = SIGN_IN_BUTTON if is_local else ""
+    return PAGE.format(sign_in=sign_in) if find_spec(PACKAGE) else MISSING
 
 
-def find_asset(name: str) -> Asset | None:
+def find_asset(name: str, *, is_local: bool) -> Asset | None:
     """One of the page's files; None for every other name."""
     if name == START:
         return Asset(SCRIPT.encode(), "text/javascript")
+    if name == SIGN_IN and is_local:
+        return Asset(SIGN_IN_SCRIPT.encode(), "text/javascript")
     if name not in TYPES or not find_spec(PACKAGE):
         return None
     return Asset(files(PACKAGE).joinpath("static", name).read_bytes(), TYPES[name])

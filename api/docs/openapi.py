@@ -135,6 +135,7 @@ def complete(document: Document, facts: Mapping[str, Facts]) -> Document:
     for path in document["paths"].values():
         for operation in path.values():
             _complete_operation(operation, facts[operation["operationId"]])
+            _show_example(operation, components["schemas"])
     return document
 
 
@@ -151,6 +152,14 @@ def _complete_operation(operation: Document, facts: Facts) -> None:
         headers = answer.setdefault("headers", {})
         for name in ["X-Request-Id", *HEADERS_OF.get(status, [])]:
             headers.setdefault(name, {"$ref": f"#/components/headers/{name}"})
+
+
+def _show_example(operation: Document, schemas: Document) -> None:
+    """A body's example stands with its model; pages that try an operation read it here."""
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        name = content["schema"]["$ref"].rpartition("/")[2]
+        if examples := schemas[name].get("examples"):
+            content["example"] = examples[0]
 
 
 def _callers(facts: Facts) -> list[dict[str, list[str]]]:

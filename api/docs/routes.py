@@ -44,17 +44,17 @@ def document_routes(
     return [openapi_document, asyncapi_document]
 
 
-def docs_routes() -> list[ControllerRouterHandler]:
-    """The interactive docs. They work without a network."""
+def docs_routes(*, is_local: bool) -> list[ControllerRouterHandler]:
+    """The interactive docs. They work without a network; in local mode one click signs in."""
 
     @get("/api/docs", name="docs", include_in_schema=False, sync_to_thread=False)
     def docs() -> Response[str]:
         headers = {"Content-Security-Policy": assets.POLICY, **NO_SNIFF, **REVALIDATE}
-        return Response(assets.page(), media_type="text/html", headers=headers)
+        return Response(assets.page(is_local=is_local), media_type="text/html", headers=headers)
 
     @get("/api/docs/{name:str}", name="docs_asset", include_in_schema=False, sync_to_thread=True)
     def docs_asset(name: FromPath[str]) -> Response[bytes]:
-        asset = assets.find_asset(name)
+        asset = assets.find_asset(name, is_local=is_local)
         if asset is None:
             raise NotFound
         return Response(asset.content, media_type=asset.media_type, headers={**NO_SNIFF, **A_DAY})

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.wire import Body, View
+from api.wire import Body, View, example
 
 MAX_BATCH = 100
 MAX_TOPICS = 50
@@ -17,17 +17,28 @@ IdempotencyKey = Annotated[str, Field(pattern=IDEMPOTENCY_KEY)]
 class PublishBody(Body):
     """An event to publish."""
 
+    model_config = example(type="order.shipped", data={"order": 42})
+
     type: str = Field(examples=["order.shipped"], description="A letter, then letters or _.-")
     data: Any = Field(default=None, examples=[{"order": 42}], description="Any JSON.")
 
 
 class BatchItem(PublishBody):
+    model_config = example(topic="public:orders", type="order.shipped", data={"order": 42})
+
     topic: str = Field(examples=["public:orders"])
     idempotency_key: IdempotencyKey | None = None
 
 
 class BatchBody(Body):
     """Events to publish; those of one topic are stored in this order."""
+
+    model_config = example(
+        events=[
+            {"topic": "public:orders", "type": "order.shipped", "data": {"order": 42}},
+            {"topic": "user:bob:orders", "type": "order.shipped", "data": {"order": 43}},
+        ]
+    )
 
     events: Annotated[list[BatchItem], Field(min_length=1, max_length=MAX_BATCH)]
 
@@ -110,6 +121,8 @@ class HistoryView(View):
 
 
 class TicketBody(Body):
+    model_config = example(topics=["public:orders"])
+
     topics: Annotated[list[str], Field(min_length=1, max_length=MAX_TOPICS)]
 
 

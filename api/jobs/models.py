@@ -10,7 +10,7 @@ from pydantic import Field
 from api.events.event import EventId
 from api.jobs.job import MAX_MESSAGE_CHARS, RETRYABLE, Job, JobError, JobStatus
 from api.jobs.kinds import JobKind
-from api.wire import Body
+from api.wire import Body, example
 
 PATH = "/api/jobs"
 INLINE_BYTES = 65_536
@@ -20,6 +20,11 @@ Time = Annotated[str, Field(description="RFC 3339, UTC, milliseconds.")]
 
 class JobBody(Body):
     """A job to do."""
+
+    model_config = example(
+        type="report",
+        input={"csv": "region,amount\nnorth,3\nsouth,4\n", "group_by": "region", "value": "amount"},
+    )
 
     type: Annotated[str, Field(min_length=1, max_length=64, examples=["report"])]
     input: Any = Field(default_factory=dict, description="What the type of job takes.")

@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from api.events.link import Link
 from api.security.users import UserId
-from api.wire import Body, View
+from api.wire import Body, View, example
 
 MAX_USERS = 100
 MAX_IDS = 100
@@ -64,6 +64,8 @@ _Users = Annotated[list[UserId], Field(min_length=1, max_length=MAX_USERS), Tag(
 class NotificationBody(Notification):
     """A notification to send: to all, or to each of some users."""
 
+    model_config = example(to=["alice"], title="Your report is ready", link="/reports/42")
+
     to: Annotated[_All | _Users, Discriminator(_kind)] = Field(
         examples=[["alice"], "all"], description="User ids, or `all`."
     )
@@ -71,6 +73,8 @@ class NotificationBody(Notification):
 
 class ReadBody(Body):
     """What has been read: either some by their ids, or all that a client has seen."""
+
+    model_config = example(ids=["user:alice:notifications/1763650000000-0"])
 
     ids: Annotated[list[NotificationId], Field(min_length=1, max_length=MAX_IDS)] | None = None
     up_to: str | None = Field(

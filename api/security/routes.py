@@ -5,31 +5,29 @@ from typing import Annotated, Any
 from litestar import Controller, Request, Response, delete, post
 from litestar.datastructures import Cookie
 from litestar.params import JSONBody
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from api.problems import BadRequest, ForeignOrigin, Unauthorized
 from api.security.cookies import SessionCookie
 from api.security.tokens import SESSION_TTL_S
 from api.security.wiring import Security
 from api.settings import Settings
-from api.wire import View
+from api.wire import Body, View, example
 
 MAX_DEV_TTL_S = 86_400.0
 
 AnyRequest = Request[Any, Any, Any]
 
 
-class DevGrants(View):
-    model_config = ConfigDict(extra="forbid")
-
+class DevGrants(Body):
     read: list[str] = Field(default=[], description="Topic patterns.")
     publish: list[str] = Field(default=[], description="Topic patterns.")
 
 
-class DevSession(View):
+class DevSession(Body):
     """Who to be."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = example(user="alice", roles=["admin"])
 
     user: str = Field(description="The user's id, as a token's `sub`.", examples=["alice"])
     roles: list[str] = Field(default=[], examples=[["admin"]])

@@ -16,6 +16,7 @@ import structlog
 from structlog.types import EventDict, Processor
 
 from api.settings import Settings
+from api.wire import plain
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 FRAMES = 8
@@ -115,4 +116,10 @@ def _frames(error: BaseException) -> list[str]:
 
 def _as_json(_: Any, __: str, event: EventDict) -> str:
     first = {key: event.pop(key, None) for key in ("time", "level", "event")}
-    return msgspec.json.encode({**first, **event}, enc_hook=str).decode()
+    whole = {**first, **event}
+    try:
+        return msgspec.json.encode(whole, enc_hook=str).decode()
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        # Half a surrogate pair, or keys that JSON lacks: a line of a log must not fail a request.
+        fields = {plain(str(key)): plain(repr(value)) for key, value in whole.items()}
+        return msgspec.json.encode(fields).decode()

@@ -21,7 +21,9 @@ def start_once(
     """Run the app's start-up on the loop that will serve it; what it keeps goes into `state`.
 
     The task holds the application started for as long as the process lives; keep a reference
-    to it. One that knows no lifespan is served all the same. Raises LifespanError.
+    to it. One that raises an `Exception` before it has answered knows no lifespan (ASGI's words)
+    and is served all the same. Raises LifespanError, and what else ends the application: an
+    exit, or a panic of a compiled extension.
     """
     started: asyncio.Future[None] = loop.create_future()
     messages = iter([{"type": "lifespan.startup"}])
@@ -37,18 +39,24 @@ def start_once(
         elif message["type"] == "lifespan.startup.failed":
             started.set_exception(LifespanError(message.get("message", "")))
 
-    async def hold() -> None:
-        try:
-            await app(scope, receive, send)
-        except Exception:
-            if started.done():
-                log.exception("lifespan.ended")
-        finally:
-            if not started.done():
-                started.set_result(None)
-
     scope: Any = {"type": "lifespan", "asgi": {"version": "3.0"}}
     scope["state"] = {} if state is None else state
-    task = loop.create_task(hold())
+    task = loop.create_task(_hold(lambda: app(scope, receive, send), started))
     loop.run_until_complete(started)
     return task
+
+
+async def _hold(run: Callable[[], Awaitable[None]], started: asyncio.Future[None]) -> None:
+    """Run the application to its end; `started` has an outcome then, whatever happened."""
+    try:
+        await run()
+    except Exception:
+        if started.done():
+            log.exception("lifespan.ended")
+    except BaseException as error:
+        if started.done():
+            raise
+        started.set_exception(error)
+    finally:
+        if not started.done():
+            started.set_result(None)

@@ -11,6 +11,8 @@ const config = await createConfig({
     'operation-4xx-response': 'off',
     // The events of a stream: no JSON answer refers to them, AsyncAPI describes when they come.
     'no-unused-components': 'off',
+    // Each branch of a `oneOf` speaks of some properties only; bodies forbid unknown ones themselves.
+    'no-invalid-media-type-examples': { severity: 'warn', allowAdditionalProperties: true },
   },
 })
 for (const problem of await lint({ ref: process.argv[2], config })) {

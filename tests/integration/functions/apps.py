@@ -31,6 +31,16 @@ async def refusing(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "lifespan.startup.failed", "message": "not today"})
 
 
+class Panic(BaseException):
+    """As a compiled extension raises it."""
+
+
+async def panicking(scope: Any, receive: Any, send: Any) -> None:
+    """Cannot start, and does not say so by a message."""
+    await receive()
+    raise Panic
+
+
 class Drawing:
     """Has a connection when the snapshot is taken, and the same chance in each copy."""
 

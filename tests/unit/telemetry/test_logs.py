@@ -116,6 +116,20 @@ def test_a_field_of_any_type_is_logged(
     assert lines(capsys)[0]["other"].startswith("<class")
 
 
+@pytest.mark.parametrize("value", ["a\udcff", {"deep": ["\ud800"]}, {1.5j: 1}])
+def test_a_value_that_json_cannot_hold_is_logged_all_the_same(
+    value: object, configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a client sent may be in it, and a log line must not fail a request."""
+    configure()
+
+    log.info("odd", value=value)
+
+    (line,) = lines(capsys)
+    assert "odd" in line["event"]
+    assert line["value"]
+
+
 def test_local_mode_is_for_reading(
     configure: Configure, capsys: pytest.CaptureFixture[str]
 ) -> None:
