@@ -15,7 +15,7 @@ import httptools
 import msgspec
 import structlog
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from api.problems import (
@@ -92,6 +92,8 @@ class Connection(HttpToolsProtocol):
         # blank lines, trailers and extensions of chunks for as long as they come.
         self._unparsed_bytes = 0
         self._refusal: ApiError | None = None
+        # What the application answers now. With requests sent ahead, `cycle` is a later one.
+        self._answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -105,6 +107,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._await(Awaited.NOTHING)
         super().connection_lost(exc)
+        self._hang_up()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal:
@@ -147,6 +150,20 @@ class Connection(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
         self._await(Awaited.HEAD)
         self._feed(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _hang_up(self) -> None:
+        """Tell the application that nobody reads its answer.
+
+        uvicorn tells only the newest request. A stream with another request behind it would be
+        held for its whole life, with its lease, by a client that is gone.
+        """
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
 
     # What the parser calls. An exception makes it stop, which `_feed` sees.
 
@@ -238,13 +255,11 @@ class Connection(HttpToolsProtocol):
         is_answering = self._is_answering()
         self._await(Awaited.NOTHING)
         log.info("connection.refused", code=error.code)
+        # The application gets a disconnect instead of the rest, and cannot answer as well.
+        self._hang_up()
         if is_answering:
             self.transport.close()
             return
-        if self.cycle is not None:
-            # The application gets a disconnect instead of the rest, and cannot answer as well.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
         self.flow.resume_reading()
         self.transport.write(_answer(error))
         self.transport.write_eof()

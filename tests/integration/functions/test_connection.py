@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -250,6 +250,47 @@ def test_more_requests_at_once_than_may_wait_are_refused(server: Container) -> N
             pass  # the server closed, and more of ours was still on its way
 
     assert came.count(b"HTTP/1.1 200") <= 17
+
+
+def test_a_stream_with_a_request_behind_it_ends_with_its_connection(
+    upstash_server: UpstashServer,
+) -> None:
+    """Whoever sends a request ahead and leaves must not keep a stream, nor its lease."""
+    container = Container(upstash_server, job_workers=0, keep_alive_s=1).start()
+    try:
+        head = f"Authorization: Bearer {container.token()}\r\n".encode()
+        with connected(container) as connection:
+            stream = get(b"/api/events?topic=public:x", head + b"Accept: text/event-stream\r\n")
+            connection.sendall(stream + get())
+            assert b"text/event-stream" in connection.recv(65_536)
+        deadline = monotonic() + LONG_S
+        while b"open_streams 0" not in asked(container, get(b"/api/metrics", head)).body:
+            assert monotonic() < deadline
+    finally:
+        container.stop()
+
+    assert "Traceback" not in container.complaints, container.complaints
+
+
+@pytest.mark.parametrize("name", [b"h2c", None])
+def test_a_refusal_behind_requests_that_are_being_answered_breaks_none_of_them(
+    upstash_server: UpstashServer, name: bytes | None
+) -> None:
+    """Their answers are for nobody, and no failure that belongs into the log."""
+    container = Container(upstash_server, job_workers=0).start()
+    try:
+        offer = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % name if name else b""
+        with connected(container) as connection:
+            connection.sendall(get(b"/api/health", offer) * 100)
+            connection.settimeout(LONG_S)
+            with suppress(ConnectionResetError):
+                while connection.recv(65_536):
+                    pass
+        assert asked(container, get()).status == 200
+    finally:
+        container.stop()
+
+    assert "Traceback" not in container.complaints, container.complaints
 
 
 def test_what_is_not_http_is_a_problem(server: Container) -> None:
