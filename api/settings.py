@@ -308,7 +308,7 @@ class Settings(BaseSettings):
             return value
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError("must be a JSON object") from None
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 SCHEMES: Final = {"http": 80, "https": 443}
 VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 ANY_ORIGIN: Final = "*"
+_HOST: Final = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 
 
 def service_url(text: str) -> str:
@@ -67,9 +68,19 @@ def origin(text: str) -> str:
         raise ValueError(f"{text!a} is not an origin: only scheme, host and port belong to it")
     if "*" in parts.hostname:
         raise ValueError(f"{text!a} matches no origin: name each one, or * alone for all")
+    is_bracketed = "[" in parts.netloc
+    if not (_is_ipv6(parts.hostname) if is_bracketed else _HOST.fullmatch(parts.hostname)):
+        raise ValueError(f"{text!a} is not an origin: its host is neither a name nor an address")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     is_usual = parts.port in {None, SCHEMES[parts.scheme]}
     return f"{parts.scheme}://{host}" if is_usual else f"{parts.scheme}://{host}:{parts.port}"
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ip_address(host).version == 6  # noqa: PLR2004
+    except ValueError:
+        return False
 
 
 def _split(text: str) -> SplitResult | None:

@@ -47,6 +47,7 @@ def test_no_source_is_the_default(monkeypatch: pytest.MonkeyPatch):
     [
         "not json 0451",
         "[]",
+        "[" * 100_000,
         {"a:b": GOOD},
         {"": GOOD},
         {"prices\n": GOOD},

@@ -41,7 +41,8 @@ def test_any_origin_stays_as_it_is(read: Read) -> None:
         *("a.example", "//a.example", "https://a.example/app", "https://a.example?x=1", "null"),
         *("https://a.example#x", "https://u@a.example", "https://*.a.example", "ftp://a.example"),
         *("https://bücher.example", "https://a b.example", "https://a.example:x", "https://"),
-        *("https://a.example?", "https://a.example#"),
+        *("https://a.example?", "https://a.example#", "https://a%20b.example"),
+        *("https://a.example\\", "https://a.example\\b", "https://[v1.a]", 'https://"a"'),
     ],
 )
 def test_what_no_browser_sends_is_refused_by_name(text: str, read: Read) -> None:
