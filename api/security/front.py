@@ -62,11 +62,12 @@ def combined(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """The headers with the lines of one name joined in their order (RFC 9110, section 5.3).
 
     Readers that look at one line of several would let a client's own line stand for those
-    that a proxy added below it. Cookies are joined by their own separator.
+    that a proxy added below it. Cookies are joined by their own separator. White space around
+    a value is no part of it (section 5.5); the parser leaves what stands behind.
     """
     lines: dict[bytes, list[bytes]] = {}
     for name, value in headers:
-        lines.setdefault(name.lower(), []).append(value)
+        lines.setdefault(name.lower(), []).append(value.strip(b" \t"))
     return [
         (name, (b"; " if name == COOKIE else b", ").join(values)) for name, values in lines.items()
     ]

@@ -19,6 +19,7 @@ Lines = list[tuple[bytes, bytes]]
             [(b"prefer", b"a, b"), (b"host", b"h")],
         ),
         ([(b"cookie", b"a=1"), (b"cookie", b"b=2")], [(b"cookie", b"a=1; b=2")]),
+        ([(b"host", b" h\t "), (b"a", b" \t")], [(b"host", b"h"), (b"a", b"")]),
         ([(b"authorization", b"Bearer a")] * 2, [(b"authorization", b"Bearer a, Bearer a")]),
     ],
 )
