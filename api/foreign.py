@@ -106,5 +106,9 @@ class _Contained(Coroutine[Any, Any, Any]):
     def close(self) -> None:
         self._work.close()
 
+    def __getattr__(self, name: str) -> Any:
+        # Tools read more of a coroutine, as its name or its state (`inspect.getcoroutinestate`).
+        return getattr(self._work, name)
+
     def __await__(self) -> Any:
         return self._work.__await__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -118,6 +119,20 @@ async def test_tasks_of_ours_are_made_as_before() -> None:
     await task
 
     assert (task.get_name(), task.get_coro()) == ("ours", ours)
+
+
+async def test_a_task_of_foreign_code_shows_its_coroutine() -> None:
+    """Logs name it, and libraries ask for its state."""
+
+    async def work() -> tuple[str, str]:
+        task = asyncio.create_task(sleeping())
+        await asyncio.sleep(0)
+        coroutine: Any = task.get_coro()
+        seen = coroutine.__name__, inspect.getcoroutinestate(coroutine)
+        task.cancel()
+        return seen
+
+    assert await result_of(work) == ("sleeping", inspect.CORO_SUSPENDED)
 
 
 async def test_a_task_that_is_cancelled_before_it_begins_leaves_nothing_behind() -> None:
