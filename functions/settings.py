@@ -26,8 +26,7 @@ def read_settings() -> Settings:
     keep_loopback_from_proxies(os.environ)
     if prefix := value_of(os.environ, PREFIX):
         add_parameters(prefix, os.environ)
-    if PAGE.is_dir():
-        os.environ.setdefault(WEB_ROOT, str(PAGE))
+    add_page(PAGE, os.environ)
     settings = Settings.read()
     logs.configure(settings)
     return settings
@@ -42,6 +41,12 @@ def add_parameters(prefix: str, environ: MutableMapping[str, str]) -> None:
         name = path.rpartition("/")[2]
         if name.startswith(NAMES) and value_of(environ, name) is None:
             environ[name] = value
+
+
+def add_page(page: Path, environ: MutableMapping[str, str]) -> None:
+    """Have the folder `page` served if it is there, unless `environ` names another one."""
+    if page.is_dir() and value_of(environ, WEB_ROOT) is None:
+        environ[WEB_ROOT] = str(page)
 
 
 def _parameters(prefix: str) -> Iterator[tuple[str, str]]:

@@ -73,12 +73,12 @@ def main(words: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--extensions",
-        default=os.environ.get("MILLRACE_EXTENSIONS", ""),
+        default=os.environ.get("MILLRACE_EXTENSIONS", "").strip(),
         help="modules of yours, comma separated; by default those of MILLRACE_EXTENSIONS",
     )
     parser.add_argument(
         "--page",
-        default=os.environ.get("MILLRACE_WEB_ROOT", ""),
+        default=os.environ.get("MILLRACE_WEB_ROOT", "").strip(),
         help="a folder that the functions serve at /; by default that of MILLRACE_WEB_ROOT",
     )
     parser.add_argument("--to", type=Path, default=ARCHIVE, help="the archive")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from unittest import mock
 
 import pytest
 from botocore.exceptions import BotoCoreError
 from botocore.session import get_session
 
-from functions.settings import add_parameters
+from functions.settings import WEB_ROOT, add_page, add_parameters
 from tests.support.aws import Aws
 
 PREFIX = "/millrace/prod"
@@ -78,3 +79,25 @@ def test_a_store_that_does_not_answer_stops_the_start(aws: Aws) -> None:
 
     with mock.patch.dict(os.environ, nowhere), pytest.raises(BotoCoreError):
         add_parameters(PREFIX, {})
+
+
+@pytest.mark.parametrize("blank", [{}, {WEB_ROOT: ""}, {WEB_ROOT: " \n"}])
+def test_a_blank_variable_does_not_hide_the_page_of_the_package(
+    blank: dict[str, str], tmp_path: Path
+) -> None:
+    """A blank setting is as good as none; a folder that is not there is none either."""
+    environ = dict(blank)
+
+    add_page(tmp_path / "nowhere", environ)
+    assert environ == blank
+    add_page(tmp_path, environ)
+    assert environ[WEB_ROOT] == str(tmp_path)
+
+
+def test_a_page_that_a_setting_names_wins(tmp_path: Path) -> None:
+    """An image may bring both."""
+    environ = {WEB_ROOT: "/srv/page"}
+
+    add_page(tmp_path, environ)
+
+    assert environ[WEB_ROOT] == "/srv/page"
