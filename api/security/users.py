@@ -2,7 +2,7 @@
 
 Identity providers name users by texts that are no segment: `auth0|123`, `eu-west-1:1f…`,
 `a@b.example`. Such a text is escaped, byte by byte, as in a URL with `~` for `%`:
-`auth0~7C123`. A segment stands for itself. No two ids share a form.
+`auth0~7C123`. A segment stands for itself, but for `.` and `..`. No two ids share a form.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from api.security.patterns import MAX_SEGMENT_CHARS, is_segment
 # OpenID Connect Core, section 2: `sub` has at most 255 characters.
 MAX_ID_CHARS: Final = 255
 DIGEST: Final = "~sha256."
+DOTS: Final = frozenset({".", ".."})
 _ESCAPE = re.compile(r"~([0-9A-F]{2})")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -36,6 +37,9 @@ def user_segment(user_id: str) -> str:
     # Unpaired surrogates are not printable either, so what is left can be encoded.
     if not 0 < len(user_id) <= MAX_ID_CHARS or not user_id.isprintable():
         raise InvalidUserId
+    # Clients resolve both away in a path, so no URL could name the user (RFC 3986, 5.2.4).
+    if user_id in DOTS:
+        return user_id.replace(".", "~2E")
     # Whoever can choose an id must not take the form of another: `a~40b` is not `a@b`.
     if is_segment(user_id) and not _is_form(user_id):
         return user_id
@@ -52,7 +56,7 @@ def addressed_user(text: str) -> str:
     What we tell of users are segments, so a segment that comes back is one already. Raises
     InvalidUserId.
     """
-    return text if is_segment(text) else user_segment(text)
+    return text if is_segment(text) and text not in DOTS else user_segment(text)
 
 
 UserId = Annotated[
@@ -69,7 +73,7 @@ UserId = Annotated[
 def user_id_of(segment: str) -> str | None:
     """The inverse of `user_segment`; None for a segment that holds a digest, or none of ours."""
     if not _is_form(segment):
-        return segment
+        return None if segment in DOTS else segment
     try:
         user_id = _bytes(segment).decode()
         return user_id if user_segment(user_id) == segment else None

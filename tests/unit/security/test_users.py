@@ -36,6 +36,8 @@ ids = st.one_of(
         ),
         ("zoë", "zo~C3~AB"),
         ("*", "~2A"),
+        (".", "~2E"),
+        ("..", "~2E~2E"),
         ("a" * 65, "~sha256.Y1NhxIu56rFBmOduqKt_GkFoXWrWKqkUbTAdTxfrCuA"),
     ],
 )
@@ -80,6 +82,14 @@ def test_a_segment_that_comes_back_is_the_same_user(user_id: str):
     segment = user_segment(user_id)
 
     assert addressed_user(segment) == segment
+
+
+@pytest.mark.parametrize("user_id", [".", ".."])
+def test_no_user_is_called_what_a_url_cannot_say(user_id: str):
+    """Clients resolve `/bans/..` themselves, so nobody could lift such a ban."""
+    assert addressed_user(user_id) == user_segment(user_id) != user_id
+    assert user_id_of(user_segment(user_id)) == user_id
+    assert user_id_of(user_id) is None
 
 
 @given(st.text())
