@@ -26,7 +26,11 @@ def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _goes_into_a_header(value: SecretStr) -> SecretStr:
-    if not HEADER_VALUE.fullmatch(value.get_secret_value()):
+    text = value.get_secret_value()
+    # `docker run --env-file` takes the quotes of a line for a part of the value.
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        raise ValueError("must be without the quotes around it")
+    if not HEADER_VALUE.fullmatch(text):
         raise ValueError("must be one line of visible ASCII characters: it goes into a header")
     return value
 

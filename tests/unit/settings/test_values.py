@@ -65,6 +65,17 @@ def test_a_secret_that_no_header_can_hold_is_refused_by_name(
     assert "0451" not in complaint
 
 
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_secret_in_quotes_is_refused_by_name(quote: str, read: Read) -> None:
+    """Docker's env files keep them, and the store would only say that the token is wrong."""
+    name = "UPSTASH_REDIS_REST_TOKEN"
+
+    with pytest.raises(SettingsError) as caught:
+        read(**{name: f"{quote}{SECRETS[name]}{quote}"})
+
+    assert caught.value.complaints == [f"{name}: must be without the quotes around it"]
+
+
 @pytest.mark.parametrize("name", sorted(URLS))
 def test_production_refuses_plain_http_beyond_loopback(name: str, read: Read) -> None:
     """Tokens, keys and what users send would be readable on the way."""
