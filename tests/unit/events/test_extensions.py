@@ -107,7 +107,7 @@ def test_a_missing_extension_stops_the_start(extensions: Extensions):
 
 def test_an_extension_that_is_relative_to_nothing_stops_the_start(extensions: Extensions):
     """Python's own complaint of it is a traceback that speaks of an argument `package`."""
-    with pytest.raises(SettingsError, match="EXTENSIONS: .shop is relative to no package"):
+    with pytest.raises(SettingsError, match=r"EXTENSIONS: \.shop is relative to no package"):
         load([".shop"], extensions)
 
 
