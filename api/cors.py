@@ -1,11 +1,12 @@
 """Which pages of other origins may read: CORS as the framework does it, with two mends."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response
 from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.middleware._internal.cors import CORSMiddleware
-from litestar.types import Message, Send
+from litestar.types import HTTPResponseStartEvent, Message, Receive, Scope, Send
 
 from api.problems import PROBLEM_MEDIA_TYPE, BadRequest, render
 
@@ -13,17 +14,21 @@ REFUSED = 400
 
 
 class Cors(CORSMiddleware):
-    """Adds `Origin` to an answer's `Vary`, and refuses a preflight by a problem document."""
+    """Adds `Origin` to every answer's `Vary`, and refuses a preflight by a problem document."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.config.is_allow_all_origins:
+            await super().__call__(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, _varying(send))
 
     def send_wrapper(self, send: Send, origin: str, has_cookie: bool) -> Send:  # noqa: FBT001
         vary: list[str] = []
 
         async def merge(message: Message) -> None:
             if message["type"] == "http.response.start" and vary:
-                headers = MutableScopeHeaders.from_message(message=message)
                 # The framework replaces it, and a shared cache would mix up what differs by it.
-                names = ", ".join([*vary, headers.get("Vary", "")]).split(",")
-                headers["Vary"] = ", ".join(dict.fromkeys(n.strip() for n in names if n.strip()))
+                _add_vary(message, vary)
             await send(message)
 
         framework = super().send_wrapper(merge, origin, has_cookie)
@@ -46,3 +51,23 @@ class Cors(CORSMiddleware):
             media_type=PROBLEM_MEDIA_TYPE,
             headers={"Cache-Control": "no-store", "Vary": "Origin"},
         )
+
+
+def _varying(send: Send) -> Send:
+    """Also what an origin that is not allowed gets, or none: a cache must not show it to others.
+
+    https://fetch.spec.whatwg.org/#cors-protocol-and-http-caches
+    """
+
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            _add_vary(message, [], "Origin")
+        await send(message)
+
+    return wrapped
+
+
+def _add_vary(message: HTTPResponseStartEvent, first: Sequence[str], *last: str) -> None:
+    headers = MutableScopeHeaders.from_message(message=message)
+    names = ", ".join([*first, *headers.getall("Vary", []), *last]).split(",")
+    headers["Vary"] = ", ".join(dict.fromkeys(n.strip() for n in names if n.strip()))

@@ -51,6 +51,9 @@ def load(names: Sequence[str], extensions: Extensions) -> None:
 
 
 def _extend_of(name: str) -> Callable[[Extensions], None]:
+    if name.startswith("."):
+        why = f"{name} is relative to no package: write the whole name"
+        raise SettingsError([f"MILLRACE_EXTENSIONS: {why}"])
     try:
         extend: Callable[[Extensions], None] | None = getattr(import_module(name), "extend", None)
     except ModuleNotFoundError as error:

@@ -6,10 +6,11 @@ front for any of that: all refusals are problem documents, sent before the appli
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import httptools
 import msgspec
@@ -72,6 +73,15 @@ class Awaited(Enum):
     BODY = auto()
 
 
+class CycleTransport:
+    """The transport as one request has it: closing it is the connection's business."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
+
+
 class Connection(HttpToolsProtocol):
     """Answers 414, 431, 408, 400 and 503 by itself; everything else is the application's."""
 
@@ -94,6 +104,7 @@ class Connection(HttpToolsProtocol):
         self._refusal: ApiError | None = None
         # What the application answers now. With requests sent ahead, `cycle` is a later one.
         self._answering: RequestResponseCycle | None = None
+        self._is_lingering = False  # all is answered, and the rest of a body is still read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -193,6 +204,8 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             self._stop(BadRequest("Too many requests at once on one connection."))
         super().on_headers_complete()
+        own = CycleTransport(self.transport, self._close)
+        self.cycle.transport = cast("asyncio.Transport", own)
         self._await(Awaited.BODY)
 
     def on_body(self, body: bytes) -> None:
@@ -204,6 +217,8 @@ class Connection(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._await(Awaited.NOTHING)
+        if self._is_lingering:
+            self.transport.close()
 
     def _is_offer(self) -> bool:
         return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
@@ -243,7 +258,20 @@ class Connection(HttpToolsProtocol):
             return True
         return self.cycle.response_started
 
-    # Refusals
+    # Ends
+
+    def _close(self) -> None:
+        """Close behind the last answer, when the body that it did not wait for is read.
+
+        If we closed before, the kernel would answer the rest by a reset, which deletes the
+        answer before the client has read it (RFC 9112, 9.6).
+        """
+        if self._awaited is Awaited.BODY and not self.transport.is_closing():
+            self._is_lingering = True
+            self.transport.write_eof()
+            self._watch()
+        else:
+            self.transport.close()
 
     def _stop(self, error: ApiError) -> None:
         self._refusal = error

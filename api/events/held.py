@@ -70,7 +70,7 @@ class HeldStream(ABC):
         timers = self._timers(connection)
         feeding = self._loop.create_task(self._feed(connection))
         try:
-            await _until_gone(receive)
+            await until_gone(receive)
         except asyncio.CancelledError:
             if not self._is_aborted:
                 raise
@@ -125,7 +125,7 @@ class HeldStream(ABC):
         return abort
 
 
-async def _until_gone(receive: Receive) -> None:
+async def until_gone(receive: Receive) -> None:
     """Wait for the client's end of the connection; ours, once we ended it, looks the same."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -15,11 +15,11 @@ from litestar import Request
 
 from api.events import sse
 from api.events.deadline import Deadline, Deadlines
-from api.events.held import StreamDesk
+from api.events.held import StreamDesk, until_gone
 from api.events.publisher import Publisher
 from api.events.session import Reading, StreamSession
 from api.events.stream import EventStream, OnEnd, Serve, brief
-from api.problems import OverConnectionLimit
+from api.problems import BadRequest, OverConnectionLimit
 from api.security.addresses import client_ip
 from api.security.leases import Lease
 from api.security.principal import Principal
@@ -100,12 +100,26 @@ async def held_answer(
 ) -> AsyncIterator[None]:
     """Count a JSON answer that is held for news as one of the caller's streams, meanwhile.
 
-    Raises as `open_stream`.
+    Whoever leaves is not waited for, or his next poll could be refused because of this one.
+    Raises as `open_stream`, and `BadRequest`, which nobody reads, when the client has left.
     """
     lease = await _lease(request, events, principal, conn)
+    patience = asyncio.timeout(None)
+
+    async def watch() -> None:
+        await until_gone(request.receive)
+        patience.reschedule(0)
+
+    watching = asyncio.create_task(watch())
     try:
-        yield
+        async with patience:
+            yield
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        raise BadRequest("The client has left.") from None
     finally:
+        watching.cancel()
         await asyncio.shield(events.security.connections.release(lease))
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 # RFC 8725: a logout or DPoP token of the same issuer is signed with the same keys.
 TOKEN_TYPES = {None, "jwt", "at+jwt", "application/at+jwt"}
+# Keycloak gives all its tokens the header of an access token, and says in the claim `typ` what
+# each is for. An ID token tells a client who signed in; it lies about in logs and in URLs.
+OTHER_KINDS = {"ID", "Refresh", "Offline", "Logout"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class TeamTokens:
             raise Unauthorized("The token's key (`kid`) is not among those at MILLRACE_JWKS_URL.")
         _check_signature(token, key, algorithm)
         claims = read_part(token.split(".")[1])
+        _refuse_other_kinds(claims)
         if self._issuer is not None and claims.get("iss") != self._issuer:
             raise Unauthorized(_unfit(claims, "iss", "MILLRACE_JWT_ISSUER"))
         if self._binding:
@@ -93,6 +97,13 @@ def _check_signature(token: str, key: "PyJWK", algorithm: Algorithm) -> None:
     # It reads the header once more, with a decoder that raises RecursionError too.
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise Unauthorized(INVALID_TOKEN) from None
+
+
+def _refuse_other_kinds(claims: Claims) -> None:
+    typ = claims.get("typ")
+    # `events` makes it a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.4).
+    if "events" in claims or (isinstance(typ, str) and typ in OTHER_KINDS):
+        raise Unauthorized("The token's claim `typ` or `events` says that it is for another end.")
 
 
 def _unfit(claims: Claims, claim: str, setting: str) -> str:

@@ -205,6 +205,35 @@ def test_a_body_that_nobody_reads_any_more_does_not_hold_its_connection(server: 
         assert connection.recv(1) == b""
 
 
+@pytest.mark.parametrize("start", [b"HTTP/1.1\r\nConnection: close\r\n", b"HTTP/1.0\r\n"])
+def test_who_sends_all_of_a_body_first_gets_the_answer_that_did_not_wait_for_it(
+    server: Container, start: bytes
+) -> None:
+    """The connection ends after it, and ended at once it would delete what it said."""
+    body = b"x" * 9 * MEGABYTE
+    length = f"Content-Length: {len(body)}\r\n".encode()
+
+    with connected(server) as connection:
+        connection.sendall(b"POST /nowhere " + start + HOST + length + b"\r\n" + body)
+        answer = answer_of(connection)
+        assert connection.recv(1) == b""
+
+    assert answer.status == 404
+    assert "connection: close" in answer.head
+
+
+def test_the_rest_of_a_body_that_nobody_reads_is_not_waited_for_without_end(
+    server: Container,
+) -> None:
+    head = HOST + b"Connection: close\r\nContent-Length: 5000\r\n\r\n"
+    began = monotonic()
+    with connected(server) as connection, pytest.raises(ConnectionError):
+        connection.sendall(b"POST /nowhere HTTP/1.1\r\n" + head)
+        assert answer_of(connection).status == 404
+        while monotonic() - began < LONG_S:
+            connection.sendall(b"a")
+
+
 def test_a_connection_that_says_nothing_is_closed_without_a_word(server: Container) -> None:
     """A browser would show an answer that nobody asked for."""
     with connected(server) as connection:

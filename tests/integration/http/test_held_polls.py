@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -95,3 +96,52 @@ async def test_a_job_is_created_also_where_its_answer_cannot_be_held(one: Api) -
 
     assert answer.status_code == 202
     assert "preference-applied" not in answer.headers
+
+
+@pytest.mark.parametrize("of_job", [False, True])
+async def test_who_leaves_a_held_poll_gives_its_place_back_at_once(one: Api, of_job: bool) -> None:
+    """A page that is loaded again asks while the poll of the page before would still wait."""
+    url = f"/api/jobs/{await queued(one)}?wait=20&after=1" if of_job else HELD
+    connections = one.instance.services.security.connections
+    has_left = asyncio.Event()
+    steps = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> Any:
+        if step := next(steps, None):
+            return step
+        await has_left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        pass
+
+    asking = asyncio.create_task(one.instance.app(scope_of(url, one.bearer()), receive, send))
+    async with asyncio.timeout(5):
+        while not connections.held:
+            await asyncio.sleep(0.005)
+        has_left.set()
+        await asking
+
+    assert connections.held == 0
+
+
+def scope_of(url: str, headers: dict[str, str]) -> Any:
+    """The ASGI scope of a GET that asks for JSON."""
+    path, _, query = url.partition("?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "https",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": query.encode(),
+        "headers": [
+            (name.lower().encode(), value.encode()) for name, value in (headers | AS_JSON).items()
+        ],
+        "client": ("127.0.0.1", 1),
+        "server": ("localhost", 443),
+        "state": {},
+    }

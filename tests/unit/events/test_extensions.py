@@ -105,6 +105,12 @@ def test_a_missing_extension_stops_the_start(extensions: Extensions):
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
+def test_an_extension_that_is_relative_to_nothing_stops_the_start(extensions: Extensions):
+    """Python's own complaint of it is a traceback that speaks of an argument `package`."""
+    with pytest.raises(SettingsError, match=r"EXTENSIONS: \.shop is relative to no package"):
+        load([".shop"], extensions)
+
+
 def test_a_module_that_does_not_extend_stops_the_start(module: Module, extensions: Extensions):
     """It names the module and what is missing."""
     name = module()
