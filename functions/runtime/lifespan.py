@@ -25,7 +25,9 @@ def start_once(
     and is served all the same. Raises LifespanError, and what else ends the application: an
     exit, or a panic of a compiled extension.
     """
-    started: asyncio.Future[None] = loop.create_future()
+    # The error, if any, is the result: a loop that runs until a future has an exit as its
+    # exception never stops, as it takes the exit for one that has already stopped it.
+    started: asyncio.Future[BaseException | None] = loop.create_future()
     messages = iter([{"type": "lifespan.startup"}])
 
     async def receive() -> Any:
@@ -37,16 +39,19 @@ def start_once(
         if message["type"] == "lifespan.startup.complete":
             started.set_result(None)
         elif message["type"] == "lifespan.startup.failed":
-            started.set_exception(LifespanError(message.get("message", "")))
+            started.set_result(LifespanError(message.get("message", "")))
 
     scope: Any = {"type": "lifespan", "asgi": {"version": "3.0"}}
     scope["state"] = {} if state is None else state
     task = loop.create_task(_hold(lambda: app(scope, receive, send), started))
-    loop.run_until_complete(started)
+    if (error := loop.run_until_complete(started)) is not None:
+        raise error
     return task
 
 
-async def _hold(run: Callable[[], Awaitable[None]], started: asyncio.Future[None]) -> None:
+async def _hold(
+    run: Callable[[], Awaitable[None]], started: asyncio.Future[BaseException | None]
+) -> None:
     """Run the application to its end; `started` has an outcome then, whatever happened."""
     try:
         await run()
@@ -56,7 +61,7 @@ async def _hold(run: Callable[[], Awaitable[None]], started: asyncio.Future[None
     except BaseException as error:
         if started.done():
             raise
-        started.set_exception(error)
+        started.set_result(error)
     finally:
         if not started.done():
             started.set_result(None)

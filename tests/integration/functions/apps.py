@@ -35,10 +35,18 @@ class Panic(BaseException):
     """As a compiled extension raises it."""
 
 
-async def panicking(scope: Any, receive: Any, send: Any) -> None:
-    """Cannot start, and does not say so by a message."""
+ENDS = {one.__name__: one for one in (Panic, SystemExit, KeyboardInterrupt, asyncio.CancelledError)}
+
+
+async def ending(scope: Any, receive: Any, send: Any) -> None:
+    """Cannot start, and does not say so by a message: FAILS names what it raises."""
     await receive()
-    raise Panic
+    raise ENDS[os.environ["FAILS"]]
+
+
+async def ending_within(scope: Any, receive: Any, send: Any) -> None:
+    """The same, in a task of its own."""
+    await asyncio.create_task(ending(scope, receive, send))
 
 
 class Drawing:

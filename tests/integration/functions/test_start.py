@@ -67,7 +67,11 @@ async def test_what_stops_a_function_is_one_line_in_its_log(
         (f"{APPS}.missing", "", "Runtime.AttributeError"),
         ("functions.missing.app", "", "Runtime.ModuleNotFoundError"),
         (f"{APPS}.refusing", "", "Runtime.LifespanError"),
-        (f"{APPS}.panicking", "", "Runtime.Panic"),
+        *(
+            (f"{APPS}.ending", error, f"Runtime.{error}")
+            for error in ("Panic", "SystemExit", "KeyboardInterrupt", "CancelledError")
+        ),
+        (f"{APPS}.ending_within", "SystemExit", "Runtime.SystemExit"),
     ],
 )
 async def test_an_application_that_does_not_start_is_reported(
