@@ -163,7 +163,7 @@ class NotAcceptable(ApiError):
     code = "not-acceptable"
     status = 406
     title = "None of the accepted types can be served"
-    remediation = "Accept text/event-stream or application/json."
+    remediation = "Accept text/event-stream or application/json, at the path in `detail` if any."
 
 
 class PayloadTooLarge(ApiError):

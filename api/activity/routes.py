@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from api.activity.feeds import feed_topic
 from api.activity.models import ActivityBody, ActivityPosted, FeedView
 from api.activity.service import ActivityFeeds
+from api.events.accept import require_stream_accepted
 from api.events.cohort import View
 from api.events.cursor import Cursor
 from api.events.opening import AnyRequest, EventServices, open_stream
@@ -33,6 +34,7 @@ from api.problems import (
     IdempotencyKeyReused,
     InvalidCursor,
     InvalidTopic,
+    NotAcceptable,
     OverConnectionLimit,
     PublishUncertain,
     RateLimited,
@@ -55,7 +57,10 @@ POSTING = {
 }
 LISTING = {"problems": (InvalidTopic, InvalidCursor, Forbidden)}
 STREAMING = {
-    "problems": (InvalidTopic, InvalidCursor, Forbidden, TicketUsed, OverConnectionLimit),
+    "problems": (
+        *(InvalidTopic, InvalidCursor, Forbidden),
+        *(TicketUsed, NotAcceptable, OverConnectionLimit),
+    ),
     "is_stream": True,
     "takes_ticket": True,
 }
@@ -141,6 +146,7 @@ class ActivityController(Controller):
         """The newest entries of a feed, then live; goes on from a cursor as any stream."""
         topic = feed_topic(feed)
         await self.services.events.security.access.require_read(principal, [topic])
+        require_stream_accepted(request, f"/api/activity/{feed}")
         given = last_event_id or last_id_in_query or cursor
         view = View((topic,), None, named)
         charge = self.services.events.security.new_topics_of(principal)

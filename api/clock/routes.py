@@ -8,9 +8,9 @@ from litestar.openapi.spec import Example
 
 from api.clock.clock import Clock, ClockStream
 from api.events import sse
+from api.events.accept import JSON, wants_json
 from api.events.deadline import Deadline
 from api.events.opening import AnyRequest, EventServices, hold_stream
-from api.events.routes import JSON, wants_json
 from api.events.stream import Serve
 from api.problems import NotAcceptable, OverConnectionLimit
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, Response, get, post
-from litestar.datastructures.headers import Accept
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from api.events import sse
+from api.events.accept import JSON, wants_json
 from api.events.bounds import ANSWER_BYTES
 from api.events.cohort import View
 from api.events.cursor import Cursor
@@ -65,7 +65,6 @@ from api.security.principal import Principal
 from api.security.rates import Charge
 
 BUSY_MS = 500
-JSON = "application/json"
 
 # For the OpenAPI document: what a handler answers with beside what every handler may.
 READING = {
@@ -242,23 +241,6 @@ def _reading(
     shown = frozenset(filter(None, types.split(","))) if types else None
     view = View(tuple(sorted(names)), shown, named)
     return Reading(view, Cursor.parse(cursor) if cursor else None, history, charge=charge)
-
-
-def wants_json(request: AnyRequest) -> bool:
-    # An empty header is as good as none (RFC 9110, section 12.5.1).
-    accepted = request.headers.get("accept") or "*/*"
-    if accepted == sse.MEDIA_TYPE:
-        return False
-    try:
-        best = Accept(accepted).best_match([sse.MEDIA_TYPE, JSON])
-    except OverflowError:  # it takes weights for numbers of any size
-        raise NotAcceptable from None
-    match best:
-        case sse.MEDIA_TYPE:
-            return False
-        case "application/json":
-            return True
-    raise NotAcceptable
 
 
 def json_answer(

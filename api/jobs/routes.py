@@ -10,6 +10,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from api.events.accept import require_stream_accepted
 from api.events.opening import AnyRequest, EventServices, held_answer, hold_stream
 from api.events.parameters import Conn, IdempotencyHeader, PageCursor
 from api.events.stream import EventStream
@@ -54,6 +55,7 @@ from api.problems import (
     JobExpired,
     JobNotFound,
     JobWithoutResult,
+    NotAcceptable,
     NotRetryable,
     OverConnectionLimit,
     RateLimited,
@@ -73,7 +75,10 @@ CANCELING = {"problems": (ForeignOrigin, JobNotFound, JobExpired)}
 RETRYING = {"problems": (ForeignOrigin, JobNotFound, JobExpired, NotRetryable)}
 TAKING = {"problems": (JobNotFound, JobExpired, JobWithoutResult)}
 STREAMING = {
-    "problems": (Forbidden, JobNotFound, JobExpired, TicketUsed, OverConnectionLimit),
+    "problems": (
+        *(Forbidden, JobNotFound, JobExpired),
+        *(TicketUsed, NotAcceptable, OverConnectionLimit),
+    ),
     "takes_ticket": True,
 }
 
@@ -231,6 +236,7 @@ class JobsController(Controller):
         # A ticket for something else does not even tell whether there is such a job.
         require_ticket(principal, [f"job:{job_id}"])
         seen = await services.jobs.get(principal, job_id)
+        require_stream_accepted(request, f"{PATH}/{seen.job.id}")
         version = answers.version_of(last_event_id or last_id_in_query)
         if seen.job.is_done and version == seen.job.version:
             return Response(None, status_code=204)

@@ -9,6 +9,7 @@ from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from api.events.accept import require_stream_accepted
 from api.events.cohort import View
 from api.events.cursor import Cursor
 from api.events.event import Event
@@ -43,6 +44,7 @@ from api.problems import (
     IdempotencyKeyReused,
     InvalidCursor,
     InvalidEventId,
+    NotAcceptable,
     NotFound,
     OverConnectionLimit,
     PublishUncertain,
@@ -65,7 +67,7 @@ SENDING = {
     )
 }
 STREAMING = {
-    "problems": (InvalidCursor, Forbidden, TicketUsed, OverConnectionLimit),
+    "problems": (InvalidCursor, Forbidden, TicketUsed, NotAcceptable, OverConnectionLimit),
     "is_stream": True,
     "takes_ticket": True,
 }
@@ -162,6 +164,7 @@ class NotificationsController(Controller):
     ) -> EventStream:
         """The caller's newest unread notifications, then live, with what other devices read."""
         require_ticket(principal, topics_of(principal.id))
+        require_stream_accepted(request, NotificationsController.path)
         given = last_event_id or last_id_in_query or cursor
         reading = Reading(
             View(tuple(sorted(topics_of(principal.id))), None, named),

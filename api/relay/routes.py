@@ -8,6 +8,7 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from api.events.accept import wants_json
 from api.events.cohort import View
 from api.events.cursor import Cursor, CursorWriter
 from api.events.deadline import Deadline
@@ -23,7 +24,7 @@ from api.events.parameters import (
     Wait,
 )
 from api.events.poll import poll
-from api.events.routes import json_answer, wants_json
+from api.events.routes import json_answer
 from api.events.session import Reading, StreamSession
 from api.events.stream import Serve
 from api.problems import (
