@@ -25,13 +25,18 @@ env: ## Print the settings that join a process to the running stack: eval "$(mak
 	@test -x "$(PY)" || { echo 'no local stack is running: start it with `make run`' >&2; exit 1; }
 	@"$(PY)" -m infra.local.env
 
-# Most tests wait for processes and deadlines, so there are more workers than cores. A file stays
-# with one worker, which starts its servers once; the slow suites come first.
-WORKERS ?= 4
-PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+# A file stays with one worker, which starts its servers once; the slow suites come first. What
+# measures time runs afterwards, alone.
+WORKERS ?= 2
+PYTEST := $(PY) -m pytest $(if $(MILLRACE_NO_SKIP),-p tests.support.no_skip)
 
-test: install ## Run all tests but the long ones; ARGS goes to pytest, WORKERS=0 runs one by one
-	$(PY) -m pytest $(PARALLEL) $(if $(MILLRACE_NO_SKIP),-p tests.support.no_skip) $(ARGS)
+test: install ## Run all tests but the long ones; ARGS goes to pytest, which then runs one by one
+ifdef ARGS
+	$(PYTEST) $(ARGS)
+else
+	$(PYTEST) -m 'not soak and not alone' -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+	$(PYTEST) -m 'alone and not soak'
+endif
 
 check: $(INSTALLED) ## Types, and every hook: lint, format, import contracts, spelling, secrets, large files
 	$(PY) -m mypy

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.support.ably_server import AblyServer
 from tests.support.upstash_server import UpstashServer
@@ -13,6 +14,13 @@ from tests.support.upstash_server import UpstashServer
 # `norecursedirs` replaces pytest's defaults, so a `.hypothesis` beside `tests` would fail the
 # next collection: its examples live in the cache directory instead.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".pytest_cache/hypothesis")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_by_default() -> Iterator[None]:
+    """What a test configures of the process's logs does not reach the tests that follow."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,7 @@ async def refuses(server: Container) -> None:
         while True:
             try:
                 _, sink = await asyncio.open_connection(*server.address)
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):  # or was it closed just now
                 return
             sink.close()
             await sink.wait_closed()

@@ -76,6 +76,7 @@ def deployments() -> Iterator[list[Deployment]]:
         store.kill()
 
 
+@pytest.mark.alone
 async def test_a_thousand_idle_streams_cost_what_is_promised_and_hear_at_once(
     deployments: list[Deployment],
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from statistics import median, quantiles
 from time import perf_counter
 
+import pytest
+
 from tests.e2e.conftest import Start
 from tests.support.publisher import Publisher
 from tests.support.raw_reader import Reader, assert_each_once
@@ -13,6 +15,7 @@ EVENTS = 60
 TOPIC = "public:latency"
 
 
+@pytest.mark.alone
 async def test_what_another_client_publishes_arrives_within_150_ms(
     start: Start, publisher: Publisher
 ) -> None:

@@ -101,6 +101,7 @@ async def test_a_preference_without_a_version_is_answered_at_once(alice: Caller)
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
 
 
+@pytest.mark.alone
 async def test_every_change_is_seen_soon_after_its_write(site: Site):
     """Most within 60 ms: the writer wakes the poller, which by itself looks each second here."""
     instance = await site.start(poll_min_ms=1000, poll_idle_ms=1000)
