@@ -154,6 +154,7 @@ async def test_a_change_while_the_wait_begins_is_not_missed(
         assert answer.json()["status"] == "canceled"
 
 
+@pytest.mark.alone
 async def test_those_who_wait_for_one_job_share_their_reads(
     alice: Caller, instance: Instance, store: JobStore, bill: Bill
 ):
@@ -249,6 +250,7 @@ async def test_a_gap_in_the_topic_is_no_reason_to_miss_a_change(
     assert (await asyncio.wait_for(waiting, 2)).json()["version"] == 2
 
 
+@pytest.mark.alone
 async def test_a_version_that_was_heard_of_is_looked_for_and_not_for_ever(
     site: Site, alice: Caller, bill: Bill
 ):
