@@ -15,26 +15,24 @@ from litestar.handlers import BaseRouteHandler
 
 from api.activity.routes import ActivityServices, activity_routes
 from api.activity.service import ActivityFeeds
-from api.bodies import ApiRequest
 from api.chat.routes import chat_routes
 from api.clock.routes import clock_routes
-from api.cors import Cors
 from api.docs.generator import openapi
 from api.docs.routes import docs_routes, document_routes, page_routes
-from api.events.deadline import Deadlines, rotation
-from api.events.opening import EventServices
-from api.events.routes import event_routes
+from api.events import Deadlines, Events, event_routes, rotation
+from api.http.bodies import ApiRequest
+from api.http.cors import Cors
+from api.http.front_door import FrontDoor
+from api.http.queries import check_query
+from api.http.responses import EXCEPTION_HANDLERS, before_request, containing
 from api.jobs.queue import JobQueue
 from api.jobs.routes import JobServices, job_routes
 from api.notifications.routes import NotificationServices, notification_routes
 from api.notifications.service import Notifications
 from api.notifications.state import ReadStates
-from api.queries import check_query
 from api.relay.routes import RelayServices, relay_routes
-from api.responses import EXCEPTION_HANDLERS, before_request, containing
 from api.security.authenticator import Credentials
 from api.security.cookies import SESSION_COOKIE
-from api.security.front import FrontDoor
 from api.security.principal import Principal
 from api.security.routes import dev_session_controller
 from api.services import Services, build_services
@@ -83,11 +81,13 @@ def create_app(
     workers where Redis does not.
     """
     parts = services or build_services(settings, queue=queue)
-    limits = deadlines or rotation(settings.stream_max_s, parts.desk.rng)
-    events = EventServices(parts.desk, parts.publisher, parts.security, limits, settings)
+    limits = deadlines or rotation(settings.stream_max_s, parts.streaming.rng)
+    events = Events(parts.streaming, parts.publisher, parts.security, limits, settings)
 
-    read_states = ReadStates(parts.desk.log, settings.notifications_ttl_s, parts.desk.clock)
-    notifications = Notifications(parts.publisher, parts.desk.log, read_states)
+    read_states = ReadStates(
+        parts.streaming.log, settings.notifications_ttl_s, parts.streaming.clock
+    )
+    notifications = Notifications(parts.publisher, parts.streaming.log, read_states)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -120,14 +120,16 @@ def create_app(
         settings=settings,
         metrics=parts.metrics,
         health=Health({"redis": lambda: _ask(parts.redis)}, monotonic=monotonic),
-        is_draining=lambda: parts.desk.streams.is_draining,
+        is_draining=lambda: parts.streaming.open_streams.is_draining,
         authenticate=authenticate,
     )
     dependencies = {"principal": Provide(principal)}
     routes = [
         *event_routes(events),
         *notification_routes(NotificationServices(notifications, events)),
-        *activity_routes(ActivityServices(ActivityFeeds(parts.publisher, parts.desk.log), events)),
+        *activity_routes(
+            ActivityServices(ActivityFeeds(parts.publisher, parts.streaming.log), events)
+        ),
         *clock_routes(events),
         *chat_routes(parts.chat),
         *job_routes(JobServices(parts.jobs.service, parts.jobs.watch, parts.jobs.hints, events)),

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from api.wire import plain
+from api.payloads.models import plain
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from api import extensions
 from api.activity import feeds
@@ -12,16 +12,16 @@ from api.activity.fan_in import job_finished, message_posted
 from api.chat.chat import Chat, Feeds, Parts, build_chat
 from api.chat.inbound import ChatMessage
 from api.chat.mentions import Mention
-from api.events import doorbell
-from api.events.catalogue import Catalogue
-from api.events.doorbell import Doorbell
-from api.events.held import StreamDesk
-from api.events.hub import Hub
-from api.events.log import TopicLog
-from api.events.poller import Pace, Poller
-from api.events.publisher import Draft, Publisher
-from api.events.retention import Retention, Retentions
-from api.events.streams import OpenStreams
+from api.events import (
+    Catalogue,
+    Draft,
+    Poller,
+    Publisher,
+    Retention,
+    Retentions,
+    Streaming,
+    build_events,
+)
 from api.jobs import wiring as jobs_wiring
 from api.jobs.job import Job
 from api.jobs.queue import JobQueue
@@ -31,10 +31,10 @@ from api.relay.reader import Tools
 from api.relay.service import Relay, build_relay
 from api.security.wiring import Security, build_security
 from api.settings import Settings
+from api.system import System
 from api.telemetry.meter import CommandMeter
 from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
-from api.world import World
 
 MENTION_CHARS: Final = 500
 DECLARING: Final = (
@@ -49,13 +49,13 @@ class Services:
     """The parts that handlers and entry points use."""
 
     settings: Settings
-    world: World
+    system: System
     redis: UpstashClient
     metrics: Metrics
     catalogue: Catalogue
     security: Security
     publisher: Publisher
-    desk: StreamDesk
+    streaming: Streaming
     poller: Poller
     jobs: JobParts
     chat: Chat
@@ -78,19 +78,11 @@ class Services:
                 await client.close()
 
 
-class _Events(NamedTuple):
-    catalogue: Catalogue
-    publisher: Publisher
-    desk: StreamDesk
-    poller: Poller
-    reading: UpstashClient
-
-
 def build_services(
-    settings: Settings, *, queue: JobQueue | None = None, world: World | None = None
+    settings: Settings, *, queue: JobQueue | None = None, system: System | None = None
 ) -> Services:
     """Build all parts; no network is touched. Jobs go through `queue`; without one, Redis is it."""
-    world = world or World.real()
+    system = system or System.real()
     meter = CommandMeter()
     metrics = Metrics(meter)
     commands = UpstashClient(
@@ -98,100 +90,62 @@ def build_services(
         settings.upstash_token.get_secret_value(),
         timeout_s=settings.redis_timeout_s,
         meter=meter,
-        rng=world.rng,
+        rng=system.rng,
     )
-    security = build_security(settings, commands, world)
-    events = _events(settings, commands, metrics, world)
+    security = build_security(settings, commands, system)
+    catalogue = _catalogue()
+    events = build_events(
+        settings, commands, catalogue, _retentions(settings), metrics=metrics, system=system
+    )
     jobs = build_jobs(
         settings,
         commands,
         queue=queue,
         publisher=events.publisher,
-        hub=events.desk.hub,
+        hub=events.streaming.hub,
         access=security.access,
         announce=_job_news,
-        streams=events.desk.streams,
-        world=world,
+        streams=events.streaming.open_streams,
+        system=system,
     )
     chat = build_chat(
         settings,
         Parts(
             redis=commands,
             publisher=events.publisher,
-            catalogue=events.catalogue,
+            catalogue=catalogue,
             access=security.access,
             rate=security.publish_rate,
-            world=world,
+            system=system,
         ),
         feeds=Feeds(_posted, feeds.WORKSPACES) if settings.chat_activity else None,
         notify=_mentioned,
     )
-    tools = Tools(events.publisher, settings.relay_lease_s, world.clock, world.rng)
-    relay = build_relay(settings, tools, security.access, new_id=world.new_id)
+    tools = Tools(events.publisher, settings.relay_lease_s, system.clock, system.rng)
+    relay = build_relay(settings, tools, security.access, new_id=system.new_id)
     extensions.load(
         settings.extensions,
-        extensions.Extensions(events.catalogue, security.access, jobs.registry),
+        extensions.Extensions(catalogue, security.access, jobs.registry),
     )
     metrics.observe(
-        open_streams=lambda: len(events.desk.streams), lease_failures=security.connections.failures
+        open_streams=lambda: len(events.streaming.open_streams),
+        lease_failures=security.connections.failures,
     )
     return Services(
         settings=settings,
-        world=world,
+        system=system,
         redis=commands,
         metrics=metrics,
-        catalogue=events.catalogue,
+        catalogue=catalogue,
         security=security,
         publisher=events.publisher,
-        desk=events.desk,
+        streaming=events.streaming,
         poller=events.poller,
         jobs=jobs,
         chat=chat,
         relay=relay,
-        clients=(commands, events.reading),
+        clients=(commands, events.reader),
     )
-
-
-def _events(settings: Settings, commands: UpstashClient, metrics: Metrics, world: World) -> _Events:
-    """The heart: a log that is written here, read by one poller, and handed out by one hub."""
-    reading = commands.sibling()  # no storm of commands may hold up the poller
-    retentions = _retentions(settings)
-    log = TopicLog(commands, retentions, world.monotonic)
-    hub = Hub(log, lag_max_bytes=settings.lag_max_bytes, metrics=metrics, monotonic=world.monotonic)
-    poller = Poller(
-        TopicLog(reading, retentions, world.monotonic),
-        hub,
-        pace=Pace(
-            shortest_s=settings.poll_min_ms / 1000,
-            longest_s=settings.poll_idle_ms / 1000,
-            longest_rung_s=settings.doorbell_poll_s,
-        ),
-        doorbell=Doorbell(reading, rng=world.rng) if settings.doorbell else None,
-        metrics=metrics,
-        clock=world.clock,
-        monotonic=world.monotonic,
-        rng=world.rng,
-    )
-    hub.on_demand = poller.wake
-    catalogue = _catalogue()
-    publisher = Publisher(
-        log,
-        catalogue,
-        metrics,
-        max_event_bytes=settings.max_event_bytes,
-        wake=hub.wake,
-        rings=doorbell.rings if settings.doorbell else lambda _: [],
-    )
-    desk = StreamDesk(
-        hub=hub,
-        log=log,
-        streams=OpenStreams(keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams),
-        metrics=metrics,
-        retry_ms=settings.retry_ms,
-        clock=world.clock,
-        rng=world.rng,
-    )
-    return _Events(catalogue, publisher, desk, poller, reading)
 
 
 def _catalogue() -> Catalogue:

@@ -4,7 +4,7 @@ import os
 import sys
 from http.client import HTTPConnection, HTTPException
 
-from api.environ import value_of
+from api.settings.environment import value_of
 
 TIMEOUT_S = 2.0
 OK = 200

@@ -53,7 +53,7 @@ class DrainingServer(uvicorn.Server):
             server.close()
         drain_s = self._services.settings.drain_s
         await asyncio.gather(
-            self._services.desk.streams.drain(timeout_s=drain_s),
+            self._services.streaming.open_streams.drain(timeout_s=drain_s),
             self._worker.drain(timeout_s=drain_s),
         )
         await super().shutdown(sockets)

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from api.events.deadline import FUNCTION_HOLD_S, Deadline
-from api.events.sse import CloseReason
-
 # Earlier than the loop's own end: a reader that is slow must still get its goodbye.
+from api.events import FUNCTION_HOLD_S, CloseReason, Deadline
+
 MARGIN_S = 3.0
 
 

@@ -11,7 +11,7 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from api.app import create_app
 from api.chat.tokens import JWT_MEDIA_TYPE
-from api.events.deadline import window
+from api.events import window
 from api.problems import PROBLEM_MEDIA_TYPE
 from functions.garbage import settle
 from functions.runtime.lifespan import start_once

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-from api.environ import keep_loopback_from_proxies, value_of
 from api.settings import Settings
+from api.settings.environment import keep_loopback_from_proxies, value_of
 from api.telemetry import logs
 
 PREFIX = "MILLRACE_SSM_PREFIX"

@@ -22,4 +22,4 @@ def survive_snapshots(services: Services) -> None:
     def draw_anew() -> None:
         # Else all copies would pause, jitter and retry in step.
         random.seed()
-        services.desk.rng.seed()
+        services.streaming.rng.seed()

@@ -13,5 +13,5 @@ def workshop_of(services: Services, queue: JobQueue | None) -> Workshop:
         services.jobs,
         queue,
         metrics=services.metrics,
-        world=services.world,
+        system=services.system,
     )

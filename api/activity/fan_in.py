@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.activity.feeds import ACTIVITY, feed_topic
-from api.events.publisher import Draft
+from api.events import Draft
 
 
 def job_finished(

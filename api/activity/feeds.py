@@ -3,9 +3,7 @@
 from typing import Final
 
 from api.activity.models import Activity
-from api.events.catalogue import Catalogue
-from api.events.retention import Retention
-from api.events.topic import TopicName, parse_topic
+from api.events import Catalogue, Retention, TopicName, parse_topic
 from api.problems import InvalidTopic
 from api.security.patterns import TopicPattern
 from api.security.users import InvalidUserId, addressed_user

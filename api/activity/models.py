@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from api.events.link import Link
-from api.wire import Body, View, example
+from api.payloads.links import Link
+from api.payloads.models import Body, View, example
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -11,23 +10,26 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from api.activity.feeds import feed_topic
 from api.activity.models import ActivityBody, ActivityPosted, FeedView
 from api.activity.service import ActivityFeeds
-from api.events.accept import require_stream_accepted
-from api.events.cohort import View
-from api.events.cursor import Cursor
-from api.events.opening import AnyRequest, EventServices, open_stream
-from api.events.parameters import (
+from api.events import (
     MAX_HISTORY,
+    AnyRequest,
     Conn,
     CursorParameter,
+    Events,
+    EventStream,
     IdempotencyHeader,
     LastEventId,
     LastEventIdInQuery,
     Limit,
     Named,
     PageCursor,
+    ReadRequest,
+    first_cursor,
+    open_stream,
+    raw,
+    require_stream_accepted,
 )
-from api.events.session import Reading
-from api.events.stream import EventStream
+from api.payloads.responses import json_response
 from api.problems import (
     Forbidden,
     ForeignOrigin,
@@ -42,7 +44,6 @@ from api.problems import (
 )
 from api.security.principal import Principal
 
-JSON = "application/json"
 FIRST = 10
 
 POSTING = {
@@ -81,7 +82,7 @@ class ActivityServices:
     """What the handlers of this package call."""
 
     feeds: ActivityFeeds
-    events: EventServices
+    events: Events
 
 
 class ActivityController(Controller):
@@ -122,12 +123,11 @@ class ActivityController(Controller):
         await self.services.events.security.access.require_read(principal, [topic])
         page = await self.services.feeds.page(topic, limit=limit, cursor=cursor)
         content: Any = {
-            "data": [msgspec.Raw(event.body) for event in page.events],
+            "data": raw(page.events),
             "next_cursor": page.next_cursor,
             "has_more": page.next_cursor is not None,
         }
-        headers = {"Cache-Control": "private, no-cache"}
-        return Response(msgspec.json.encode(content), media_type=JSON, headers=headers)  # type: ignore[arg-type]
+        return json_response(content, {"Cache-Control": "private, no-cache"})
 
     @get("/stream", name="stream_activity", opt=STREAMING)
     async def stream(
@@ -147,12 +147,15 @@ class ActivityController(Controller):
         topic = feed_topic(feed)
         await self.services.events.security.access.require_read(principal, [topic])
         require_stream_accepted(request, f"/api/activity/{feed}")
-        given = last_event_id or last_id_in_query or cursor
-        view = View((topic,), None, named)
-        charge = self.services.events.security.new_topics_of(principal)
-        reading = Reading(view, Cursor.parse(given) if given else None, history, charge=charge)
+        read_request = ReadRequest.of(
+            [topic],
+            first_cursor(last_event_id, last_id_in_query, cursor),
+            named=named,
+            history=history,
+            charge=self.services.events.security.new_topics_of(principal),
+        )
         return await open_stream(
-            request, self.services.events, reading, principal=principal, conn=conn
+            request, self.services.events, read_request, principal=principal, conn=conn
         )
 
 

@@ -4,10 +4,7 @@ from dataclasses import dataclass
 
 from api.activity.feeds import ACTIVITY
 from api.activity.models import ActivityBody
-from api.events.log import TopicLog
-from api.events.past import PastPage, page_back
-from api.events.publisher import Draft, Published, Publisher
-from api.events.topic import TopicName
+from api.events import Draft, PastPage, Published, Publisher, TopicLog, TopicName, page_back
 
 
 @dataclass(frozen=True, slots=True)

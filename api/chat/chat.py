@@ -15,16 +15,14 @@ from api.chat.token_desk import TokenDesk
 from api.chat.tokens import AblyKey, TokenIssuer
 from api.chat.topics import PATTERN, RoomReaders, declare_events
 from api.chat.webhook import Announce, Notify, WebhookDesk, WebhookVerifier, nothing
-from api.events.catalogue import Catalogue
-from api.events.publisher import Publisher
-from api.events.topic import TopicName
+from api.events import Catalogue, Publisher, TopicName
 from api.security.grants import Access
 from api.security.keys import KeyPurpose, derive_key
 from api.security.rates import RateLimiter
 from api.security.signing import Signer
 from api.settings import Settings
+from api.system import System
 from api.upstash import UpstashClient
-from api.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Parts:
     catalogue: Catalogue
     access: Access
     rate: RateLimiter
-    world: World
+    system: System
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ def build_chat(
             channels=policy.channels,
             rooms=store,
             publisher=parts.publisher,
-            clock=parts.world.clock,
+            clock=parts.system.clock,
             announce=feeds.announce if feeds else nothing,
             notify=notify,
         ),
@@ -118,7 +116,7 @@ def _rooms(parts: Parts, store: RoomStore, feeds: Feeds | None, ably: AblyRest |
         ably=ably,
         access=parts.access,
         rate=parts.rate,
-        clock=parts.world.clock,
+        clock=parts.system.clock,
         feed_of=feeds.of if feeds else None,
     )
 
@@ -127,15 +125,15 @@ def _tokens(
     settings: Settings, parts: Parts, key: AblyKey, store: RoomStore, policy: Policy
 ) -> TokenDesk:
     return TokenDesk(
-        issuer=TokenIssuer(key, clock=parts.world.clock, new_nonce=lambda: token_hex(16)),
+        issuer=TokenIssuer(key, clock=parts.system.clock, new_nonce=lambda: token_hex(16)),
         rooms=store,
         policy=policy,
         rate=RateLimiter(
             per_s=settings.chat_tokens_per_s,
             burst=settings.chat_tokens_burst,
-            monotonic=parts.world.monotonic,
+            monotonic=parts.system.monotonic,
         ),
-        clock=parts.world.clock,
+        clock=parts.system.clock,
     )
 
 
@@ -153,11 +151,11 @@ def _messages(
         rate=RateLimiter(
             per_s=settings.chat_messages_per_s,
             burst=settings.chat_messages_burst,
-            monotonic=parts.world.monotonic,
+            monotonic=parts.system.monotonic,
         ),
         cursors=Signer(derive_key(secret, KeyPurpose.CHAT_CURSOR), kind="cursor+jwt"),
         id_key=derive_key(secret, KeyPurpose.CHAT_MESSAGE),
-        new_id=parts.world.new_id,
+        new_id=parts.system.new_id,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from api.events.nesting import is_nested_deeper
+from api.payloads.depth import is_nested_deeper
 
 # The body's own limit is 64, and an event wraps its data in a few levels more.
 MAX_NESTING: Final = 56

@@ -9,8 +9,8 @@ from api.chat.messages import PastMessage, Present
 from api.chat.rooms import Member
 from api.chat.service import Seen
 from api.chat.standing import Role
+from api.payloads.models import Body, View, example
 from api.security.users import UserId
-from api.wire import Body, View, example
 
 SEGMENT = r"^[A-Za-z0-9_.~-]{1,64}$"
 MAX_LIMIT = 100

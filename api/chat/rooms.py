@@ -19,7 +19,7 @@ import msgspec
 from api.chat import room_scripts
 from api.chat.problems import Banned, NotAllowedInRoom, RoomConflict, RoomEnded, UnknownRoom
 from api.chat.standing import BANNED, EVERYWHERE, INVITED, Role, RoomId, Standing
-from api.events.topic import TopicName, log_key
+from api.events import TopicName, log_key
 from api.problems import ApiError
 from api.security.principal import Principal
 from api.upstash import RedisError, Script, UpstashClient

@@ -38,7 +38,7 @@ from api.chat.service import Seen
 from api.chat.standing import parse_room
 from api.chat.token_routes import TokenController
 from api.chat.webhook_routes import WebhookController
-from api.events.parameters import IdempotencyHeader
+from api.events import IdempotencyHeader
 from api.problems import (
     ForeignOrigin,
     InvalidCursor,

@@ -10,7 +10,7 @@ from api.chat.ably_rest import AblyRest
 from api.chat.problems import AblyRefused, AblyUnavailable, NotAllowedInRoom, UnknownRoom
 from api.chat.rooms import Member, Room, RoomStore
 from api.chat.standing import Role, RoomId
-from api.events.topic import TopicName
+from api.events import TopicName
 from api.problems import Forbidden
 from api.security.grants import Access
 from api.security.principal import Principal

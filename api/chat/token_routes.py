@@ -7,7 +7,6 @@ error's content letter by letter, so it is `application/json` and nothing more.
 from typing import Any
 from urllib.parse import parse_qs
 
-import msgspec
 import structlog
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
@@ -21,6 +20,7 @@ from api.chat.parameters import Format, Rooms, Ttl
 from api.chat.problems import Banned, ChatNotConfigured
 from api.chat.token_desk import Wanted
 from api.chat.tokens import JWT_MEDIA_TYPE
+from api.payloads.responses import json_response
 from api.problems import (
     ApiError,
     BadRequest,
@@ -31,7 +31,6 @@ from api.problems import (
 from api.security.principal import Principal
 from api.upstash import RedisError
 
-JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 MAX_TTL_DIGITS = 9
 TOKEN = {
@@ -46,7 +45,7 @@ AnyRequest = Request[Any, Any, Any]
 def _refused(_: AnyRequest, error: ApiError) -> Response[bytes]:
     status, body = ably_error(type(error), error.detail)
     headers = {"Cache-Control": "no-store", **error.headers}
-    return Response(msgspec.json.encode(body), status_code=status, media_type=JSON, headers=headers)
+    return json_response(body, headers, status=status)
 
 
 def _store(request: AnyRequest, error: RedisError) -> Response[bytes]:
@@ -135,4 +134,4 @@ def _answer(token: Any) -> Response[Any]:
     headers = {"Cache-Control": "no-store", "Vary": "Accept, Authorization, Cookie"}
     if isinstance(token, str):
         return Response(token.encode(), media_type=JWT_MEDIA_TYPE, headers=headers)
-    return Response(msgspec.json.encode(token), media_type=JSON, headers=headers)
+    return json_response(token, headers)

@@ -8,14 +8,12 @@ from pydantic import Field
 from api.chat.inbound import ChatMessage, Inbound, PresenceChange
 from api.chat.rooms import RoomStore
 from api.chat.standing import RoomId
-from api.events.catalogue import Catalogue
-from api.events.publisher import Draft
-from api.events.topic import TopicName
+from api.events import Catalogue, Draft, TopicName
+from api.payloads.models import View
 from api.problems import StoreUnavailable
 from api.security.grants import Action
 from api.security.principal import Principal
 from api.upstash import RedisError
-from api.wire import View
 
 PATTERN = "room:*"
 

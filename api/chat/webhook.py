@@ -13,7 +13,7 @@ from api.chat.rooms import RoomStore
 from api.chat.standing import RoomId
 from api.chat.tokens import AblyKey
 from api.chat.topics import drafts_of
-from api.events.publisher import Draft, Publisher
+from api.events import Draft, Publisher
 
 OWNER: Final = "chat:webhook"
 # Ably gives up after minutes. What is older was recorded by somebody and sent again; the marks

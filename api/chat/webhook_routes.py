@@ -8,6 +8,7 @@ from api.chat.chat import Chat
 from api.chat.models import ReceivedView
 from api.chat.parameters import Signature, SignatureKey, WebhookSecret
 from api.chat.problems import WebhookUnverified
+from api.payloads.responses import JSON
 from api.problems import (
     BadRequest,
     PayloadTooLarge,
@@ -16,7 +17,6 @@ from api.problems import (
     ValidationFailed,
 )
 
-JSON = "application/json"
 RECEIVING = {
     "problems": (
         *(BadRequest, PayloadTooLarge, StoreUnavailable, UnsupportedMediaType, ValidationFailed),

@@ -11,7 +11,7 @@ from api.cli.client import Failed
 from api.cli.events import publish, tail
 from api.cli.jobs import jobs
 from api.cli.text import printable
-from api.environ import keep_loopback_from_proxies
+from api.settings.environment import keep_loopback_from_proxies
 
 FACTORY = "api.cli.serving:application"
 # Those of Litestar's that mean something here: we have no server-side sessions, documents of our

@@ -3,11 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from api.events import sse
-from api.events.connection import Connection, Message, body
-from api.events.deadline import Deadline
-from api.events.event import EventId
-from api.events.held import HeldStream, StreamDesk
+from api.events import Connection, Deadline, EventId, Message, Session, Streaming, body, sse
 
 TICK_S = 1.0
 SENDS_AT_ONCE = 256
@@ -62,15 +58,15 @@ class Clock:
                 await asyncio.sleep(0)
 
 
-class ClockStream(HeldStream):
+class ClockStream(Session):
     """One reader of the clock. A buffered answer is one tick."""
 
-    def __init__(self, desk: StreamDesk, deadline: Deadline, clock: Clock) -> None:
-        super().__init__(desk, deadline, named=True, expires_at=None)
+    def __init__(self, streaming: Streaming, deadline: Deadline, clock: Clock) -> None:
+        super().__init__(streaming, deadline, named=True, expires_at=None)
         self._clock = clock
 
     async def _feed(self, connection: Connection) -> None:
-        await connection.push(sse.opening(self._desk.pause_ms()))
+        await connection.push(sse.opening(self._streaming.pause_ms()))
         if connection.one_batch:
             connection.offer(body(self._clock.frame()))
         self._clock.join(connection)

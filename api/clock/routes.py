@@ -7,11 +7,8 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from api.clock.clock import Clock, ClockStream
-from api.events import sse
-from api.events.accept import JSON, wants_json
-from api.events.deadline import Deadline
-from api.events.opening import AnyRequest, EventServices, hold_stream
-from api.events.stream import Serve
+from api.events import AnyRequest, Deadline, Events, Serve, hold_stream, sse, wants_json
+from api.payloads.responses import JSON
 from api.problems import NotAcceptable, OverConnectionLimit
 
 EXAMPLE = """\
@@ -37,7 +34,7 @@ HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 class ClockController(Controller):
     path = "/api/clock"
     tags = ("clock",)
-    services: EventServices
+    services: Events
     clock: Clock
 
     @get(name="read_clock", responses={200: STREAM}, opt=READING)
@@ -47,12 +44,12 @@ class ClockController(Controller):
             return Response({"time": self.clock.time()}, media_type=JSON, headers=HEADERS)
 
         def session(deadline: Deadline) -> Serve:
-            return ClockStream(self.services.desk, deadline, self.clock).run
+            return ClockStream(self.services.streaming, deadline, self.clock).run
 
         return await hold_stream(request, self.services, session, principal=None, conn=None)
 
 
-def clock_routes(services: EventServices) -> list[type[Controller]]:
+def clock_routes(services: Events) -> list[type[Controller]]:
     """The handler, bound to the one clock of the application."""
-    bound = {"services": services, "clock": Clock(services.desk.clock)}
+    bound = {"services": services, "clock": Clock(services.streaming.clock)}
     return [type("ClockController", (ClockController,), bound)]

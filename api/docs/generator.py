@@ -16,9 +16,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.clock.openapi import describe_clock
 from api.docs.openapi import VERSION, Facts, complete
-from api.events.catalogue import Catalogue
-from api.events.openapi import describe_events, describe_stream
-from api.events.schemas import REF
+from api.events import REF, Catalogue, describe_events, describe_stream
 from api.jobs.kinds import JobKind
 from api.jobs.openapi import describe_jobs
 

@@ -11,13 +11,12 @@ from litestar.types import ControllerRouterHandler
 from api.docs import assets
 from api.docs.openapi import VERSION
 from api.docs.page import INDEX, WebRoot, content_policy
-from api.events import asyncapi
-from api.events.catalogue import Catalogue
+from api.events import Catalogue, describe_asyncapi
+from api.payloads.responses import JSON
 from api.problems import NotFound
 from api.settings import Settings
 
 AnyRequest = Request[Any, Any, Any]
-JSON = "application/json"
 NO_SNIFF = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 REVALIDATE = {"Cache-Control": "no-cache"}
 A_DAY = {"Cache-Control": "public, max-age=86400"}
@@ -37,7 +36,7 @@ def document_routes(
     def asyncapi_document(request: AnyRequest) -> Response[Any]:
         """The declared event types and their topics: AsyncAPI 3."""
         protocol, host = request.url.scheme, request.headers.get("host", "localhost")
-        document = asyncapi.describe(catalogue, version=VERSION, protocol=protocol, host=host)
+        document = describe_asyncapi(catalogue, version=VERSION, protocol=protocol, host=host)
         content = msgspec.json.encode(document)
         return Response(content, media_type=JSON, headers=REVALIDATE)
 

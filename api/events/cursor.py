@@ -93,6 +93,11 @@ class Cursor:
             raise InvalidCursor
         return cls(positions)
 
+    @classmethod
+    def at(cls, positions: Mapping[TopicName, EventId]) -> Self:
+        """The cursor of a client that stands on these positions."""
+        return cls({topic_hash(topic): at for topic, at in positions.items()})
+
     def position(self, topic: str) -> EventId | None:
         """Where the client stands on `topic`; None if the cursor does not name it."""
         return self.positions.get(topic_hash(topic))
@@ -112,3 +117,8 @@ class CursorWriter:
     def text(self) -> bytes:
         """The cursor, in URL-safe ASCII."""
         return _text(self._parts)
+
+
+def cursor_text(positions: Mapping[TopicName, EventId]) -> str:
+    """The cursor of a client that stands on these positions, as it is sent."""
+    return CursorWriter(positions).text().decode()

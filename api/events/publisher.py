@@ -12,8 +12,8 @@ import structlog
 
 from api.events.catalogue import Catalogue
 from api.events.event import EventId
-from api.events.groups import Group, append_groups
-from api.events.log import TopicLog
+from api.events.log.idempotency import Group
+from api.events.log.log import TopicLog
 from api.events.topic import TopicName
 from api.problems import (
     ApiError,
@@ -134,7 +134,7 @@ class Publisher:
             for key, drafts in groups.items()
         ]
         try:
-            stored = await append_groups(self.log, ready, mark_ttl_s=mark_ttl_s)
+            stored = await self.log.append_groups(ready, mark_ttl_s=mark_ttl_s)
         except RedisError as error:
             raise StoreUnavailable from error
         pairs = zip(ready, stored, strict=True)

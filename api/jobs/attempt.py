@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.foreign import result_of
+from api.foreign_code import result_of
 from api.jobs.context import JobContext
 from api.jobs.job import Job, NotAllowed
 from api.jobs.queue import Delivery, JobQueue, QueueError

@@ -7,7 +7,7 @@ from operator import index
 from typing import Any, Final
 
 from api.jobs.job import MAX_MESSAGE_CHARS
-from api.wire import plain
+from api.payloads.models import plain
 
 MAX_DETAIL_CHARS: Final = 2000
 MAX_NUMBER: Final = 2**53 - 1  # what JavaScript counts to

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from math import isnan
 from typing import Final, NewType
 
-from api.events.topic import TopicName
+from api.events import TopicName
 
 JobId = NewType("JobId", str)
 """`job_` and a ULID: sorts by the time of creation, and cannot be guessed."""

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import Field
 
-from api.events.event import EventId
+from api.events import EventId
 from api.jobs.job import MAX_MESSAGE_CHARS, RETRYABLE, Job, JobError, JobStatus
 from api.jobs.kinds import JobKind
-from api.wire import Body, example
+from api.payloads.models import Body, example
 
 PATH = "/api/jobs"
 INLINE_BYTES = 65_536

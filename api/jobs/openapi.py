@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
 
-from api.events import sse
-from api.events.schemas import REF, ref
+from api.events import REF, ref, sse
 from api.jobs.kinds import JobKind
 
 Document = dict[str, Any]

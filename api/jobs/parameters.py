@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar.params import HeaderParameter, QueryParameter
 
-from api.events.parameters import LAST_EVENT_ID
+from api.events import LAST_EVENT_ID
 from api.jobs.job import JobStatus
 
 MAX_WAIT_S = 25

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from api.events.poller import JITTER, Pace
+from api.events import JITTER, Pace
 from api.jobs import keys
 from api.jobs.claiming import uncut
 from api.jobs.job import JobId, find_job_id

@@ -5,15 +5,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from api.events.accept import require_stream_accepted
-from api.events.opening import AnyRequest, EventServices, held_answer, hold_stream
-from api.events.parameters import Conn, IdempotencyHeader, PageCursor
-from api.events.stream import EventStream
+from api.events import (
+    AnyRequest,
+    Conn,
+    Events,
+    EventStream,
+    IdempotencyHeader,
+    PageCursor,
+    held_answer,
+    hold_stream,
+    require_stream_accepted,
+)
 from api.jobs import answers
 from api.jobs.cache import Seen
 from api.jobs.hints import Hints
@@ -46,6 +52,7 @@ from api.jobs.parameters import (
 from api.jobs.service import Jobs, Request
 from api.jobs.stream import JobStream
 from api.jobs.watch import JobWatch
+from api.payloads.responses import JSON, json_response
 from api.problems import (
     BadRequest,
     Forbidden,
@@ -64,7 +71,6 @@ from api.problems import (
 from api.security.grants import require_ticket
 from api.security.principal import Principal
 
-JSON = "application/json"
 MAX_PREFERRED_S = 20
 
 # For the OpenAPI document: what a handler answers with beside what every handler may.
@@ -90,7 +96,7 @@ class JobServices:
     jobs: Jobs
     watch: JobWatch
     hints: Hints
-    events: EventServices
+    events: Events
 
     def hold_s(self, request: AnyRequest, wanted_s: float) -> float:
         """How long an answer may be held where it is deployed."""
@@ -185,7 +191,7 @@ class JobsController(Controller):
             "next_cursor": page.next_cursor,
             "has_more": page.next_cursor is not None,
         }
-        return _json(content, 200, headers)
+        return json_response(content, headers)
 
     @get("/types", name="list_job_types")
     async def types(
@@ -243,7 +249,7 @@ class JobsController(Controller):
 
         def session(deadline: Any) -> Any:
             return JobStream(
-                services.events.desk,
+                services.events.streaming,
                 services.watch,
                 services.hints,
                 seen.job.id,
@@ -283,7 +289,7 @@ class JobsController(Controller):
         if answers.matches(if_none_match, etag):
             return Response(None, status_code=304, headers=headers)
         content = {"data": self._views(jobs), "missing": missing, "poll_after_ms": hint}
-        return _json(content, 200, headers)
+        return json_response(content, headers)
 
     async def _conditional(
         self, seen: Seen, if_none_match: str | None, headers: Mapping[str, str]
@@ -303,7 +309,7 @@ class JobsController(Controller):
         all_headers = self._headers(seen) | dict(headers)
         hint = int(all_headers["X-Poll-After-Ms"])
         content = job_view(seen.job, position=seen.position, poll_after_ms=hint)
-        return _json(content, status, all_headers)
+        return json_response(content, all_headers, status=status)
 
     def _headers(self, seen: Seen) -> dict[str, str]:
         hint = self.services.hints.poll_after_ms(seen.job, position=seen.position)
@@ -321,9 +327,3 @@ class JobsController(Controller):
 def job_routes(services: JobServices) -> list[type[Controller]]:
     """The handlers, bound to `services`."""
     return [type("JobsController", (JobsController,), {"services": services})]
-
-
-def _json(content: Any, status: int, headers: Mapping[str, str]) -> Response[Any]:
-    return Response(
-        msgspec.json.encode(content), status_code=status, media_type=JSON, headers=dict(headers)
-    )

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from api.foreign import contained
+from api.foreign_code import contained
 from api.jobs import verdict
 from api.jobs.attempt import Attempt, Cut, Ended, Rhythm
 from api.jobs.context import JobContext, Report

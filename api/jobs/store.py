@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from api.events.topic import TopicName
+from api.events import TopicName
 from api.jobs import keys
 from api.jobs.job import Job, JobError, JobId, NotAllowed, created_ms_of, topic_of
 from api.jobs.row import FIELDS, LeaseToken, Row, with_result

@@ -4,11 +4,7 @@ import asyncio
 
 import structlog
 
-from api.events import sse
-from api.events.connection import Connection
-from api.events.deadline import Deadline
-from api.events.held import HeldStream, StreamDesk
-from api.events.sse import CloseReason
+from api.events import CloseReason, Connection, Deadline, Session, Streaming, sse
 from api.jobs.cache import Seen
 from api.jobs.hints import Hints
 from api.jobs.job import JobId
@@ -19,7 +15,7 @@ from api.upstash import RedisError
 log = structlog.get_logger()
 
 
-class JobStream(HeldStream):
+class JobStream(Session):
     """Sends the job's present state, and each later one. Ids are versions.
 
     `version` is the one that the client has. A client that missed some gets the newest: a
@@ -28,7 +24,7 @@ class JobStream(HeldStream):
 
     def __init__(
         self,
-        desk: StreamDesk,
+        streaming: Streaming,
         watch: JobWatch,
         hints: Hints,
         job_id: JobId,
@@ -37,7 +33,7 @@ class JobStream(HeldStream):
         deadline: Deadline,
         expires_at: float | None,
     ) -> None:
-        super().__init__(desk, deadline, named=True, expires_at=expires_at)
+        super().__init__(streaming, deadline, named=True, expires_at=expires_at)
         self._watch = watch
         self._hints = hints
         self._job_id = job_id
@@ -50,7 +46,7 @@ class JobStream(HeldStream):
 
     async def _feed(self, connection: Connection) -> None:
         try:
-            await connection.push(sse.opening(self._desk.pause_ms()))
+            await connection.push(sse.opening(self._streaming.pause_ms()))
             self._watcher = watcher = self._watch.open(self._job_id)
             while not connection.ended:
                 seen = await self._next(watcher)
@@ -65,7 +61,7 @@ class JobStream(HeldStream):
     async def _say(self, connection: Connection, seen: Seen) -> None:
         self._version = seen.job.version
         await connection.push(job_frame(seen, self._hints))
-        self._desk.metrics.delivered.inc()
+        self._streaming.metrics.delivered.inc()
         if seen.job.is_done:
             connection.finish()
         elif self._deadline.one_batch:
@@ -78,7 +74,7 @@ class JobStream(HeldStream):
                 return await watcher.next(self._version)
             except RedisError as error:
                 log.warning("stream.waits_for_store", error=type(error).__name__)
-            await asyncio.sleep(self._desk.rng.uniform(0.5, 1.5))
+            await asyncio.sleep(self._streaming.rng.uniform(0.5, 1.5))
 
 
 def job_frame(seen: Seen, hints: Hints) -> bytes:

@@ -6,10 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from api.events.event import Event, EventId
-from api.events.hub import Hub
-from api.events.streams import OpenStreams
-from api.events.topic import TopicName
+from api.events import Event, EventId, Hub, OpenStreams, TopicName
 from api.jobs.cache import JobCache, Seen
 from api.jobs.job import JobId, topic_of
 

@@ -3,10 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from api.events.catalogue import Catalogue
-from api.events.hub import Hub
-from api.events.publisher import Draft, Publisher
-from api.events.streams import OpenStreams
+from api.events import Catalogue, Draft, Hub, OpenStreams, Publisher
 from api.jobs.cache import JobCache
 from api.jobs.hints import Hints
 from api.jobs.job import Job
@@ -20,8 +17,8 @@ from api.jobs.watch import JobWatch
 from api.jobs.writes import EVENT_TYPE, Retention, Writes
 from api.security.grants import Access
 from api.settings import Settings
+from api.system import System
 from api.upstash import UpstashClient
-from api.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +47,12 @@ def build_jobs(
     streams: OpenStreams,
     access: Access,
     announce: Callable[[Job], Sequence[Draft]],
-    world: World,
+    system: System,
 ) -> JobParts:
     """`queue` None means that Redis is the queue."""
-    hints = Hints(clock=world.clock, rng=world.rng, is_shedding=lambda: streams.refusal is not None)
+    hints = Hints(
+        clock=system.clock, rng=system.rng, is_shedding=lambda: streams.refusal is not None
+    )
     keep = Retention(
         result_s=settings.job_result_ttl_s,
         failed_s=settings.job_failed_ttl_s,
@@ -63,11 +62,11 @@ def build_jobs(
     store = JobStore(
         redis=redis,
         writes=Writes(keep, publisher.log.retentions, hints, announce, queue is not None),
-        clock=world.clock,
-        new_id=world.new_id,
+        clock=system.clock,
+        new_id=system.new_id,
         tell=publisher.stored,
     )
-    cache = JobCache(store, monotonic=world.monotonic)
+    cache = JobCache(store, monotonic=system.monotonic)
     store.on_write = cache.put
     access.add_rule(TOPICS, OwnersRead(cache))
     registry = _registry(settings)
@@ -75,7 +74,7 @@ def build_jobs(
         registry=registry,
         store=store,
         cache=cache,
-        watch=JobWatch(hub, cache, streams, world.monotonic),
+        watch=JobWatch(hub, cache, streams, system.monotonic),
         hints=hints,
         service=Jobs(
             store=store,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from api.events.poller import Pace
+from api.events import Pace
 from api.jobs.attempt import Rhythm
 from api.jobs.job import Job
 from api.jobs.queue import JobQueue
@@ -13,9 +13,9 @@ from api.jobs.verdict import Backoff
 from api.jobs.wiring import JobParts
 from api.jobs.worker import Worker
 from api.settings import Settings
+from api.system import System
 from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
-from api.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def build_workshop(
     queue: JobQueue | None,
     *,
     metrics: Metrics,
-    world: World,
+    system: System,
 ) -> Workshop:
     """`queue` None means that Redis is the queue, and that there is nothing to sweep."""
     sweep = None if queue is None else Sweep(parts.store, queue)
@@ -51,10 +51,10 @@ def build_workshop(
                 longest_s=settings.job_poll_idle_ms / 1000,
                 longest_rung_s=settings.job_poll_idle_ms / 1000,
             ),
-            clock=world.clock,
-            monotonic=world.monotonic,
-            rng=world.rng,
-            new_id=world.new_id,
+            clock=system.clock,
+            monotonic=system.monotonic,
+            rng=system.rng,
+            new_id=system.new_id,
         )
         parts.service.on_enqueued = queue.wake
     runner = JobRunner(
@@ -63,11 +63,11 @@ def build_workshop(
         registry=parts.registry,
         rhythm=Rhythm(settings.job_lease_s, settings.job_heartbeat_s),
         bounds=Bounds(settings.job_result_max_bytes, settings.job_max_receives),
-        backoff=Backoff(settings.job_backoff_s, world.rng.random),
-        clock=world.clock,
-        monotonic=world.monotonic,
-        rng=world.rng,
-        new_id=world.new_id,
+        backoff=Backoff(settings.job_backoff_s, system.rng.random),
+        clock=system.clock,
+        monotonic=system.monotonic,
+        rng=system.rng,
+        new_id=system.new_id,
         count=lambda kind: metrics.deliveries.labels(kind).inc(),
     )
 
@@ -76,5 +76,5 @@ def build_workshop(
         runner.saw(job)
 
     parts.store.on_write = wrote
-    worker = Worker(queue, runner, slots=settings.job_workers, rng=world.rng, sweep=sweep)
+    worker = Worker(queue, runner, slots=settings.job_workers, rng=system.rng, sweep=sweep)
     return Workshop(queue, runner, worker, sweep)

@@ -5,10 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from api.events.publisher import Draft
-from api.events.retention import Retentions
-from api.events.rows import EVENT_FIELD
-from api.events.topic import TopicName, log_key
+from api.events import EVENT_FIELD, Draft, Retentions, TopicName, log_key
 from api.jobs import keys
 from api.jobs.hints import Hints
 from api.jobs.job import Job, JobStatus, topic_of

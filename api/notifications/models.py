@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from api.events.link import Link
+from api.payloads.links import Link
+from api.payloads.models import Body, View, example
 from api.security.users import UserId
-from api.wire import Body, View, example
 
 MAX_USERS = 100
 MAX_IDS = 100

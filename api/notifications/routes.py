@@ -9,24 +9,25 @@ from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from api.events.accept import require_stream_accepted
-from api.events.cohort import View
-from api.events.cursor import Cursor
-from api.events.event import Event
-from api.events.opening import AnyRequest, EventServices, open_stream
-from api.events.parameters import (
+from api.events import (
     MAX_HISTORY,
+    AnyRequest,
     Conn,
     CursorParameter,
+    Event,
+    Events,
+    EventStream,
     IdempotencyHeader,
     LastEventId,
     LastEventIdInQuery,
     Limit,
     Named,
     PageCursor,
+    ReadRequest,
+    first_cursor,
+    open_stream,
+    require_stream_accepted,
 )
-from api.events.session import Reading
-from api.events.stream import EventStream
 from api.notifications.models import (
     ChangedView,
     NotificationBody,
@@ -38,6 +39,7 @@ from api.notifications.models import (
 )
 from api.notifications.service import Notifications, recipients
 from api.notifications.topics import topics_of
+from api.payloads.responses import json_response
 from api.problems import (
     Forbidden,
     ForeignOrigin,
@@ -54,7 +56,6 @@ from api.problems import (
 from api.security.grants import require_ticket
 from api.security.principal import Principal
 
-JSON = "application/json"
 FIRST = 20
 
 SENDING = {
@@ -93,7 +94,7 @@ class NotificationServices:
     """What the handlers of this package call."""
 
     notifications: Notifications
-    events: EventServices
+    events: Events
 
 
 class NotificationsController(Controller):
@@ -140,8 +141,7 @@ class NotificationsController(Controller):
             "has_more": page.next_cursor is not None,
             "seen": page.seen,
         }
-        headers = {"Cache-Control": "private, no-cache"}
-        return Response(msgspec.json.encode(content), media_type=JSON, headers=headers)  # type: ignore[arg-type]
+        return json_response(content, {"Cache-Control": "private, no-cache"})
 
     @get("/unread", name="count_unread_notifications")
     async def count_unread(self, principal: NamedDependency[Principal]) -> Response[UnreadView]:
@@ -165,15 +165,15 @@ class NotificationsController(Controller):
         """The caller's newest unread notifications, then live, with what other devices read."""
         require_ticket(principal, topics_of(principal.id))
         require_stream_accepted(request, NotificationsController.path)
-        given = last_event_id or last_id_in_query or cursor
-        reading = Reading(
-            View(tuple(sorted(topics_of(principal.id))), None, named),
-            Cursor.parse(given) if given else None,
+        read_request = ReadRequest.of(
+            topics_of(principal.id),
+            first_cursor(last_event_id, last_id_in_query, cursor),
+            named=named,
             history=unread,
             newest=partial(self.services.notifications.newest_unread, principal.id),
         )
         return await open_stream(
-            request, self.services.events, reading, principal=principal, conn=conn
+            request, self.services.events, read_request, principal=principal, conn=conn
         )
 
     @post("/read", name="mark_notifications_read", status_code=200, opt=MARKING)

@@ -3,12 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from api.events.cursor import Cursor, CursorWriter
-from api.events.event import Event, EventId
-from api.events.log import Page, TopicLog
-from api.events.past import PastPage, Shows, page_back
-from api.events.publisher import Draft, Published, Publisher
-from api.events.topic import TopicName
+from api.events import (
+    Cursor,
+    Draft,
+    Event,
+    EventId,
+    Page,
+    PastPage,
+    Published,
+    Publisher,
+    Shows,
+    TopicLog,
+    TopicName,
+    cursor_text,
+    page_back,
+)
 from api.notifications.models import NotificationBody
 from api.notifications.state import Changed, ReadState, ReadStates
 from api.notifications.topics import BROADCAST, NOTIFICATION, parse_name, personal, topics_of
@@ -60,7 +69,7 @@ class Notifications:
         page, state = await self._read(
             user, topics, heads=heads, limit=limit, cursor=cursor, unread=unread
         )
-        seen = CursorWriter(heads).text().decode() if heads else None
+        seen = cursor_text(heads) if heads else None
         listed = [(event, state.is_read(event)) for event in page.events]
         return Listed(listed, page.next_cursor, seen)
 

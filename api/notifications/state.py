@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.events.event import Event, EventId
-from api.events.log import TopicLog
-from api.events.topic import TopicName, log_key
+from api.events import Event, EventId, TopicLog, TopicName, log_key
 from api.notifications import scripts
 from api.notifications.topics import BROADCAST, DELETED, READ, topics_of
 from api.upstash import Script

@@ -2,10 +2,7 @@
 
 from typing import Final
 
-from api.events.catalogue import Catalogue
-from api.events.event import EventId
-from api.events.retention import Retention
-from api.events.topic import TopicName
+from api.events import Catalogue, EventId, Retention, TopicName
 from api.notifications.models import Notification, NotificationsDeleted, NotificationsRead
 from api.security.patterns import TopicPattern
 from api.settings import Settings

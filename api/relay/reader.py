@@ -10,8 +10,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from api.events.event import EVENT_TYPE, RESERVED_TYPES
-from api.events.publisher import Publisher
+from api.events import EVENT_TYPE, RESERVED_TYPES, Publisher
 from api.relay.decoder import Decoder, TooLongError, UpstreamEvent, fits_header
 from api.relay.store import RECENT_IDS, Entry, NotHeldError, SourceStore
 from api.relay.upstream import Upstream, UpstreamError, UpstreamFault

@@ -1,6 +1,5 @@
 """`/api/relay`."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,25 +7,22 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from api.events.accept import wants_json
-from api.events.cohort import View
-from api.events.cursor import Cursor, CursorWriter
-from api.events.deadline import Deadline
-from api.events.opening import AnyRequest, EventServices, held_answer, hold_stream
-from api.events.parameters import (
+from api.events import (
+    AnyRequest,
     Conn,
+    Cursor,
     CursorParameter,
+    Events,
     History,
     LastEventId,
     LastEventIdInQuery,
     Named,
+    ReadRequest,
     Types,
     Wait,
+    answer_read,
+    first_cursor,
 )
-from api.events.poll import poll
-from api.events.routes import json_answer
-from api.events.session import Reading, StreamSession
-from api.events.stream import Serve
 from api.problems import (
     Forbidden,
     InvalidCursor,
@@ -57,7 +53,7 @@ class RelayServices:
     """What the handler of this package calls."""
 
     relay: Relay
-    events: EventServices
+    events: Events
 
 
 class RelayController(Controller):
@@ -86,31 +82,19 @@ class RelayController(Controller):
         # First: who may not read a source does not learn whether there is one.
         await events.security.access.require_read(principal, [relay_topic(source)])
         topic = relay.require(source)
-        given = last_event_id or last_id_in_query or cursor
-        shown = frozenset(filter(None, types.split(","))) if types else None
-        at = Cursor.parse(given) if given else None
+        at = first_cursor(last_event_id, last_id_in_query, cursor)
         if at is None and not history:
             # "Now" is before the upstream is asked: what it says first is for this reader too.
-            at = Cursor.parse(CursorWriter(await events.desk.hub.locate([topic])).text().decode())
-        reading = Reading(View((topic,), shown, named), at, history)
-        if wants_json(request):
-            counted = held_answer(request, events, principal, conn) if wait else nullcontext()
-            async with counted:
-                with relay.reading(source):
-                    answer = await poll(events.desk, reading, wait_s=wait)
-            return json_answer(request, events, answer, is_held=wait > 0)
-
-        def session(deadline: Deadline) -> Serve:
-            desk, expires_at = events.desk, principal.expires_at
-            stream = StreamSession(desk, reading, deadline=deadline, expires_at=expires_at)
-
-            async def serve(receive: Any, send: Any) -> None:
-                with relay.reading(source):
-                    await stream.run(receive, send)
-
-            return serve
-
-        return await hold_stream(request, events, session, principal=principal, conn=conn)
+            at = Cursor.at(await events.streaming.hub.locate([topic]))
+        return await answer_read(
+            request,
+            events,
+            ReadRequest.of([topic], at, types=types, named=named, history=history),
+            principal=principal,
+            wait_s=wait,
+            conn=conn,
+            meanwhile=lambda: relay.reading(source),
+        )
 
 
 def relay_routes(services: RelayServices) -> list[type[Controller]]:

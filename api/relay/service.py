@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass, field
 
-from api.events.topic import TopicName
+from api.events import TopicName
 from api.problems import UnknownSource
 from api.relay.reader import SourceReader, Tools
 from api.relay.store import SourceStore
@@ -14,7 +14,7 @@ from api.relay.upstream import Upstream
 from api.security.grants import Access, Action
 from api.security.principal import Principal
 from api.settings import Settings
-from api.sources import RelaySource
+from api.settings.relay_sources import RelaySource
 
 PREFIX = "relay"
 # Longer than the pause between two polls, and than a reconnect takes.

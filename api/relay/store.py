@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.events.log import TopicLog
-from api.events.rows import Span, rows_of, xrevrange
-from api.events.topic import TopicName, log_key
+from api.events import Span, TopicLog, TopicName, log_key, rows_of, xrevrange
 from api.upstash import Script
 
 RECENT_IDS = 500

@@ -11,7 +11,7 @@ from ssl import SSLContext
 
 import httpx
 
-from api.sources import RelaySource
+from api.settings.relay_sources import RelaySource
 
 CONNECT_TIMEOUT_S = 10.0
 MAX_REDIRECTS = 3

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from api.foreign import result_of
+from api.foreign_code import result_of
 from api.problems import Forbidden, StoreUnavailable
 from api.security.patterns import TopicPattern, is_topic
 from api.security.principal import Principal

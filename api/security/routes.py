@@ -7,12 +7,12 @@ from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 from pydantic import Field
 
+from api.payloads.models import Body, View, example
 from api.problems import BadRequest, ForeignOrigin, Unauthorized
 from api.security.cookies import SessionCookie
 from api.security.tokens import SESSION_TTL_S
 from api.security.wiring import Security
 from api.settings import Settings
-from api.wire import Body, View, example
 
 MAX_DEV_TTL_S = 86_400.0
 

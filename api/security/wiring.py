@@ -17,8 +17,8 @@ from api.security.team_tokens import Binding, TeamTokens
 from api.security.tickets import TicketOffice
 from api.security.tokens import SessionTokens
 from api.settings import Settings
+from api.system import System
 from api.upstash import UpstashClient
-from api.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Security:
         return partial(self.new_topics.take, principal.id) if self.new_topics else free
 
 
-def build_security(settings: Settings, redis: UpstashClient, world: World) -> Security:
+def build_security(settings: Settings, redis: UpstashClient, system: System) -> Security:
     """The package from the settings; no network is touched."""
-    secret, clock, new_id = settings.secret.get_secret_value(), world.clock, world.new_id
+    secret, clock, new_id = settings.secret.get_secret_value(), system.clock, system.new_id
     access = Access()
     sessions = SessionTokens(secret, clock=clock, new_id=new_id)
     tickets = TicketOffice(secret, redis=redis, access=access, clock=clock, new_id=new_id)
@@ -60,26 +60,26 @@ def build_security(settings: Settings, redis: UpstashClient, world: World) -> Se
             stream_max_s=settings.stream_max_s,
             clock=clock,
             new_id=new_id,
-            rng=world.rng,
+            rng=system.rng,
         ),
         crowd=Crowd(
             per_ip=_most(settings, "max_anonymous_streams_per_ip"),
             most=_most(settings, "max_anonymous_streams"),
         ),
         publish_rate=RateLimiter(
-            per_s=settings.publish_per_s, burst=settings.publish_burst, monotonic=world.monotonic
+            per_s=settings.publish_per_s, burst=settings.publish_burst, monotonic=system.monotonic
         ),
-        new_topics=_new_topics(settings, world),
+        new_topics=_new_topics(settings, system),
         sessions=sessions,
         origins=origins,
     )
 
 
-def _new_topics(settings: Settings, world: World) -> RateLimiter | None:
+def _new_topics(settings: Settings, system: System) -> RateLimiter | None:
     most = settings.new_topics_per_minute
     if not most:
         return None
-    return RateLimiter(per_s=most / 60, burst=most, monotonic=world.monotonic)
+    return RateLimiter(per_s=most / 60, burst=most, monotonic=system.monotonic)
 
 
 def _team(settings: Settings, clock: Callable[[], float]) -> TeamTokens | None:

@@ -15,8 +15,8 @@ import msgspec
 import structlog
 from structlog.types import EventDict, Processor
 
+from api.payloads.models import plain
 from api.settings import Settings
-from api.wire import plain
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 FRAMES = 8

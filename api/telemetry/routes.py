@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from litestar import Request, Response, get
 from litestar.types import ControllerRouterHandler
 
+from api.payloads.models import View
 from api.problems import (
     BadRequest,
     Forbidden,
@@ -19,7 +20,6 @@ from api.problems import (
 from api.settings import Settings
 from api.telemetry.health import Health
 from api.telemetry.metrics import MEDIA_TYPE, Metrics
-from api.wire import View
 
 AnyRequest = Request[Any, Any, Any]
 WATCHING = (BadRequest, Unauthorized, TokenExpired, Forbidden, KeysUnavailable)

@@ -1,4 +1,4 @@
-"""Shared libraries without their symbol and debug tables, which no loader reads.
+"""SharedCalls libraries without their symbol and debug tables, which no loader reads.
 
 Some wheels carry them: two megabytes of the archive. They are overwritten with zeros, which
 deflate to nothing, so no table of offsets has to be mended and no cross tools are needed.

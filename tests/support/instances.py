@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.events.deadline import Deadlines
+from api.events import Deadlines
 from api.services import Services
 from api.settings import Settings
 from tests.support.upstash_server import UpstashServer
@@ -44,7 +44,7 @@ class Instance:
         return self
 
     async def stop(self) -> None:
-        await self.services.desk.streams.drain(timeout_s=0.1)
+        await self.services.streaming.open_streams.drain(timeout_s=0.1)
         await self._running.__aexit__(None, None, None)
 
     def token(self, user: str = "reader", *, ttl_s: float = 600, **kwargs: Any) -> str:

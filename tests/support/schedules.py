@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.events import doorbell
-from api.events.topic import TopicName, log_key
+from api.events import TopicName, log_key
+from api.events.live import doorbell
 from api.services import Services
 from tests.support.asgi_reader import AsgiConnection
 from tests.support.model import Ledger
@@ -159,7 +159,7 @@ class Example:
     async def publish(self, name: TopicName, text: str) -> str:
         """As another process would: into the log, and ring."""
         entry = json.dumps({"type": "tick", "data": text})
-        log = self.world.services.desk.log
+        log = self.world.services.streaming.log
         self.begun[name] += 1
         (event_id,) = await log.append([(name, entry)], rings=doorbell.rings([name]))
         assert not isinstance(event_id, Exception)

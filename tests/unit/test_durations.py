@@ -19,7 +19,7 @@ OUTSIDE = {
     "api/chat/token_desk.py:_ttl_ms": "tokens say when they end",
     "api/chat/webhook.py:_is_fresh": "Ably says when it sent a message",
     "api/clock/clock.py:_tick": "a tick falls on a full second of the day",
-    "api/events/held.py:_timers": "tokens say when they end",
+    "api/events/stream/session.py:_timers": "tokens say when they end",
     "api/jobs/hints.py:poll_after_ms": "another process noted when the job was queued",
     "api/jobs/redis_queue.py:_move_due": "another process noted when the job is due",
     "api/jobs/runner.py:_after": "another process noted when the job is due",
@@ -36,7 +36,7 @@ OUTSIDE = {
 # ... or where time has to go on while a Lambda function is frozen, which the monotonic clock
 # need not do.
 FROZEN = {
-    "api/rest.py:_connection": "the other end closes idle connections meanwhile",
+    "api/upstash/transport.py:_connection": "the other end closes idle connections meanwhile",
     "api/security/jwks.py:_age_s": "keys are revoked meanwhile",
     "api/security/leases.py:_ask": "leases end in Redis meanwhile",
     "api/security/leases.py:renew": "leases end in Redis meanwhile",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.foreign import ForeignError, contained, result_of
+from api.foreign_code import ForeignError, contained, result_of
 from tests.support.panics import ends
 
 Work = Callable[[], Awaitable[object]]

@@ -6,8 +6,7 @@ import asyncio
 from typing import Any
 
 from api.activity.fan_in import job_finished, message_posted
-from api.events.publisher import Published
-from api.events.topic import TopicName, log_key
+from api.events import Published, TopicName, log_key
 from tests.integration.activity.conftest import FEED
 from tests.support.client import Client
 from tests.support.instances import Instance, running, settings_for
@@ -202,7 +201,7 @@ async def test_what_jobs_and_chat_bring_in_fits_the_feeds(instance: Instance):
 
 async def test_costs_of_a_feed(writer: Client, upstash: UpstashServer, instance: Instance):
     """As the table says: a post is one command, a page one, whatever the number of readers."""
-    instance.services.desk.hub.on_demand = lambda: None
+    instance.services.streaming.hub.on_demand = lambda: None
     await post(writer, *range(20))
     upstash.reset_meter()
     await post(writer, 1)

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.events.bounds import ANSWER_BYTES, STEP_BYTES, TOPIC_BYTES
-from api.events.catchup import Catchup
 from api.events.cursor import Cursor, CursorWriter
 from api.events.event import EventId
+from api.events.live.catch_up import CatchUp
+from api.events.log.page import ANSWER_BYTES, STEP_BYTES, TOPIC_BYTES
+from api.events.request import ReadRequest
 from api.events.topic import TopicName
 from api.upstash import UpstashClient
 from tests.integration.events.conftest import put_at
@@ -50,8 +51,10 @@ async def test_a_step_of_a_reader_that_catches_up_is_bounded_in_bytes_and_loses_
     instance: Instance,
 ):
     """A reader that does not read holds one step, before it has joined."""
-    desk = instance.services.desk
-    catchup = Catchup(desk.hub, desk.log, TOPICS, cursor=from_the_start(), history=0)
+    streaming = instance.services.streaming
+    catchup = CatchUp(
+        streaming.hub, streaming.log, ReadRequest.of(TOPICS, from_the_start(), history=0)
+    )
     await catchup.begin()
     seen: dict[str, list[int]] = {topic: [] for topic in TOPICS}
     held = []
@@ -72,8 +75,10 @@ async def test_many_readers_that_do_not_read_hold_little_each_before_they_have_j
     """They resume over a large log, and each waits with one step in its hands."""
     steps = []
     for _ in range(20):
-        desk = instance.services.desk
-        catchup = Catchup(desk.hub, desk.log, TOPICS, cursor=from_the_start(), history=0)
+        streaming = instance.services.streaming
+        catchup = CatchUp(
+            streaming.hub, streaming.log, ReadRequest.of(TOPICS, from_the_start(), history=0)
+        )
         await catchup.begin()
         steps.append(await catchup.step())
     await asyncio.sleep(0)  # the loop holds the last reply until whoever it woke waits again

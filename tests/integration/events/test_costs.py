@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from api.events.deadline import window
-from api.events.hub import Hub
+from api.events.live.hub import Hub
 from api.events.publisher import Draft, Published
+from api.events.stream.deadline import window
 from api.events.topic import TopicName, log_key
 from api.services import Services, build_services
-from api.world import World
+from api.system import System
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client
 from tests.support.instances import Instance, settings_for
@@ -41,7 +41,7 @@ def bill(upstash: UpstashServer) -> Bill:
 async def still(start: Start) -> Instance:
     """An instance that reads the log only when the test says so."""
     instance = await start()
-    instance.services.desk.hub.on_demand = lambda: None
+    instance.services.streaming.hub.on_demand = lambda: None
     return instance
 
 
@@ -52,7 +52,7 @@ def names(count: int) -> list[TopicName]:
 async def use(instance: Instance, topics: list[TopicName]) -> None:
     """Give each topic an event."""
     for topic in topics:
-        await put(instance.services.desk.log, topic, 1)
+        await put(instance.services.streaming.log, topic, 1)
 
 
 # Publishing
@@ -62,7 +62,7 @@ async def use(instance: Instance, topics: list[TopicName]) -> None:
 def services(upstash: UpstashServer, clock: FakeClock) -> Callable[..., Services]:
     def build(**changes: object) -> Services:
         return build_services(
-            settings_for(upstash, **changes), world=replace(World.real(), monotonic=clock)
+            settings_for(upstash, **changes), system=replace(System.real(), monotonic=clock)
         )
 
     return build
@@ -186,7 +186,7 @@ async def test_a_resume_a_little_behind_watched_topics_is_free(still: Instance, 
     client = Client(still)
     async with client.stream([A]) as held:
         cursor = held.cursor
-        await put(still.services.desk.log, A, *range(5))
+        await put(still.services.streaming.log, A, *range(5))
         await still.services.poller.run_once()
         await held.until_events(5)
         bill()
@@ -231,7 +231,7 @@ async def test_a_poll_is_one_command_for_up_to_500_topics(
     count: int, commands: int, still: Instance, bill: Bill
 ):
     """Whoever reads them."""
-    hub: Hub = still.services.desk.hub
+    hub: Hub = still.services.streaming.hub
     topics = names(count)
     await use(still, topics[:1])
     client = Client(still)
@@ -246,7 +246,7 @@ async def test_a_poll_is_one_command_for_up_to_500_topics(
 
 async def test_news_on_a_silent_topic_take_one_more_command(still: Instance, bill: Bill):
     """It proves that nothing is gone; while the topic speaks it is not needed."""
-    log = still.services.desk.log
+    log = still.services.streaming.log
     async with Client(still).stream([A]) as held:
         await put(log, A, 1)
         bill()
@@ -263,7 +263,7 @@ async def test_news_on_a_silent_topic_take_one_more_command(still: Instance, bil
 async def test_keep_alives_cost_nothing(start: Start, bill: Bill):
     """They are comments of ours and never pass through Redis."""
     instance = await start(keep_alive_s=1)
-    instance.services.desk.hub.on_demand = lambda: None
+    instance.services.streaming.hub.on_demand = lambda: None
     async with Client(instance).stream([A]) as held:
         bill()
         await held.until(lambda one: one.comments >= 3)
@@ -273,12 +273,12 @@ async def test_keep_alives_cost_nothing(start: Start, bill: Bill):
 async def test_nobody_there_is_nothing_read(instance: Instance, bill: Bill):
     """A process without readers polls nothing at all."""
     async with Client(instance).stream([A]) as held:
-        await put(instance.services.desk.log, A, 1)
+        await put(instance.services.streaming.log, A, 1)
         await held.until_events(1)
     polls = instance.services.metrics.polls._value.get()
     await instance.services.poller.close()
     bill()
-    await put(instance.services.desk.log, A, 2)
+    await put(instance.services.streaming.log, A, 2)
 
     assert bill() == {"XADD": 1}
     assert instance.services.metrics.polls._value.get() == polls
@@ -295,7 +295,7 @@ async def test_a_json_poll_of_watched_topics_is_free(still: Instance, bill: Bill
         cursor = (await client.poll([A])).json()["cursor"]
         await client.poll([A], cursor)
         at_tip = bill()
-        await put(still.services.desk.log, A, 1)
+        await put(still.services.streaming.log, A, 1)
         await still.services.poller.run_once()
         await held.until_events(1)
         bill()
@@ -337,7 +337,7 @@ async def test_a_window_with_a_backlog_is_one_command(start: Start, bill: Bill):
     await use(instance, [A])
     client = Client(instance)
     cursor = (await client.poll([A])).json()["cursor"]
-    await put(instance.services.desk.log, A, "x")
+    await put(instance.services.streaming.log, A, "x")
     bill()
     stream = await client.stream([A], cursor).until_end()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.events.deadline import window
+from api.events.stream.deadline import window
 from api.services import Services
 from tests.support.instances import Instance, settings_for
 from tests.support.schedules import INSTANCES, STEPS, check_schedules

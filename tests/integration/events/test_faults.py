@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.events.deadline import Deadline
-from api.events.log import TopicLog
-from api.events.sse import CloseReason
+from api.events.log.log import TopicLog
+from api.events.reasons import CloseReason
+from api.events.stream.deadline import Deadline
 from api.events.topic import TopicName
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client, Stream
@@ -210,7 +210,7 @@ async def test_a_stream_ends_on_purpose_although_the_store_is_away(
 ):
     """Its goodbye needs no Redis, and the resume loses nothing."""
     instance = await start(lambda _: Deadline(0.4, CloseReason.ROTATE), redis_timeout_s=0.2)
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     stream = await Client(instance).stream(TOPICS).until_connected()
     await put(log, A, 1)
     await stream.until_events(1)
@@ -231,7 +231,7 @@ async def test_a_poll_during_a_fault_is_a_problem_in_time(
     """Held or not; nothing is claimed to have been read."""
     client = Client(instance)
     cursor = (await client.poll(TOPICS)).json()["cursor"]
-    await put(instance.services.desk.log, A, 1)
+    await put(instance.services.streaming.log, A, 1)
     upstash.faults(**fault)
     async with asyncio.timeout(3):
         answers = [await client.poll(TOPICS, cursor, wait=wait) for wait in (0, 1)]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from api.events.event import EventId
-from api.events.groups import GROUPS_AT_ONCE, Group, append_groups
-from api.events.log import TopicLog
+from api.events.log.idempotency import GROUPS_AT_ONCE, Group
+from api.events.log.log import TopicLog
+from api.events.log.retention import Retention, Retentions
 from api.events.publisher import Draft
-from api.events.retention import Retention, Retentions
 from api.events.topic import TopicName, log_key
 from api.problems import StoreUnavailable
 from api.security.patterns import TopicPattern
@@ -37,8 +37,8 @@ async def stored(log: TopicLog, *topics: TopicName) -> list[list[Any]]:
 
 async def test_each_group_is_stored_once_as_a_whole(log: TopicLog) -> None:
     """A repeat stores none of its events, whatever else comes with it."""
-    first = await append_groups(log, [group("1", A, B), group("2", A)], mark_ttl_s=TTL_S)
-    again = await append_groups(log, [group("2", A), group("3", B)], mark_ttl_s=TTL_S)
+    first = await log.append_groups([group("1", A, B), group("2", A)], mark_ttl_s=TTL_S)
+    again = await log.append_groups([group("2", A), group("3", B)], mark_ttl_s=TTL_S)
 
     assert (first, again) == ([True, True], [False, True])
     assert await stored(log, A, B) == [[b'"1"', b'"2"'], [b'"1"', b'"3"']]
@@ -46,14 +46,14 @@ async def test_each_group_is_stored_once_as_a_whole(log: TopicLog) -> None:
 
 async def test_the_same_group_twice_in_one_call_is_one(log: TopicLog) -> None:
     """The second meets the first one's mark."""
-    assert await append_groups(log, [group("1", A)] * 2, mark_ttl_s=TTL_S) == [True, False]
+    assert await log.append_groups([group("1", A)] * 2, mark_ttl_s=TTL_S) == [True, False]
     assert await stored(log, A) == [[b'"1"']]
 
 
 async def test_of_several_at_the_same_time_one_stores(log: TopicLog) -> None:
     """No check stands apart from its change."""
     found = await asyncio.gather(
-        *(append_groups(log, [group("1", A)], mark_ttl_s=TTL_S) for _ in range(5))
+        *(log.append_groups([group("1", A)], mark_ttl_s=TTL_S) for _ in range(5))
     )
 
     assert sorted(one for (one,) in found) == [False] * 4 + [True]
@@ -61,8 +61,8 @@ async def test_of_several_at_the_same_time_one_stores(log: TopicLog) -> None:
 
 async def test_a_group_without_events_leaves_its_mark(log: TopicLog) -> None:
     """So what was found to lead to nothing leads to nothing again."""
-    assert await append_groups(log, [group("1")], mark_ttl_s=TTL_S) == [True]
-    assert await append_groups(log, [group("1", A)], mark_ttl_s=TTL_S) == [False]
+    assert await log.append_groups([group("1")], mark_ttl_s=TTL_S) == [True]
+    assert await log.append_groups([group("1", A)], mark_ttl_s=TTL_S) == [False]
 
 
 async def test_many_groups_are_stored_in_parts_and_in_order(log: TopicLog) -> None:
@@ -70,7 +70,7 @@ async def test_many_groups_are_stored_in_parts_and_in_order(log: TopicLog) -> No
     many = [group(str(number), A) for number in range(GROUPS_AT_ONCE + 5)]
     large = [Group(f"x{n}", [(B, f'{{"type":"tick","data":"{"x" * 60_000}"}}')]) for n in range(9)]
 
-    assert all(await append_groups(log, [*many, *large], mark_ttl_s=TTL_S))
+    assert all(await log.append_groups([*many, *large], mark_ttl_s=TTL_S))
     found, _ = await stored(log, A, B)
     assert found == [b'"%d"' % number for number in range(len(many))]
 
@@ -81,7 +81,7 @@ async def test_each_topic_keeps_what_it_keeps_elsewhere(redis: UpstashClient) ->
     longer = Retention(max_events=100, ttl_s=1_000_000, idempotency_ttl_s=3600)
     log = TopicLog(redis, Retentions(KEEP, {TopicPattern.parse(feed): longer}), lambda: 0.0)
 
-    await append_groups(log, [group("1", A, feed)], mark_ttl_s=TTL_S)
+    await log.append_groups([group("1", A, feed)], mark_ttl_s=TTL_S)
 
     lives = [await redis.read("TTL", log_key(topic)) for topic in (A, feed)]
     assert lives == [pytest.approx(KEEP.ttl_s, abs=5), pytest.approx(1_000_000, abs=5)]
@@ -93,7 +93,7 @@ async def test_it_is_billed_as_upstash_bills(
 ) -> None:
     """Stored and repeated."""
     for _ in range(2):
-        await append_groups(log, [group("1", A, B), group("2", A)], mark_ttl_s=TTL_S)
+        await log.append_groups([group("1", A, B), group("2", A)], mark_ttl_s=TTL_S)
 
     assert dict(meter.commands) == upstash.meter().commands
 

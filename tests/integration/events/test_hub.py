@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from api.events.catchup import Catchup
-from api.events.cohort import View
 from api.events.cursor import Cursor
 from api.events.event import EventId
-from api.events.log import TopicLog
-from api.events.poll import poll
-from api.events.session import Reading
-from api.events.sse import ResetReason
+from api.events.http.read import poll
+from api.events.live.catch_up import CatchUp
+from api.events.log.log import TopicLog
+from api.events.reasons import ResetReason
+from api.events.request import ReadRequest
 from api.events.topic import TopicName, log_key
 from api.upstash import UpstashClient, WrongType
 from tests.integration.events.conftest import Start, put
@@ -30,7 +29,7 @@ A, B = TopicName("public:a"), TopicName("public:b")
 async def still(start: Start) -> Instance:
     """An instance that reads the log only when the test says so."""
     instance = await start()
-    instance.services.desk.hub.on_demand = lambda: None
+    instance.services.streaming.hub.on_demand = lambda: None
     return instance
 
 
@@ -43,12 +42,12 @@ async def test_a_reader_from_a_faster_process_waits_for_this_one(
 ):
     """It is ahead of what this process has read: nothing is repeated, nothing skipped."""
     async with Client(still).stream([A]):
-        await put(still.services.desk.log, A, 1)
+        await put(still.services.streaming.log, A, 1)
         ahead = (await Client(instance).poll([A], history=1)).json()["cursor"]
         resumed = await Client(still).stream([A], ahead).until_connected()
         await turns()
         await still.services.poller.run_once()
-        await put(still.services.desk.log, A, 2)
+        await put(still.services.streaming.log, A, 2)
         await still.services.poller.run_once()
         assert data(await resumed.until_events(1)) == [2]
         await resumed.close()
@@ -59,12 +58,12 @@ async def test_a_reader_that_is_ahead_on_one_of_its_topics_waits_too(
 ):
     """Being level on the others is not enough."""
     async with Client(still).stream([A, B]):
-        await put(still.services.desk.log, A, 1)
+        await put(still.services.streaming.log, A, 1)
         ahead = (await Client(instance).poll([A, B], history=1)).json()["cursor"]
         resumed = await Client(still).stream([A, B], ahead).until_connected()
         await turns()
         await still.services.poller.run_once()
-        await put(still.services.desk.log, B, 2)
+        await put(still.services.streaming.log, B, 2)
         await still.services.poller.run_once()
         assert data(await resumed.until_events(1)) == [2]
         await resumed.close()
@@ -72,13 +71,13 @@ async def test_a_reader_that_is_ahead_on_one_of_its_topics_waits_too(
 
 async def test_a_catch_up_that_memory_has_overtaken_reads_the_log_again(still: Instance):
     """It stood at the end of the log; since then more came than memory holds."""
-    desk, poller = still.services.desk, still.services.poller
-    desk.hub.watch([A])
-    catchup = Catchup(desk.hub, desk.log, [A], cursor=None, history=0)
+    streaming, poller = still.services.streaming, still.services.poller
+    streaming.hub.watch([A])
+    catchup = CatchUp(streaming.hub, streaming.log, ReadRequest.of([A], None, history=0))
     await catchup.begin()
     assert await catchup.step() is None
     for _ in range(3):
-        await put(desk.log, A, *["x"] * 100)
+        await put(streaming.log, A, *["x"] * 100)
         while (await poller.run_once())[1]:
             pass
     read = 0
@@ -87,8 +86,8 @@ async def test_a_catch_up_that_memory_has_overtaken_reads_the_log_again(still: I
         read += len(batch.events)
 
     assert read == 300
-    assert desk.hub.is_level(catchup.positions)
-    desk.hub.unwatch([A])
+    assert streaming.hub.is_level(catchup.positions)
+    streaming.hub.unwatch([A])
 
 
 async def test_a_poll_from_a_faster_process_waits_for_what_is_new(
@@ -96,12 +95,12 @@ async def test_a_poll_from_a_faster_process_waits_for_what_is_new(
 ):
     """And not for what it has already."""
     async with Client(still).stream([A]):
-        await put(still.services.desk.log, A, 1)
+        await put(still.services.streaming.log, A, 1)
         ahead = (await Client(instance).poll([A], history=1)).json()["cursor"]
         waiting = asyncio.create_task(Client(still).poll([A], ahead, wait=20))
         await turns(20)
         await still.services.poller.run_once()
-        await put(still.services.desk.log, A, 2)
+        await put(still.services.streaming.log, A, 2)
         await still.services.poller.run_once()
         async with asyncio.timeout(2):
             assert data((await waiting).json()["events"]) == [2]
@@ -123,17 +122,16 @@ class Late(TopicLog):
 
 async def test_what_comes_while_the_log_is_read_ends_the_wait(still: Instance, instance: Instance):
     """The poller brought it before the answer was there; it must not be waited for again."""
-    desk = still.services.desk
-    late = Late(desk.log.client, desk.log.retentions, desk.log.monotonic)
+    streaming = still.services.streaming
+    late = Late(streaming.log.client, streaming.log.retentions, streaming.log.monotonic)
     is_read, go_on = late.hold()
     async with Client(still).stream([A]):
-        await put(desk.log, A, 1)
+        await put(streaming.log, A, 1)
         ahead = (await Client(instance).poll([A], history=1)).json()["cursor"]
-        view = View((A,), None, named=True)
-        reading = Reading(view, Cursor.parse(ahead), history=0)
-        waiting = asyncio.create_task(poll(replace(desk, log=late), reading, wait_s=20))
+        reading = ReadRequest.of([A], Cursor.parse(ahead))
+        waiting = asyncio.create_task(poll(replace(streaming, log=late), reading, wait_s=20))
         await is_read.wait()
-        await put(desk.log, A, 2)
+        await put(streaming.log, A, 2)
         await still.services.poller.run_once()
         go_on.set()
         async with asyncio.timeout(2):
@@ -144,7 +142,7 @@ async def test_what_comes_while_the_log_is_read_ends_the_wait(still: Instance, i
 
 async def test_a_reset_of_a_topic_that_was_left_concerns_nobody(still: Instance):
     """Its last reader went while the poll was under way."""
-    hub = still.services.desk.hub
+    hub = still.services.streaming.hub
     async with Client(still).stream([B]) as held:
         before = hub.position(B)
         await hub.reset({A: (EventId(5, 0), ResetReason.TRIMMED)})
@@ -156,7 +154,7 @@ async def test_a_reset_of_a_topic_that_was_left_concerns_nobody(still: Instance)
 
 async def test_a_page_that_does_not_start_where_the_hub_stands_is_not_taken(still: Instance):
     """The topic was left and found anew while the poll was under way."""
-    hub, log = still.services.desk.hub, still.services.desk.log
+    hub, log = still.services.streaming.hub, still.services.streaming.log
     async with Client(still).stream([A]) as held:
         at = hub.position(A)
         assert at is not None
@@ -181,7 +179,7 @@ async def test_several_views_of_a_topic_each_get_it_once(still: Instance):
             (([A],), {"types": "tick", "named": "false"}),
         ]
     ]
-    await put(still.services.desk.log, A, 1)
+    await put(still.services.streaming.log, A, 1)
     await still.services.poller.run_once()
 
     for stream in streams:
@@ -192,7 +190,7 @@ async def test_several_views_of_a_topic_each_get_it_once(still: Instance):
 
 async def test_a_watched_topic_is_followed_until_the_last_reader_left(still: Instance):
     """As often as it was watched."""
-    hub = still.services.desk.hub
+    hub = still.services.streaming.hub
     hub.watch([A, B])
     hub.watch([A])
     await hub.locate([A, B])
@@ -205,7 +203,7 @@ async def test_a_watched_topic_is_followed_until_the_last_reader_left(still: Ins
 
 async def test_those_who_look_for_now_together_share_a_round_trip(still: Instance):
     """Also when one of them fails: the others try again."""
-    hub = still.services.desk.hub
+    hub = still.services.streaming.hub
     hub.watch([A, B])
     one, two, three = await asyncio.gather(hub.locate([A]), hub.locate([B]), hub.locate([A, B]))
 
@@ -218,7 +216,7 @@ async def test_a_key_of_another_type_is_an_error_of_its_readers_only(
 ):
     """Nobody else's topics are touched."""
     await redis.write("SET", log_key(A), "text")
-    hub = still.services.desk.hub
+    hub = still.services.streaming.hub
 
     with pytest.raises(WrongType):
         await hub.locate([A])
@@ -235,10 +233,10 @@ async def test_a_failed_item_of_a_batched_read_is_an_error(log: TopicLog, redis:
 
 async def test_a_step_that_failed_has_moved_nothing(still: Instance, redis: UpstashClient):
     """Calling again is the retry."""
-    desk = still.services.desk
-    await put(desk.log, A, 1, 2)
-    start = (await desk.log.newest([A], limit=2))[A].events[0].id
-    catchup = Catchup(desk.hub, desk.log, [A], cursor=None, history=0)
+    streaming = still.services.streaming
+    await put(streaming.log, A, 1, 2)
+    start = (await streaming.log.newest([A], limit=2))[A].events[0].id
+    catchup = CatchUp(streaming.hub, streaming.log, ReadRequest.of([A], None, history=0))
     catchup.positions = {A: start}
     await redis.write("RENAME", log_key(A), "aside")
     await redis.write("SET", log_key(A), "text")

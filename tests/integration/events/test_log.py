@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from api.events.bounds import ANSWER_BYTES, TOPIC_BYTES
 from api.events.event import MAX_PART, EventId
-from api.events.log import REFRESHED_TOPICS, Page, TopicLog
-from api.events.once import Stored
-from api.events.retention import Retention, Retentions
-from api.events.sse import ResetReason
+from api.events.log.idempotency import Stored
+from api.events.log.log import REFRESHED_TOPICS, TopicLog
+from api.events.log.page import ANSWER_BYTES, TOPIC_BYTES, Page
+from api.events.log.retention import Retention, Retentions
+from api.events.reasons import ResetReason
 from api.events.topic import TopicName, log_key
 from api.security.patterns import TopicPattern
 from api.telemetry.meter import CommandMeter
-from api.upstash import RedisError, Script, TooLarge, UpstashClient, WrongType, classify
+from api.upstash import RedisError, Script, TooLarge, UpstashClient, WrongType
+from api.upstash.errors import classify
 from tests.integration.events.conftest import KEEP, put, put_at
 from tests.support.upstash_server import UpstashServer
 from tests.unit.security.support import FakeClock

@@ -86,7 +86,7 @@ async def test_topics_that_are_in_use_cost_nothing_of_the_limit(
     limited: Instance, redis: UpstashClient
 ):
     """Who has used it up reads on; another caller has a limit of its own."""
-    await put(limited.services.desk.log, "public:used", 1)
+    await put(limited.services.streaming.log, "public:used", 1)
     client = Client(limited)
     await client.poll(names("new"))
     other = Client(limited, limited.token("another"))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from api.events.poll import MAX_EVENTS
+from api.events.http.read import MAX_EVENTS
 from api.events.topic import TopicName, log_key
 from api.services import build_services
+from api.system import System
 from api.upstash import UpstashClient
-from api.world import World
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client
 from tests.support.instances import Instance, settings_for
@@ -33,7 +33,7 @@ async def cursor_of(client: Client, *topics: str) -> str:
 
 async def test_a_first_poll_starts_now(client: Client, instance: Instance):
     """What was before is history, and asked for as such."""
-    await put(instance.services.desk.log, A, 1)
+    await put(instance.services.streaming.log, A, 1)
     answer = (await client.poll([A])).json()
 
     assert (answer["events"], answer["reset"]) == ([], None)
@@ -42,7 +42,7 @@ async def test_a_first_poll_starts_now(client: Client, instance: Instance):
 
 async def test_polls_go_on_from_cursor_to_cursor(client: Client, instance: Instance):
     """By header or by query; the header wins."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     old = await cursor_of(client)
     await put(log, A, 1)
     first = (await client.poll([A], cursor=old)).json()
@@ -68,7 +68,7 @@ async def test_events_of_all_topics_come_in_the_order_of_their_ids(
     client: Client, instance: Instance
 ):
     """As a stream would bring them."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     cursor = await cursor_of(client, A, B)
     ids = []
     for number, topic in enumerate([A, B, A, B]):
@@ -95,7 +95,7 @@ async def test_an_unchanged_cursor_is_not_modified(wait: int, client: Client):
 async def test_a_changed_cursor_has_another_tag(client: Client, instance: Instance):
     """Also where the filter hides all that was new."""
     first = await client.poll([A], await cursor_of(client))
-    await put(instance.services.desk.log, A, 1, kind="hidden")
+    await put(instance.services.streaming.log, A, 1, kind="hidden")
     again = await client.poll(
         [A], first.json()["cursor"], etag=first.headers["ETag"], types="shown"
     )
@@ -108,7 +108,7 @@ async def test_a_changed_cursor_has_another_tag(client: Client, instance: Instan
 async def test_news_are_never_not_modified(client: Client, instance: Instance):
     """Whatever tag the client sends."""
     cursor = await cursor_of(client)
-    await put(instance.services.desk.log, A, 1)
+    await put(instance.services.streaming.log, A, 1)
     answer = await client.poll([A], cursor)
     again = await client.poll([A], cursor, etag=answer.headers["ETag"])
 
@@ -126,7 +126,7 @@ async def test_a_held_poll_is_not_cached_at_all(wait: int, control: str, client:
 
 async def test_a_filter_hides_events_and_the_cursor_passes_them(client: Client, instance: Instance):
     """They are not read again."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     cursor = await cursor_of(client)
     for number, kind in enumerate(["a", "b", "c", "a"]):
         await put(log, A, number, kind=kind)
@@ -152,7 +152,7 @@ async def test_waiting_ends_as_soon_as_an_event_comes(
         waiting = asyncio.create_task(client.poll([A], cursor, wait=20))
         await until_watched(instance)
         began = time.perf_counter()
-        await put(instance.services.desk.log, A, number)
+        await put(instance.services.streaming.log, A, number)
         answer = (await waiting).json()
         took.append(time.perf_counter() - began)
         assert data(answer) == [number]
@@ -164,7 +164,7 @@ async def test_waiting_ends_as_soon_as_an_event_comes(
 
 async def test_waiting_for_what_is_hidden_goes_on(client: Client, instance: Instance):
     """An event that the client does not want is no reason to answer."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     cursor = await cursor_of(client)
     waiting = asyncio.create_task(client.poll([A], cursor, wait=20, types="shown"))
     await until_watched(instance)
@@ -191,7 +191,7 @@ async def test_waiting_without_a_cursor_starts_now(client: Client, instance: Ins
     """The first answer may already bring something."""
     waiting = asyncio.create_task(client.poll([A], wait=20))
     await until_watched(instance)
-    await put(instance.services.desk.log, A, 1)
+    await put(instance.services.streaming.log, A, 1)
 
     assert data((await waiting).json()) == [1]
 
@@ -204,7 +204,7 @@ async def test_waiting_leaves_nothing_watched(client: Client, instance: Instance
     await asyncio.wait([waiting])
     await client.poll([A], wait=1)
 
-    assert not instance.services.desk.hub.follows_anything
+    assert not instance.services.streaming.hub.follows_anything
 
 
 async def test_a_gap_is_told_and_ends_the_wait(
@@ -212,7 +212,7 @@ async def test_a_gap_is_told_and_ends_the_wait(
 ):
     """With the reason, and where to fetch the state."""
     cursor = await cursor_of(client)
-    await put(instance.services.desk.log, A, 1, 2)
+    await put(instance.services.streaming.log, A, 1, 2)
     await redis.write("XTRIM", log_key(A), "MAXLEN", 1)
     answer = (await client.poll([A], cursor, wait=20)).json()
 
@@ -232,7 +232,7 @@ async def test_a_long_backlog_comes_in_pages_without_a_pause(
 ):
     """`poll_after_ms` 0 means: ask again at once."""
     cursor = await cursor_of(client)
-    await put(instance.services.desk.log, A, *range(count))
+    await put(instance.services.streaming.log, A, *range(count))
     one = (await client.poll([A], cursor)).json()
     two = (await client.poll([A], one["cursor"])).json()
 
@@ -247,7 +247,7 @@ async def test_the_hint_is_short_after_news_and_long_without(start: Start):
     instance = await start(poll_idle_ms=9000)
     client = Client(instance)
     idle = (await client.poll([A])).json()
-    await put(instance.services.desk.log, A, 1)
+    await put(instance.services.streaming.log, A, 1)
     busy = (await client.poll([A], idle["cursor"])).json()
 
     assert 8000 < idle["poll_after_ms"] < 10_000
@@ -259,7 +259,7 @@ async def test_history_is_exactly_the_newest_oldest_first(
     asked: int, expected: list[int], client: Client, instance: Instance
 ):
     """Over all topics together, and only without a cursor."""
-    await put(instance.services.desk.log, A, *range(5))
+    await put(instance.services.streaming.log, A, *range(5))
     answer = (await client.poll([A], history=asked)).json()
     again = (await client.poll([A], answer["cursor"], history=asked)).json()
 
@@ -268,7 +268,7 @@ async def test_history_is_exactly_the_newest_oldest_first(
 
 async def test_history_is_shared_by_the_topics(client: Client, instance: Instance):
     """The newest of them all, not of each."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     await put(log, A, *range(5))
     await asyncio.sleep(0.002)
     await put(log, B, *range(5, 9))
@@ -290,7 +290,7 @@ async def test_fifty_topics_go_on_together(client: Client, instance: Instance):
     topics = [f"public:{number}" for number in range(50)]
     cursor = await cursor_of(client, *topics)
     for topic in topics:
-        await put(instance.services.desk.log, topic, topic)
+        await put(instance.services.streaming.log, topic, topic)
     answer = (await client.poll(topics, cursor)).json()
 
     assert sorted(data(answer)) == sorted(topics)
@@ -318,7 +318,7 @@ async def test_a_store_that_does_not_answer_is_a_problem(start: Start, upstash: 
 
 async def test_history_pages_lead_back_to_the_first_event(client: Client, instance: Instance):
     """Newest first; the last page says that it is the last."""
-    stored = await put(instance.services.desk.log, A, *range(7))
+    stored = await put(instance.services.streaming.log, A, *range(7))
     before = ""
     seen: list[str] = []
     while True:
@@ -356,13 +356,13 @@ async def test_before_is_any_event_id(before: str, status: int, client: Client):
 async def until_watched(instance: Instance) -> None:
     """Return when a poll that waits has found its place."""
     async with asyncio.timeout(5):
-        while not instance.services.desk.hub.follows_anything:
+        while not instance.services.streaming.hub.follows_anything:
             await asyncio.sleep(0)
 
 
 async def until_read(instance: Instance) -> None:
     """Return when the poller has come further on A than it is now."""
-    hub = instance.services.desk.hub
+    hub = instance.services.streaming.hub
     start = hub.position(A)
     async with asyncio.timeout(5):
         while hub.position(A) == start:
@@ -374,9 +374,9 @@ async def test_a_held_poll_is_answered_when_the_process_drains(client: Client, i
     cursor = await cursor_of(client)
     waiting = asyncio.create_task(client.poll([A], cursor, wait=20))
     async with asyncio.timeout(5):
-        while not instance.services.desk.hub.follows_anything:
+        while not instance.services.streaming.hub.follows_anything:
             await asyncio.sleep(0.01)
-    await instance.services.desk.streams.drain(timeout_s=1)
+    await instance.services.streaming.open_streams.drain(timeout_s=1)
     answer = await asyncio.wait_for(waiting, 2)
     late = await asyncio.wait_for(client.poll([A], cursor, wait=20), 2)
 
@@ -388,18 +388,18 @@ async def test_the_poller_goes_on_at_its_pace_when_the_wall_clock_is_set_back(
 ):
     """NTP or a resumed machine sets it a minute back while events are published."""
     wall = FakeClock()
-    world = replace(World.real(), clock=wall)
-    services = build_services(settings_for(upstash, poll_min_ms=10, poll_idle_ms=20), world=world)
-    desk = services.desk
+    system = replace(System.real(), clock=wall)
+    services = build_services(settings_for(upstash, poll_min_ms=10, poll_idle_ms=20), system=system)
+    streaming = services.streaming
     async with services.running():
-        desk.hub.watch([A])
+        streaming.hub.watch([A])
         try:
-            await desk.hub.locate([A])
+            await streaming.hub.locate([A])
             for number in range(6):
-                movement = desk.hub.movement
+                movement = streaming.hub.movement
                 wall.advance(-60)
-                await put(desk.log, A, number)
+                await put(streaming.log, A, number)
                 async with asyncio.timeout(5):
                     await movement.wait()
         finally:
-            desk.hub.unwatch([A])
+            streaming.hub.unwatch([A])

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from api.events.cohort import View
-from api.events.deadline import Deadline
-from api.events.session import Reading, StreamSession
-from api.events.sse import CloseReason
+from api.events.reasons import CloseReason
+from api.events.request import ReadRequest
+from api.events.stream.deadline import Deadline
+from api.events.stream.topic_session import TopicSession
 from api.events.topic import TopicName
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client
@@ -20,7 +20,7 @@ from tests.support.sse_parser import SseParser
 from tests.support.upstash_server import UpstashServer
 
 A, B = TopicName("public:a"), TopicName("public:b")
-READING = Reading(View((A,), None, named=True), None, history=0)
+READING = ReadRequest.of([A], None)
 
 
 class Peer:
@@ -49,8 +49,8 @@ class Running:
     """A session under way."""
 
     def __init__(self, instance: Instance, peer: Peer, lifetime_s: float = 60) -> None:
-        self.session = StreamSession(
-            instance.services.desk,
+        self.session = TopicSession(
+            instance.services.streaming,
             READING,
             deadline=Deadline(lifetime_s, CloseReason.ROTATE),
             expires_at=None,
@@ -63,8 +63,8 @@ async def quiet(start: Start) -> AsyncIterator[Instance]:
     """An instance that must be empty again at the end."""
     instance = await start(redis_timeout_s=0.3)
     yield instance
-    assert len(instance.services.desk.streams) == 0
-    assert not instance.services.desk.hub.follows_anything
+    assert len(instance.services.streaming.open_streams) == 0
+    assert not instance.services.streaming.hub.follows_anything
 
 
 async def until(condition: Any) -> None:
@@ -90,7 +90,7 @@ async def test_a_server_that_raises_ends_the_session_when_it_says_so(breaks: int
     peer = Peer(breaks)
     running = Running(quiet, peer)
     await until(lambda: len(peer.chunks) == breaks)
-    await put(quiet.services.desk.log, A, 1)
+    await put(quiet.services.streaming.log, A, 1)
     await asyncio.sleep(0.05)
     peer.is_gone.set()
     await running.task
@@ -125,7 +125,7 @@ async def test_a_full_batch_is_followed_by_the_next_at_once(start: Start):
     """Whatever the pace, nobody waits for the rest of a burst."""
     instance = await start(poll_min_ms=5000, poll_idle_ms=60_000)
     async with Client(instance).stream([A]) as held:
-        await put(instance.services.desk.log, A, *range(450))
+        await put(instance.services.streaming.log, A, *range(450))
         instance.services.poller.wake()
         events = await held.until_events(450, timeout_s=2)
 

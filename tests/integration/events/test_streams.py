@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.events.bounds import ANSWER_BYTES
-from api.events.deadline import Deadline, window
-from api.events.sse import CloseReason
+from api.events.log.page import ANSWER_BYTES
+from api.events.reasons import CloseReason
+from api.events.stream.deadline import Deadline, window
 from api.events.topic import TopicName, log_key
 from api.upstash import UpstashClient
 from tests.integration.events.conftest import Start, put, put_at
@@ -33,7 +33,7 @@ async def lag(client: Client, instance: Instance) -> Stream:
     """A stream whose reader takes nothing more, with a backlog behind it."""
     stream = await client.stream([A], stalls=True).until_connected()
     for _ in range(40):
-        await put(instance.services.desk.log, A, *["x" * 20_000] * 5)
+        await put(instance.services.streaming.log, A, *["x" * 20_000] * 5)
     return stream
 
 
@@ -74,7 +74,7 @@ async def test_a_stream_that_was_cut_behind_connected_loses_nothing(
     """What came while nobody was connected follows its cursor."""
     async with client.stream([A]) as held:
         cursor = held.cursor
-    await put(instance.services.desk.log, A, 1, 2)
+    await put(instance.services.streaming.log, A, 1, 2)
 
     async with client.stream([A], cursor) as resumed:
         assert data(await resumed.until_events(2)) == [1, 2]
@@ -82,7 +82,7 @@ async def test_a_stream_that_was_cut_behind_connected_loses_nothing(
 
 async def test_a_stream_can_change_its_topics(client: Client, instance: Instance):
     """What stays goes on, what is new starts now."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     async with client.stream([A]) as held:
         cursor = held.cursor
     await put(log, A, "a1")
@@ -98,7 +98,7 @@ async def test_unnamed_frames_are_all_messages(client: Client, instance: Instanc
     """Control events as well, told apart by their data."""
     stream = client.stream([A], named="false")
     async with stream:
-        await put(instance.services.desk.log, A, 1)
+        await put(instance.services.streaming.log, A, 1)
         await stream.until(lambda one: len(one.frames) == 2)
 
     assert [frame.event for frame in stream.frames] == ["message", "message"]
@@ -107,7 +107,7 @@ async def test_unnamed_frames_are_all_messages(client: Client, instance: Instanc
 
 async def test_a_filter_hides_events_and_the_cursor_passes_them(client: Client, instance: Instance):
     """In the catch-up and live; the next shown event carries a cursor behind the hidden."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     async with client.stream([A]) as held:
         cursor = held.cursor
     await put(log, A, 1, kind="hidden")
@@ -127,7 +127,7 @@ async def test_a_goodbye_stands_behind_what_the_filter_hid(start: Start):
     instance = await start(after(0.3))
     client = Client(instance)
     stream = await client.stream([A], types="shown").until_connected()
-    await put(instance.services.desk.log, A, 1, kind="hidden")
+    await put(instance.services.streaming.log, A, 1, kind="hidden")
     await stream.until_end()
 
     assert data((await client.poll([A], stream.cursor)).json()["events"]) == []
@@ -139,7 +139,7 @@ async def test_history_is_followed_by_what_comes_without_hole_or_repeat(
     asked: int, client: Client, instance: Instance
 ):
     """While somebody publishes all the time."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     stored = [str(one) for one in await put(log, A, *range(10))]
     is_over = asyncio.Event()
 
@@ -165,7 +165,7 @@ async def test_history_is_followed_by_what_comes_without_hole_or_repeat(
 
 async def test_history_is_exactly_the_newest_when_nothing_comes(client: Client, instance: Instance):
     """Of all topics together, oldest first; the entry to stand on does not count."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     await client.poll([A, B])
     await put(log, A, *range(5))
     await asyncio.sleep(0.002)
@@ -180,7 +180,7 @@ async def test_a_stream_cut_within_its_history_asks_for_the_rest(
     client: Client, instance: Instance
 ):
     """The cursor does not yet name a topic whose history was still to come."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     await put(log, A, 1, 2)
     await asyncio.sleep(0.002)
     await put(log, B, 3, 4)
@@ -224,7 +224,7 @@ async def test_a_gap_at_the_start_is_told_and_the_stream_goes_on(
     command: list[str], reason: str, client: Client, instance: Instance, redis: UpstashClient
 ):
     """Other topics are not touched by it."""
-    log = instance.services.desk.log
+    log = instance.services.streaming.log
     async with client.stream([A, B]) as held:
         cursor = held.cursor
     await put(log, A, 1, 2)
@@ -244,15 +244,15 @@ async def test_a_gap_at_the_start_is_told_and_the_stream_goes_on(
 async def test_a_gap_while_reading_is_told_to_all_readers(start: Start, redis: UpstashClient):
     """The topic was trimmed below where this process stands."""
     instance = await start()
-    instance.services.desk.hub.on_demand = lambda: None
+    instance.services.streaming.hub.on_demand = lambda: None
     client = Client(instance)
     async with client.stream([A]) as one, client.stream([A, B]) as two:
-        await put(instance.services.desk.log, A, 1, 2)
+        await put(instance.services.streaming.log, A, 1, 2)
         await redis.write("XTRIM", log_key(A), "MAXLEN", 1)
         await instance.services.poller.run_once()
         for held in (one, two):
             await held.until(lambda some: some.frames[-1].event == "reset")
-        await put(instance.services.desk.log, A, 3)
+        await put(instance.services.streaming.log, A, 3)
         await instance.services.poller.run_once()
         for held in (one, two):
             assert data(await held.until_events(1)) == [3]
@@ -275,7 +275,7 @@ async def test_a_cursor_from_the_future_is_unknown(client: Client, redis: Upstas
 async def test_a_deadline_ends_the_stream_and_the_next_one_goes_on(start: Start):
     """With a reason and a time to come back; nothing is lost between."""
     instance = await start(after(0.15))
-    client, log = Client(instance), instance.services.desk.log
+    client, log = Client(instance), instance.services.streaming.log
     cursor = ""
     seen: list[int] = []
     for number in range(4):
@@ -303,7 +303,7 @@ async def test_draining_ends_all_streams_and_sends_new_ones_away(
 ):
     """With a pause and status 200, or an EventSource would give up."""
     streams = [await client.stream([A]).until_connected() for _ in range(3)]
-    draining = asyncio.create_task(instance.services.desk.streams.drain(timeout_s=5))
+    draining = asyncio.create_task(instance.services.streaming.open_streams.drain(timeout_s=5))
     for stream in streams:
         await stream.until_end()
         assert stream.bye["reason"] == "shutdown"
@@ -356,14 +356,14 @@ async def test_a_reader_that_stalls_holds_up_nobody(start: Start):
 async def test_a_client_that_leaves_leaves_nothing_behind(client: Client, instance: Instance):
     """Neither a stream nor a watched topic nor a task."""
     before = asyncio.all_tasks()
-    hub = instance.services.desk.hub
+    hub = instance.services.streaming.hub
     streams = [await client.stream([A], stalls=n % 2 == 0).until_connected() for n in range(6)]
     waiting = client.stream([B])
     for stream in [*streams, waiting]:
         await stream.close()
     await instance.services.poller.close()
 
-    assert len(instance.services.desk.streams) == 0
+    assert len(instance.services.streaming.open_streams) == 0
     assert not hub.follows_anything
     assert asyncio.all_tasks() - before == set()
 
@@ -393,16 +393,16 @@ async def test_an_end_while_catching_up_ends_the_stream(start: Start, upstash: U
 
 async def test_a_reader_that_never_reads_is_given_up(start: Start, monkeypatch: Any):
     """Even its goodbye cannot be sent; after the grace the connection is cut."""
-    monkeypatch.setattr("api.events.held.GRACE_S", 0.1)
+    monkeypatch.setattr("api.events.stream.session.GRACE_S", 0.1)
     instance = await start(after(0.4))
     client = Client(instance)
     stream = await client.stream([A], stalls=True).until_connected()
-    await put(instance.services.desk.log, A, *["x" * 20_000] * 10)
+    await put(instance.services.streaming.log, A, *["x" * 20_000] * 10)
     async with asyncio.timeout(5):
         while not stream.connection.is_done:
             await asyncio.sleep(0.01)
 
-    assert len(instance.services.desk.streams) == 0
+    assert len(instance.services.streaming.open_streams) == 0
     assert b"event: bye" not in stream.connection.pending
 
 
@@ -414,7 +414,7 @@ async def test_a_window_answers_a_backlog_at_once(start: Start):
     instance = await start(window(20))
     client = Client(instance)
     cursor = (await client.poll([A])).json()["cursor"]
-    await put(instance.services.desk.log, A, *range(250))
+    await put(instance.services.streaming.log, A, *range(250))
     stream = await client.stream([A], cursor).until_end()
 
     assert data(stream.events) == list(range(250))
@@ -425,7 +425,7 @@ async def test_a_window_ends_behind_the_first_batch(start: Start):
     """It does not wait for more."""
     instance = await start(window(20))
     stream = await Client(instance).stream([A]).until_connected()
-    await put(instance.services.desk.log, A, 1)
+    await put(instance.services.streaming.log, A, 1)
     await stream.until_end(timeout_s=2)
 
     assert data(stream.events) == [1]
@@ -436,7 +436,7 @@ async def test_a_window_without_events_ends_in_time(start: Start):
     instance = await start(window(0.2))
     client = Client(instance)
     stream = await client.stream([A]).until_end(timeout_s=1)
-    await put(instance.services.desk.log, A, 1)
+    await put(instance.services.streaming.log, A, 1)
 
     assert stream.bye["reason"] == "deadline"
     assert data((await client.poll([A], stream.cursor)).json()["events"]) == [1]
@@ -447,7 +447,7 @@ async def test_a_window_of_nothing_still_brings_a_backlog(start: Start):
     instance = await start(window(0))
     client = Client(instance)
     cursor = (await client.poll([A])).json()["cursor"]
-    await put(instance.services.desk.log, A, 1)
+    await put(instance.services.streaming.log, A, 1)
     full = await client.stream([A], cursor).until_end()
     empty = await client.stream([A], full.cursor).until_end()
 
@@ -460,7 +460,7 @@ async def test_a_late_window_still_brings_its_backlog(start: Start, upstash: Ups
     instance = await start(window(0.1))
     client = Client(instance)
     cursor = (await client.poll([A])).json()["cursor"]
-    await put(instance.services.desk.log, A, 1)
+    await put(instance.services.streaming.log, A, 1)
     upstash.faults(rtt_ms=300)
     stream = await client.stream([A], cursor).until_end()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from api.services import build_services
 from api.settings import Settings
-from api.world import World
+from api.system import System
 from functions.runtime import snapshot
 from functions.snapshots import survive_snapshots
 
@@ -54,7 +54,7 @@ class Drawing:
 
     def __init__(self) -> None:
         self._services = build_services(
-            Settings.read(), world=replace(World.real(), rng=random.Random(SEED))
+            Settings.read(), system=replace(System.real(), rng=random.Random(SEED))
         )
         survive_snapshots(self._services)
 
@@ -64,7 +64,7 @@ class Drawing:
             await receive()
             await send({"type": "lifespan.startup.complete"})
             await asyncio.Event().wait()
-        await _answer(send, {"ping": ping, "draw": self._services.desk.rng.random()})
+        await _answer(send, {"ping": ping, "draw": self._services.streaming.rng.random()})
 
 
 async def _answer(send: Any, content: Any) -> None:

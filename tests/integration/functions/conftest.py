@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.events.topic import TopicName
+from api.events import TopicName
 from tests.support.execution_environment import ExecutionEnvironment, variables
 from tests.support.gateway_events import function_url
 from tests.support.instances import Instance, running, settings_for
@@ -45,7 +45,7 @@ class Elsewhere:
     """Another process of the same deployment, for all that a function can tell."""
 
     def __init__(self, instance: Instance) -> None:
-        self._log = instance.services.desk.log
+        self._log = instance.services.streaming.log
         self.token = instance.token()
         self.headers = {"authorization": f"Bearer {self.token}"}
 

@@ -87,7 +87,7 @@ class Worker:
         now_ms = int(time.time() * 1000)
         store = self.services.jobs.store
         made = Job.new(
-            job_id_of(now_ms, self.services.world.new_id()),
+            job_id_of(now_ms, self.services.system.new_id()),
             "wish",
             owner="alice",
             at_ms=now_ms,

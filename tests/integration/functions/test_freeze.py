@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import psutil
 import pytest
 
-from api.rest import IDLE_S, RestPool
+from api.upstash.transport import IDLE_S, RestPool
 from functions.deadline import MARGIN_S
 from tests.integration.functions.conftest import Elsewhere, Start
 from tests.support.execution_environment import BUFFERED, STREAMING, ExecutionEnvironment

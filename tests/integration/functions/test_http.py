@@ -199,8 +199,8 @@ def test_nothing_runs_between_invocations(function: Function, upstash: UpstashSe
     assert tasks(function) == idle
 
     services = function.module.app.state.services
-    assert len(services.desk.streams) == 0
-    assert not services.desk.hub.follows_anything
+    assert len(services.streaming.open_streams) == 0
+    assert not services.streaming.hub.follows_anything
 
 
 def test_a_window_after_a_freeze_reads_anew(function: Function):

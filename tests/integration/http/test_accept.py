@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from litestar.routes import HTTPRoute
 
-from api.events.stream import EventStream
+from api.events import EventStream
 from tests.integration.http.conftest import Api
 from tests.integration.http.rows import assert_problem
 

@@ -47,7 +47,7 @@ async def open_routes(api: Api) -> set[tuple[str, str]]:
     """Those that answer a request without credentials by anything but 401."""
     found = set()
     # So that a stream which anybody may open ends at once.
-    await api.instance.services.desk.streams.drain(timeout_s=1)
+    await api.instance.services.streaming.open_streams.drain(timeout_s=1)
     for method, path in routes(api):
         url = re.sub(r"\{[^}]+\}", "x", path) + "?topic=public:x"
         body: dict[str, Any] = {"json": {}} if method == "POST" else {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.events.deadline import Deadline
+from api.events import Deadline
 from tests.integration.http.conftest import Api, client_of, production
 from tests.integration.http.rows import EVENT, JSON, ROWS, SSE, Row, assert_problem
 from tests.integration.http.rows_chat import CHAT_ROWS

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from api.events.deadline import Deadline, window
-from api.events.sse import CloseReason
+from api.events import CloseReason, Deadline, window
 from tests.integration.http.conftest import Api, client_of, production
 from tests.integration.http.rows import assert_problem
 from tests.support.asgi_reader import AsgiConnection
@@ -88,7 +87,7 @@ async def test_a_drain_ends_it_and_refuses_more(api: Api):
     """With `bye shutdown`, and then with the advice to come back."""
     stream = watch(api.instance)
     await stream.until(lambda one: bool(ticks(one)))
-    drained = await api.instance.services.desk.streams.drain(timeout_s=2)
+    drained = await api.instance.services.streaming.open_streams.drain(timeout_s=2)
     await stream.until_end()
     refused = await api.client.get("/api/clock")
 

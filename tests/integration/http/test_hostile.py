@@ -12,8 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from pydantic import SecretStr
 
-from api.events.deadline import Deadline
-from api.events.sse import CloseReason
+from api.events import CloseReason, Deadline
 from tests.integration.http.conftest import SECRET
 from tests.integration.http.hostile import BODIES, HEADERS, TEXTS, TOKENS, Asked, requests
 from tests.support.ably_server import AblyServer

@@ -78,7 +78,7 @@ async def test_many_probes_cost_one_command(api: Api, upstash: UpstashServer) ->
 
 
 async def test_a_draining_process_is_healthy_but_not_ready(api: Api) -> None:
-    await api.instance.services.desk.streams.drain(timeout_s=0)
+    await api.instance.services.streaming.open_streams.drain(timeout_s=0)
 
     health = await api.client.get("/api/health")
     ready = await api.client.get("/api/health/ready")

@@ -12,11 +12,8 @@ import httpx
 import pytest
 from pydantic import BaseModel, PositiveInt
 
-from api.events.deadline import Deadlines
-from api.events.publisher import Draft
-from api.events.retention import Retention as TopicRetention
-from api.events.retention import Retentions
-from api.events.topic import TopicName
+from api.events import Deadlines, Draft, Retentions, TopicName
+from api.events import Retention as TopicRetention
 from api.jobs.context import JobContext
 from api.jobs.hints import Hints
 from api.jobs.job import Job, job_id_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.events.poller import Pace
+from api.events import Pace
 from api.jobs.attempt import Rhythm
 from api.jobs.context import JobContext
 from api.jobs.job import Job

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from api.events.poller import Pace
+from api.events import Pace
 from api.jobs import keys
 from api.jobs.job import JobId, job_id_of
 from api.jobs.redis_queue import OUTLIVES_LEASE, RedisQueue

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.events.topic import log_key
+from api.events import log_key
 from api.jobs import keys
 from api.jobs.job import Job, JobError, JobStatus, NotAllowed, Progress, topic_of
 from api.jobs.row import LeaseToken

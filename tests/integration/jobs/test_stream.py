@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.events.deadline import Deadline, window
-from api.events.sse import CloseReason
+from api.events import CloseReason, Deadline, window
 from api.jobs import keys
 from api.jobs.job import Progress, topic_of
 from api.jobs.store import JobStore
@@ -56,7 +55,7 @@ async def test_a_stream_shows_each_state_and_ends_with_the_last(
         "succeeded",
     ]
     assert stream.retry_ms is not None
-    assert not instance.services.desk.hub.follows_anything
+    assert not instance.services.streaming.hub.follows_anything
     ends = instance.services.metrics.ends
     assert ends.labels("complete")._value.get() == 1
 
@@ -117,7 +116,7 @@ async def test_a_stream_ends_with_its_deadline_its_token_and_its_process(site: S
     caller = site.caller(instance)
     held = caller.stream(await caller.created())
     await until_states(held, 1)
-    await instance.services.desk.streams.drain(timeout_s=2)
+    await instance.services.streaming.open_streams.drain(timeout_s=2)
     await held.until_end()
     refused = await caller.stream(await caller.created()).until_end()
 
@@ -194,7 +193,7 @@ async def test_a_job_that_vanishes_ends_its_stream(alice: Caller, instance: Inst
     redis = instance.services.redis
     await redis.write("DEL", keys.job_key(job_id))
     await redis.write("ZREM", keys.WAITING, keys.waiting_member(job_id, 1))
-    await put(instance.services.desk.log, topic_of(job_id), None)
+    await put(instance.services.streaming.log, topic_of(job_id), None)
     await stream.until_end()
 
     assert stream.bye["reason"] == "rotate"

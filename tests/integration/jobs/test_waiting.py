@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.events.deadline import Deadline
-from api.events.sse import CloseReason
-from api.events.topic import log_key
+from api.events import CloseReason, Deadline, log_key
 from api.jobs.job import Progress, topic_of
 from api.jobs.store import JobStore, Transition
 from api.jobs.watch import PATIENCE
@@ -34,7 +32,7 @@ def report(percent: int) -> Transition:
 
 async def until_watched(instance: Instance, count: int = 1) -> None:
     """The polls are held: they follow the job's topic."""
-    while len(instance.services.desk.hub.positions()) < count:
+    while len(instance.services.streaming.hub.positions()) < count:
         await asyncio.sleep(0.005)
 
 
@@ -159,7 +157,7 @@ async def test_those_who_wait_for_one_job_share_their_reads(
     alice: Caller, instance: Instance, store: JobStore, bill: Bill
 ):
     """One to begin with. What this process has written itself is not read at all."""
-    instance.services.desk.hub.on_demand = lambda: None
+    instance.services.streaming.hub.on_demand = lambda: None
     job_id: Any = await alice.created()
     await store.start(job_id, lease_s=60)
     bill()
@@ -199,8 +197,8 @@ async def test_nothing_is_left_of_a_wait(alice: Caller, instance: Instance):
     waiting.cancel()
     await asyncio.wait([waiting])
 
-    assert instance.services.desk.hub.positions() == {}
-    assert not instance.services.desk.hub.follows_anything
+    assert instance.services.streaming.hub.positions() == {}
+    assert not instance.services.streaming.hub.follows_anything
 
 
 async def test_a_process_that_ends_lets_its_waiters_go(alice: Caller, instance: Instance):
@@ -209,7 +207,7 @@ async def test_a_process_that_ends_lets_its_waiters_go(alice: Caller, instance: 
     waiting = [asyncio.create_task(held(alice, job_id, 1, 20, form)) for form in FORMS]
     creating = asyncio.create_task(alice.create(Prefer="wait=20"))
     await until_watched(instance, 2)
-    await instance.services.desk.streams.drain(timeout_s=2)
+    await instance.services.streaming.open_streams.drain(timeout_s=2)
     answers = await asyncio.wait_for(asyncio.gather(*waiting, creating), 2)
     late = await asyncio.wait_for(held(alice, job_id, 1, 20, "parameters"), 2)
 
@@ -241,7 +239,7 @@ async def test_a_gap_in_the_topic_is_no_reason_to_miss_a_change(
     job_id: Any = await alice.created()
     waiting = asyncio.create_task(held(alice, job_id, 1, 10, "parameters"))
     await until_watched(instance)
-    instance.services.desk.hub.on_demand = lambda: None
+    instance.services.streaming.hub.on_demand = lambda: None
     await instance.services.poller.close()
     await instance.services.redis.write("DEL", log_key(topic_of(job_id)))
     await store.start(job_id, lease_s=60)
@@ -260,7 +258,7 @@ async def test_a_version_that_was_heard_of_is_looked_for_and_not_for_ever(
     waiting = asyncio.create_task(held(site.caller(other), job_id, 1, 10, "parameters"))
     await until_watched(other)
     bill()
-    await put(other.services.desk.log, topic_of(job_id), {"version": 9}, kind="job")
+    await put(other.services.streaming.log, topic_of(job_id), {"version": 9}, kind="job")
     await asyncio.sleep(1)
     looked = bill()["ZRANK"]
     await alice.act(job_id, "cancel")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from api.events.topic import TopicName
+from api.events import TopicName
 from tests.integration.notifications.conftest import URL, Inbox, Sender
 from tests.support.instances import Instance
 from tests.support.upstash_server import UpstashServer
@@ -33,14 +33,14 @@ def bill(upstash: UpstashServer) -> Bill:
 @pytest.fixture
 async def still(instance: Instance) -> AsyncIterator[Instance]:
     """An instance that reads the log only when the test says so."""
-    instance.services.desk.hub.on_demand = lambda: None
+    instance.services.streaming.hub.on_demand = lambda: None
     yield instance
 
 
 async def sign_up(instance: Instance, count: int) -> None:
     """Users who were all notified before."""
     topics = [TopicName(f"user:user{number}:notifications") for number in range(count)]
-    await instance.services.desk.log.append([(topic, ENTRY) for topic in topics])
+    await instance.services.streaming.log.append([(topic, ENTRY) for topic in topics])
 
 
 async def cost_of_broadcast(instance: Instance, sender: Sender, bill: Bill) -> dict[str, int]:

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.events.cursor import CursorWriter
-from api.events.event import EventId
-from api.events.topic import TopicName, log_key
+from api.events import CursorWriter, EventId, TopicName, log_key
 from api.notifications.topics import BROADCAST
 from tests.integration.notifications.conftest import URL, Inbox, Sender, name_of, titles
 from tests.support.client import Client
@@ -61,7 +59,7 @@ async def test_pages_are_stable_while_notifications_come(limit: int, sender: Sen
 async def test_one_of_the_same_moment_is_not_lost_between_pages(instance: Instance, alice: Inbox):
     """Both topics may have the same id; the order of such two is fixed."""
     entry = '{"type":"notification","data":{"level":"info","title":"%s","body":""}}'
-    base = int(instance.services.desk.clock() * 1000) - 1000
+    base = int(instance.services.streaming.clock() * 1000) - 1000
     for ms in range(1, 6):
         for topic in ("user:alice:notifications", "public:notifications"):
             text, key = entry % f"{topic[0]}{ms}", log_key(TopicName(topic))
@@ -240,7 +238,7 @@ async def test_one_is_read_by_its_own_address(sender: Sender, alice: Inbox):
 
 async def test_what_is_too_old_is_not_shown(sender: Sender, instance: Instance, alice: Inbox):
     """Neither listed nor counted, and nothing of it is remembered."""
-    old = int((instance.services.desk.clock() - 31 * 86_400) * 1000)
+    old = int((instance.services.streaming.clock() - 31 * 86_400) * 1000)
     entry = '{"type":"notification","data":{"level":"info","title":"old","body":""}}'
     key = log_key(TopicName("user:alice:notifications"))
     await instance.services.redis.write("XADD", key, f"{old}-0", "e", entry)
@@ -259,7 +257,7 @@ async def test_what_is_too_old_is_not_shown(sender: Sender, instance: Instance, 
 async def test_a_number_and_a_time_bound_what_is_kept(upstash: UpstashServer):
     """For each user and for all; both outlive other topics."""
     async with running(settings_for(upstash, notifications_max=10, topic_ttl_s=60)) as instance:
-        log = instance.services.desk.log
+        log = instance.services.streaming.log
         names = [TopicName("user:alice:notifications"), TopicName("public:notifications")]
         entry = '{"type":"notification","data":{"level":"info","title":"t","body":""}}'
         for name in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from api.events.deadline import window
+from api.events import window
 from tests.integration.notifications.conftest import URL, Inbox, Sender, name_of, titles
 from tests.support.client import Stream
 from tests.support.instances import Instance, running, settings_for

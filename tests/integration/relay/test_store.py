@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.events.topic import TopicName, log_key
+from api.events import TopicName, log_key
 from api.relay.store import Entry, NotHeldError, SourceStore
 from api.services import build_services
 from tests.integration.relay.conftest import Start, has, prices, watch
@@ -24,7 +24,7 @@ ENTRY = Entry('{"type":"price","data":"1"}', "7")
 async def stores(upstash: UpstashServer) -> AsyncIterator[tuple[SourceStore, SourceStore]]:
     """Those of two processes."""
     services = build_services(settings_for(upstash))
-    log = services.desk.log
+    log = services.streaming.log
     yield SourceStore(log, TOPIC, holder="a"), SourceStore(log, TOPIC, holder="b")
     for client in services.clients:
         await client.close()

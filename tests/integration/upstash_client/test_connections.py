@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import psutil
 
 from api.telemetry.meter import CommandMeter
-from api.upstash import MAX_CONNECTIONS, NoReply, UpstashClient
+from api.upstash import NoReply, UpstashClient
+from api.upstash.client import MAX_CONNECTIONS
 from tests.integration.upstash_client.conftest import HASTY_S
 from tests.support.upstash_server import UpstashServer
 

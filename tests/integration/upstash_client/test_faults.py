@@ -10,7 +10,6 @@ import pytest
 
 from api.telemetry.meter import CommandMeter
 from api.upstash import (
-    ATTEMPTS,
     AuthFailed,
     BadGateway,
     NoReply,
@@ -20,6 +19,7 @@ from api.upstash import (
     Unreachable,
     UpstashClient,
 )
+from api.upstash.client import ATTEMPTS
 from tests.integration.upstash_client.conftest import HASTY_S
 from tests.support.upstash_server import UpstashServer
 

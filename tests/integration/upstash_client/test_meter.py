@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.events.once import APPEND_ONCE
+from api.events.log.idempotency import APPEND_ONCE
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
 from tests.support.upstash_server import UpstashServer

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from api.rest import LostError, NotSentError, RestPool
 from api.telemetry.meter import CommandMeter
 from api.upstash import BadGateway, UpstashClient
+from api.upstash.transport import LostError, NotSentError, RestPool
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -6,8 +6,7 @@ import pytest
 
 from api.activity.fan_in import job_finished, message_posted
 from api.activity.feeds import declare_events, feed_topic
-from api.events.catalogue import Catalogue
-from api.events.publisher import Draft
+from api.events import Catalogue, Draft
 from api.problems import InvalidTopic
 
 

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, computed_field
 
-from api.events import asyncapi
-from api.events.catalogue import Catalogue
+from api.events import Catalogue, describe_asyncapi
 
 
 class Item(BaseModel):
@@ -35,7 +34,7 @@ def described(**types: tuple[type[BaseModel], tuple[str, ...]]) -> dict[str, Any
     catalogue = Catalogue()
     for name, (model, topics) in types.items():
         catalogue.declare(name, model, topics=topics)
-    return asyncapi.describe(catalogue, version="1", protocol="https", host="api.example")
+    return describe_asyncapi(catalogue, version="1", protocol="https", host="api.example")
 
 
 def resolve(document: dict[str, Any], ref: dict[str, str]) -> Any:

@@ -11,8 +11,8 @@ from typing import get_args
 from api.docs import assets
 from api.docs.openapi import VERSION
 from api.docs.page import content_policy
-from api.events.models import ByeControl, ResetView
-from api.events.sse import CloseReason, ResetReason
+from api.events.http.models import ByeControl, ResetView
+from api.events.reasons import CloseReason, ResetReason
 
 ROOT = Path(__file__).parents[3]
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from api.events.backlog import Backlog
-from api.events.connection import Connection, Send
+from api.events.delivery.backlog import Backlog
+from api.events.delivery.connection import Connection, Send
 from tests.support.sse_parser import Frame, SseParser
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.events.backlog import Backlog, Overrun
+from api.events.delivery.backlog import Backlog, Overrun
 
 chunks = st.lists(st.binary(min_size=1, max_size=20), max_size=30)
 

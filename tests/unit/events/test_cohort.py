@@ -10,22 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.events.cohort import SENDS_AT_ONCE, Cohort, View, encode_events, join
-from api.events.connection import JOIN_BYTES, Connection
 from api.events.cursor import Cursor, CursorWriter
+from api.events.delivery.cohort import SENDS_AT_ONCE, Cohort, encode_events, join
+from api.events.delivery.connection import JOIN_BYTES, Connection
 from api.events.event import Event, EventId
-from api.events.sse import CloseReason, ResetReason
+from api.events.reasons import CloseReason, ResetReason
+from api.events.request import Selection
 from api.events.topic import TopicName
 from tests.support.events import TOPIC, event
 from tests.support.leap import leaping, turns
 from tests.unit.events.edge import Wire, connect
 
 OTHER = TopicName("public:other")
-VIEW = View((TOPIC, OTHER), None, named=True)
+VIEW = Selection((TOPIC, OTHER), None, named=True)
 START = {TOPIC: EventId(0, 0), OTHER: EventId(0, 0)}
 
 
-def cohort_of(view: View = VIEW, lag_max_bytes: int = 1_000_000) -> Cohort:
+def cohort_of(view: Selection = VIEW, lag_max_bytes: int = 1_000_000) -> Cohort:
     return Cohort(view, START, lag_max_bytes=lag_max_bytes)
 
 
@@ -66,7 +67,7 @@ def test_frames_are_joined_in_order_up_to_the_limit(lengths: list[int]):
 
 def test_the_cursor_moves_over_what_the_filter_hides():
     """Or a reader would be asked to read it again for ever."""
-    view = View((TOPIC,), frozenset({"shown"}), named=True)
+    view = Selection((TOPIC,), frozenset({"shown"}), named=True)
     writer = CursorWriter({TOPIC: EventId(0, 0)})
 
     frames = encode_events(view, [event(1, kind="hidden"), event(2, kind="shown")], writer)
@@ -282,7 +283,7 @@ def test_a_reset_is_told_to_all_and_the_cursor_stands_behind_it(named: bool):
 
     @leaping
     async def run() -> None:
-        cohort = cohort_of(View((TOPIC, OTHER), None, named=named))
+        cohort = cohort_of(Selection((TOPIC, OTHER), None, named=named))
         wire, _ = joined(cohort)
         cohort.take_reset(TOPIC, EventId(9, 0), ResetReason.TRIMMED)
         await cohort.fan_out()

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from api.events.connection import Connection, body
-from api.events.sse import KEEP_ALIVE, CloseReason
+from api.events.delivery.connection import Connection, body
+from api.events.delivery.sse import KEEP_ALIVE
+from api.events.reasons import CloseReason
 from tests.support.leap import leaping, turns
 from tests.unit.events.edge import FakeFeed, Wire, connect
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from api.events.deadline import FUNCTION_HOLD_S, Deadline, rotation, window
-from api.events.sse import CloseReason
+from api.events.reasons import CloseReason
+from api.events.stream.deadline import FUNCTION_HOLD_S, Deadline, rotation, window
 
 
 def test_rotation_is_spread_over_a_fifth_of_the_longest():

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from structlog.testing import capture_logs
 
-from api.events.doorbell import SILENT_POLLS, Doorbell
+from api.events.live.doorbell import SILENT_POLLS, Doorbell
 
 
 class Line:

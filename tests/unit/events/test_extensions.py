@@ -70,7 +70,7 @@ async def test_an_extension_grants_topics(module: Module, extensions: Extensions
     load([module(extend=lambda one: one.rule("board:*", Everyone()))], extensions)
 
     assert await extensions.access.can_read(principal(), "board:1")
-    assert not await extensions.access.can_read(principal(), "desk:1")
+    assert not await extensions.access.can_read(principal(), "streaming:1")
 
 
 def test_an_extension_brings_job_handlers(module: Module, extensions: Extensions):

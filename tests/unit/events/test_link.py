@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from api.events.link import MAX_CHARS, Link
+from api.payloads.links import MAX_CHARS, Link
 
 LINK = TypeAdapter(Link)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.events.poller import Pace
+from api.events.live.poller import Pace
 
 
 def pace(pause_s: float = 0.1) -> Pace:

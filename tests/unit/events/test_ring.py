@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.events.event import Event, EventId
-from api.events.ring import MAX_BYTES, MAX_EVENTS, Ring
+from api.events.live.recent_events import MAX_BYTES, MAX_EVENTS, RecentEvents
 from tests.support.events import event
 
 NOW = 1000.0
 
 
-def started(at: int = 0) -> Ring:
-    ring = Ring()
+def started(at: int = 0) -> RecentEvents:
+    ring = RecentEvents()
     ring.restart(EventId(at, 0))
     return ring
 
 
-def extend(ring: Ring, events: Sequence[Event], end: int | None = None) -> None:
+def extend(ring: RecentEvents, events: Sequence[Event], end: int | None = None) -> None:
     ring.extend(events, end=EventId(end, 0) if end else events[-1].id, now=NOW)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 
 import pytest
 
-from api.events.shared import Shared
+from api.events.live.shared_calls import SharedCalls
 
 
 class Asked:
@@ -25,7 +25,7 @@ class Asked:
 async def test_those_who_come_during_a_call_share_the_next_one():
     """Each gets the answers for its own keys; one without an answer is left out."""
     asked = Asked()
-    shared = Shared(asked)
+    shared = SharedCalls(asked)
     answers = await asyncio.gather(shared({"a"}), shared({"b", "none"}), shared({"b", "c"}))
 
     assert list(answers) == [{"a": "A"}, {"b": "B"}, {"b": "B", "c": "C"}]
@@ -35,7 +35,7 @@ async def test_those_who_come_during_a_call_share_the_next_one():
 async def test_a_call_that_failed_is_an_error_of_the_key_that_it_failed_for_alone():
     """The others of the round ask again without it."""
     asked = Asked()
-    shared = Shared(asked)
+    shared = SharedCalls(asked)
     results = await asyncio.gather(
         shared({"a"}), shared({"bad"}), shared({"b"}), shared({"c"}), return_exceptions=True
     )
@@ -47,7 +47,7 @@ async def test_a_call_that_failed_is_an_error_of_the_key_that_it_failed_for_alon
 async def test_what_was_answered_is_not_remembered():
     """Who asks later gets what is true then."""
     asked = Asked()
-    shared = Shared(asked)
+    shared = SharedCalls(asked)
     await shared({"a"})
     await shared({"a"})
 

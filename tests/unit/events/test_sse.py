@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.events import sse
+from api.events.delivery import sse
 from api.events.event import Event, EventId
-from api.events.sse import CloseReason, ResetReason
+from api.events.reasons import CloseReason, ResetReason
 from api.events.topic import TopicName
 from tests.support.events import TOPIC, event, json_values
 from tests.support.sse_parser import Frame, SseParser

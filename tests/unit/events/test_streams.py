@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from api.events.connection import Connection
-from api.events.sse import KEEP_ALIVE
-from api.events.streams import OpenStreams
+from api.events.delivery.connection import Connection
+from api.events.delivery.sse import KEEP_ALIVE
+from api.events.stream.open_streams import OpenStreams
 from tests.support.leap import leaping, turns
 from tests.unit.events.edge import Wire, connect
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.events.event import Event, EventId
+from api.events import Event, EventId
 from api.notifications.state import ReadState
 from api.notifications.topics import BROADCAST, parse_name, personal
 from api.problems import InvalidEventId

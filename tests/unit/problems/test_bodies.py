@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.bodies import MAX_NESTING, parse
+from api.http.bodies import MAX_NESTING, parse
 from api.problems import BadRequest
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.queries import nearest
+from api.http.queries import nearest
 
 KNOWN = sorted(["topic", "types", "wait", "conn", "cursor", "history", "lastEventId", "ids", "ttl"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.security.front import combined
+from api.http.front_door import combined
 
 Lines = list[tuple[bytes, bytes]]
 

@@ -16,9 +16,9 @@ from api.security.authenticator import Credentials
 from api.security.principal import Principal
 from api.security.wiring import build_security
 from api.settings import Settings, SettingsError
+from api.system import System
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
-from api.world import World
 from tests.unit.security.jwks_server import JwksServer, rs256, rsa_jwk
 from tests.unit.security.support import NOW, SECRET, FakeClock, counting_ids
 
@@ -186,8 +186,8 @@ class Gate:
         jwks.keys = [rsa_jwk("rsa")]
         clock = FakeClock()
         redis = UpstashClient("http://127.0.0.1:1", "t", timeout_s=1, meter=CommandMeter())
-        world = World(clock, clock, random.Random(1), counting_ids())
-        self._authenticator = build_security(Settings.read(), redis, world).authenticator
+        system = System(clock, clock, random.Random(1), counting_ids())
+        self._authenticator = build_security(Settings.read(), redis, system).authenticator
 
     async def who(self, claims: Mapping[str, Any], **header: Any) -> Principal:
         token = rs256("rsa", {**AGES, **claims}, **header)

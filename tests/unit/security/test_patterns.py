@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.events.topic import parse_topic
+from api.events import parse_topic
 from api.problems import InvalidTopic
 from api.security.patterns import InvalidPattern, TopicPattern, is_segment, is_topic
 

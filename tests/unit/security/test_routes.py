@@ -14,9 +14,9 @@ from api.problems import ApiError, render
 from api.security.routes import dev_session_controller
 from api.security.wiring import Security, build_security
 from api.settings import Environment, Settings
+from api.system import System
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
-from api.world import World
 from tests.unit.security.support import NOW, SECRET, FakeClock, counting_ids
 
 URL = "/api/dev/session"
@@ -35,7 +35,7 @@ def security(env: Environment = Environment.LOCAL) -> Security:
     redis = UpstashClient("http://127.0.0.1:1", "t", timeout_s=1, meter=CommandMeter())
     clock = FakeClock()
     return build_security(
-        settings(env), redis, World(clock, clock, random.Random(1), counting_ids())
+        settings(env), redis, System(clock, clock, random.Random(1), counting_ids())
     )
 
 

@@ -11,9 +11,9 @@ from api.problems import ForeignOrigin, RateLimited, Unauthorized
 from api.security.authenticator import Credentials
 from api.security.wiring import Security, build_security
 from api.settings import Settings
+from api.system import System
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
-from api.world import World
 from tests.unit.security.jwks_server import JwksServer, rs256, rsa_jwk
 from tests.unit.security.support import NOW, SECRET, FakeClock, counting_ids
 
@@ -46,7 +46,7 @@ def built(
     settings = Settings()
     clock = FakeClock()
     security = build_security(
-        settings, redis, World(clock, clock, random.Random(1), counting_ids())
+        settings, redis, System(clock, clock, random.Random(1), counting_ids())
     )
     return security, settings
 

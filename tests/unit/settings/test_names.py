@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from api.environ import OTHERS
 from api.settings import Settings, SettingsError
+from api.settings.environment import OTHERS
 from tests.unit.settings.conftest import Read
 
 ROOT = Path(__file__).resolve().parents[3]

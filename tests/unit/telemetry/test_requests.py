@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.events.stream import EventStream
+from api.events import EventStream
 from api.telemetry.logs import REQUEST_ID
 from api.telemetry.requests import RequestLog
 

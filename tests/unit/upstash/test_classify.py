@@ -14,8 +14,8 @@ from api.upstash import (
     TooLarge,
     Unreachable,
     WrongType,
-    classify,
 )
+from api.upstash.errors import classify
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,222 @@
+"""One open response, driven from outside: the hub starts its sends, mostly without a task.
+
+Waking a task for each reader and event costs as much as the write itself. A send that takes
+the bytes at once runs to its end inside the hub's loop; only one that has to wait gets a task,
+which then catches up from the cohort's backlog until it is level again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from types import CoroutineType, coroutine
+from typing import Any, Protocol
+
+from api.events.delivery import sse
+from api.events.delivery.backlog import Backlog, Overrun
+from api.events.reasons import CloseReason
+
+JOIN_BYTES = 65_536
+
+Message = Mapping[str, Any]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Feed(Protocol):
+    """Where a connection that lags finds what it has missed."""
+
+    @property
+    def backlog(self) -> Backlog:
+        """The chunks that some reader has not taken yet."""
+
+    def cursor(self) -> bytes:
+        """The cursor behind the last chunk."""
+
+    def fell_behind(self, connection: "Connection") -> None:
+        """The connection has to wait for its reader."""
+
+    def caught_up(self, connection: "Connection") -> None:
+        """The connection is level again."""
+
+
+def body(chunk: bytes, *, more: bool = True) -> Message:
+    """The ASGI message that sends `chunk`; one serves any number of connections."""
+    return {"type": "http.response.body", "body": chunk, "more_body": more}
+
+
+KEEP_ALIVE = body(sse.KEEP_ALIVE)
+
+
+@coroutine
+def _finish(started: Coroutine[Any, Any, None], waiting: Any) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that was started by hand and yielded `waiting`."""
+    try:
+        while True:
+            try:
+                value = yield waiting
+            except BaseException as error:  # noqa: BLE001  # handed on, whatever it is
+                waiting = started.throw(error)
+            else:
+                waiting = started.send(value)
+    except StopIteration:
+        return
+
+
+async def _awaited(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+class Connection:
+    """A reader's response. `seq` is the number of the chunk that it takes next.
+
+    `is_idle` holds while nothing is being sent and more may be.
+    `one_batch` ends the stream behind its first events (a buffered answer). `abort` is called
+    for a reader that does not even take its goodbye within `grace_s`.
+    """
+
+    __slots__ = (
+        "_abort",
+        "_ending",
+        "_loop",
+        "_pause_ms",
+        "_retry_ms",
+        "_send",
+        "_task",
+        "ended",
+        "feed",
+        "grace_s",
+        "is_idle",
+        "named",
+        "one_batch",
+        "seq",
+    )
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        named: bool,
+        one_batch: bool,
+        retry_ms: Callable[[], int],
+        abort: Callable[[], None],
+        grace_s: float,
+    ) -> None:
+        self._send = send
+        self._retry_ms = retry_ms
+        self._abort = abort
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._ending: CloseReason | None = None
+        self._pause_ms: int | None = None
+        self.named = named
+        self.one_batch = one_batch
+        self.grace_s = grace_s
+        self.feed: Feed | None = None
+        self.seq = 0
+        self.ended: CloseReason | None = None
+        self.is_idle = True
+
+    def offer(self, message: Message) -> None:
+        """Send the chunk number `seq`; a reader that makes us wait lags from here."""
+        self.seq += 1
+        self._write(message)
+        if self.one_batch:
+            self.end(CloseReason.DEADLINE)
+
+    def keep_alive(self) -> None:
+        """Show the client, and all that stands between, that the stream lives."""
+        if self.is_idle:
+            self._write(KEEP_ALIVE)
+
+    def end(self, reason: CloseReason, *, retry_ms: int | None = None) -> None:
+        """Say `bye` and end: now, or as soon as the send that waits is through.
+
+        The client is to come back after `retry_ms`, or after the usual pause.
+        """
+        if self.ended or self._ending:
+            return
+        self._ending = reason
+        self._pause_ms = retry_ms
+        if self._task is None:
+            self._say_bye()
+        if self._task is not None:
+            self._loop.call_later(self.grace_s, self._give_up)
+
+    def finish(self) -> None:
+        """End behind what was pushed, without a goodbye: nothing will ever follow."""
+        if self.ended or self._ending:
+            return
+        self.ended = CloseReason.COMPLETE
+        self.is_idle = False
+        self._write(body(b"", more=False))
+
+    async def push(self, chunk: bytes) -> None:
+        """Send before the connection is fed, waiting for the reader as long as need be."""
+        await self._through()  # a keep-alive may be waiting
+        if self.ended is None:
+            self._write(body(chunk))
+            await self._through()
+
+    async def _through(self) -> None:
+        while (task := self._task) is not None:
+            await asyncio.wait([task])
+
+    def drop(self) -> None:
+        """The client is gone: stop what is still being sent."""
+        self.ended = self.ended or self._ending or CloseReason.GONE
+        self.is_idle = False
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None  # one that never began would not say that it is through
+
+    def _write(self, message: Message) -> None:
+        sending = self._send(message)
+        if type(sending) is not CoroutineType:  # a server whose send is another awaitable
+            sending = _awaited(sending)
+        try:
+            waiting = sending.send(None)
+        except StopIteration:
+            return
+        except Exception:  # noqa: BLE001  # a server may raise anything for a client that left
+            self.drop()
+            return
+        self.is_idle = False
+        self._task = self._loop.create_task(self._catch_up(_finish(sending, waiting)))
+        if self.feed:
+            self.feed.fell_behind(self)
+
+    async def _catch_up(self, started: Awaitable[None]) -> None:
+        try:
+            await started
+            await self._drain_backlog()
+        except Overrun:
+            self._ending = self._ending or CloseReason.OVERFLOW
+        except Exception:  # noqa: BLE001  # as in _write
+            self.drop()
+        finally:
+            self._task = None
+            self.is_idle = self.ended is None
+        if self.ended:
+            return
+        if self._ending:
+            self._say_bye()
+        elif self.feed:
+            self.feed.caught_up(self)
+
+    async def _drain_backlog(self) -> None:
+        while self.feed and not self._ending and self.seq < self.feed.backlog.next:
+            chunk, self.seq = self.feed.backlog.take(self.seq, JOIN_BYTES)
+            await self._send(body(chunk))
+
+    def _say_bye(self) -> None:
+        self.ended = reason = self._ending or CloseReason.ROTATE
+        self.is_idle = False
+        # A reader that is not level keeps the id of the last event it was sent.
+        is_level = self.feed is not None and self.seq == self.feed.backlog.next
+        cursor = self.feed.cursor() if self.feed and is_level else None
+        pause_ms = self._retry_ms() if self._pause_ms is None else self._pause_ms
+        frame = sse.bye(reason, pause_ms, cursor=cursor, named=self.named)
+        self._write(body(frame, more=False))
+
+    def _give_up(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._abort()

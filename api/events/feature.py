@@ -1,0 +1,79 @@
+"""The heart, built from the settings: a log, one poller that reads it, one hub that hands out."""
+
+from dataclasses import dataclass
+
+from api.events.catalogue import Catalogue
+from api.events.live.doorbell import Doorbell, rings
+from api.events.live.hub import Hub
+from api.events.live.poller import Pace, Poller
+from api.events.log.log import TopicLog
+from api.events.log.retention import Retentions
+from api.events.publisher import Publisher
+from api.events.stream.open_streams import OpenStreams
+from api.events.stream.session import Streaming
+from api.settings import Settings
+from api.system import System
+from api.telemetry.metrics import Metrics
+from api.upstash import UpstashClient
+
+
+@dataclass(frozen=True, slots=True)
+class EventParts:
+    """What features and entry points use of this package. `reader` is the poller's own client."""
+
+    publisher: Publisher
+    streaming: Streaming
+    poller: Poller
+    reader: UpstashClient
+
+
+def build_events(
+    settings: Settings,
+    redis: UpstashClient,
+    catalogue: Catalogue,
+    retentions: Retentions,
+    *,
+    metrics: Metrics,
+    system: System,
+) -> EventParts:
+    """Build the parts; no network is touched."""
+    reader = redis.sibling()  # no storm of commands may hold up the poller
+    log = TopicLog(redis, retentions, system.monotonic)
+    hub = Hub(
+        log, lag_max_bytes=settings.lag_max_bytes, metrics=metrics, monotonic=system.monotonic
+    )
+    poller = Poller(
+        TopicLog(reader, retentions, system.monotonic),
+        hub,
+        pace=Pace(
+            shortest_s=settings.poll_min_ms / 1000,
+            longest_s=settings.poll_idle_ms / 1000,
+            longest_rung_s=settings.doorbell_poll_s,
+        ),
+        doorbell=Doorbell(reader, rng=system.rng) if settings.doorbell else None,
+        metrics=metrics,
+        clock=system.clock,
+        monotonic=system.monotonic,
+        rng=system.rng,
+    )
+    hub.on_demand = poller.wake
+    publisher = Publisher(
+        log,
+        catalogue,
+        metrics,
+        max_event_bytes=settings.max_event_bytes,
+        wake=hub.wake,
+        rings=rings if settings.doorbell else lambda _: [],
+    )
+    streaming = Streaming(
+        hub=hub,
+        log=log,
+        open_streams=OpenStreams(
+            keep_alive_s=settings.keep_alive_s, max_streams=settings.max_streams
+        ),
+        metrics=metrics,
+        retry_ms=settings.retry_ms,
+        clock=system.clock,
+        rng=system.rng,
+    )
+    return EventParts(publisher, streaming, poller, reader)

@@ -1,0 +1,157 @@
+"""Reading topics over HTTP: as one JSON answer, or as a held stream, from the same cursor."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from litestar import Response
+
+from api.events.cursor import Cursor, cursor_text
+from api.events.delivery import sse
+from api.events.event import Event
+from api.events.http.negotiation import wants_json
+from api.events.live.catch_up import CatchUp
+from api.events.live.hub import Restarts
+from api.events.log.page import ANSWER_BYTES, size_of
+from api.events.request import ReadRequest
+from api.events.stream.admission import AnyRequest, Events, held_answer, open_stream
+from api.events.stream.session import Streaming
+from api.payloads.responses import json_response
+from api.security.principal import Principal
+
+MAX_EVENTS = 500
+BUSY_MS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was new, the cursor behind it, and whether there is more to ask for at once."""
+
+    events: Sequence[Event]
+    restarts: Restarts
+    cursor: str
+    more: bool
+
+    @property
+    def is_news(self) -> bool:
+        return bool(self.events or self.restarts)
+
+
+def first_cursor(*given: str | None) -> Cursor | None:
+    """The first of these texts that is there, as a cursor; None to start now.
+
+    A client gives it as `Last-Event-ID`, as `lastEventId` or as `cursor`, and the first of these
+    wins. Raises `InvalidCursor`.
+    """
+    text = next(filter(None, given), None)
+    return Cursor.parse(text) if text else None
+
+
+async def answer_read(
+    request: AnyRequest,
+    events: Events,
+    read_request: ReadRequest,
+    *,
+    principal: Principal,
+    wait_s: int,
+    conn: str | None,
+    meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Response[Any]:
+    """The topics of `read_request`, which the caller may read, in the form that he accepts.
+
+    A JSON answer is held up to `wait_s` seconds for news; `meanwhile()` is entered as long as an
+    answer or stream lasts. Raises `NotAcceptable`, `OverConnectionLimit`, `RedisError`.
+    """
+    if not wants_json(request):
+        return await open_stream(
+            request, events, read_request, principal=principal, conn=conn, meanwhile=meanwhile
+        )
+    counted = held_answer(request, events, principal, conn) if wait_s else nullcontext()
+    async with counted:
+        with meanwhile():
+            answer = await poll(events.streaming, read_request, wait_s=wait_s)
+    return _shaped(request, events, answer, is_held=wait_s > 0)
+
+
+async def poll(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> Answer:
+    """What follows the cursor; with `wait_s`, the first that comes within that time.
+
+    Raises `RedisError`, and what the request's charge does.
+    """
+    if read_request.cursor is not None:
+        streaming.metrics.resumes.inc()
+    if not wait_s:
+        return await _read(streaming, read_request, wait_s=0.0)
+    streaming.hub.watch(read_request.topics)
+    try:
+        return await _read(streaming, read_request, wait_s=wait_s)
+    finally:
+        streaming.hub.unwatch(read_request.topics)
+
+
+async def _read(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> Answer:
+    ends_at = asyncio.get_running_loop().time() + wait_s
+    shows = read_request.selection.shows
+    catch_up = CatchUp(streaming.hub, streaming.log, read_request)
+    _, history = await catch_up.begin()
+    events = [event for event in history if shows(event)]
+    restarts: Restarts = {}
+    while True:
+        movement = streaming.hub.movement
+        batch = await catch_up.step()
+        if batch is not None:
+            events += [event for event in batch.events if shows(event)]
+            restarts = {**restarts, **batch.restarts}
+            if len(events) < MAX_EVENTS and size_of(events) < ANSWER_BYTES:
+                continue
+        left_s = ends_at - asyncio.get_running_loop().time()
+        has_news = batch is not None or events or restarts
+        if has_news or left_s <= 0 or streaming.open_streams.is_draining:
+            break
+        with suppress(TimeoutError):
+            async with streaming.open_streams.hold(left_s):
+                await movement.wait()
+    cursor = cursor_text(catch_up.positions)
+    streaming.metrics.delivered.inc(len(events))
+    streaming.metrics.resets.inc(len(restarts))
+    return Answer(events, restarts, cursor, more=batch is not None)
+
+
+def _shaped(request: AnyRequest, events: Events, answer: Answer, *, is_held: bool) -> Response[Any]:
+    etag = f'"{blake2b(answer.cursor.encode(), digest_size=12).hexdigest()}"'
+    hint = _hint_ms(events, answer)
+    headers = {
+        "ETag": etag,
+        "X-Poll-After-Ms": str(hint),
+        "Vary": "Accept, Authorization, Cookie",
+        # A held poll must not be cached at all: Chromium would queue its like behind it.
+        "Cache-Control": "no-store" if is_held else "private, no-cache",
+    }
+    if not answer.is_news and etag in request.headers.get("if-none-match", ""):
+        return Response(None, status_code=304, headers=headers)
+    resets = [
+        sse.reset_data([topic], reason) for topic, (_, reason) in sorted(answer.restarts.items())
+    ]
+    content = {
+        "events": raw(answer.events),
+        "cursor": answer.cursor,
+        "reset": resets or None,
+        "poll_after_ms": hint,
+    }
+    return json_response(content, headers)
+
+
+def _hint_ms(events: Events, answer: Answer) -> int:
+    if answer.more:
+        return 0
+    middle = BUSY_MS if answer.is_news else events.settings.poll_idle_ms
+    return int(middle * events.streaming.rng.uniform(0.9, 1.1))
+
+
+def raw(events: Iterable[Event]) -> list[msgspec.Raw]:
+    """The events as they were encoded when they came, to be put into an answer."""
+    return [msgspec.Raw(event.body) for event in events]

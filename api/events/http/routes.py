@@ -1,0 +1,222 @@
+"""`/api/events` and `/api/stream-tickets`."""
+
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from api.events.event import EventId
+from api.events.http.models import (
+    BatchBody,
+    BatchItem,
+    BatchResult,
+    BatchView,
+    HistoryView,
+    PublishBody,
+    PublishedView,
+    TicketBody,
+    TicketView,
+)
+from api.events.http.parameters import (
+    Before,
+    Conn,
+    CursorParameter,
+    History,
+    IdempotencyHeader,
+    LastEventId,
+    LastEventIdInQuery,
+    Limit,
+    Named,
+    Topics,
+    Types,
+    Wait,
+)
+from api.events.http.read import answer_read, first_cursor, raw
+from api.events.log.page import ANSWER_BYTES
+from api.events.publisher import Draft, Outcome, Published
+from api.events.request import ReadRequest
+from api.events.stream.admission import AnyRequest, Events
+from api.events.topic import parse_topic
+from api.payloads.responses import json_response
+from api.problems import (
+    ApiError,
+    Forbidden,
+    ForeignOrigin,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    InvalidEventId,
+    InvalidTopic,
+    NotAcceptable,
+    OverConnectionLimit,
+    PublishUncertain,
+    RateLimited,
+    ReservedEventType,
+    TicketUsed,
+    render,
+)
+from api.security.principal import Principal
+
+# For the OpenAPI document: what a handler answers with beside what every handler may.
+READING = {
+    "problems": (
+        InvalidTopic,
+        InvalidCursor,
+        TicketUsed,
+        Forbidden,
+        NotAcceptable,
+        OverConnectionLimit,
+        RateLimited,
+    ),
+    "takes_ticket": True,
+}
+PUBLISHING = {
+    "problems": (
+        InvalidTopic,
+        Forbidden,
+        ForeignOrigin,
+        ReservedEventType,
+        IdempotencyKeyReused,
+        RateLimited,
+        PublishUncertain,
+    )
+}
+
+
+class EventsController(Controller):
+    path = "/api/events"
+    tags = ("events",)
+    services: Events
+
+    @get(name="read_events", opt=READING)
+    async def read(
+        self,
+        *,
+        request: AnyRequest,
+        principal: NamedDependency[Principal],
+        topic: Topics,
+        last_event_id: LastEventId = None,
+        last_id_in_query: LastEventIdInQuery = None,
+        cursor: CursorParameter = None,
+        types: Types = None,
+        named: Named = True,
+        history: History = 0,
+        wait: Wait = 0,
+        conn: Conn = None,
+    ) -> Response[Any]:
+        """Read topics as a held stream, or as one JSON answer, from one cursor."""
+        read_request = ReadRequest.of(
+            map(parse_topic, topic),
+            first_cursor(last_event_id, last_id_in_query, cursor),
+            types=types,
+            named=named,
+            history=history,
+            charge=self.services.security.new_topics_of(principal),
+        )
+        await self.services.security.access.require_read(principal, read_request.topics)
+        return await answer_read(
+            request, self.services, read_request, principal=principal, wait_s=wait, conn=conn
+        )
+
+    @post("/{topic:str}", name="publish_event", opt=PUBLISHING)
+    async def publish(
+        self,
+        *,
+        topic: FromPath[str],
+        data: JSONBody[PublishBody],
+        principal: NamedDependency[Principal],
+        idempotency_key: IdempotencyHeader = None,
+    ) -> Response[PublishedView]:
+        """Publish one event; with an Idempotency-Key it is stored once however often sent."""
+        name = parse_topic(topic)
+        await self.services.security.access.require_publish(principal, [name])
+        self.services.security.publish_rate.take(principal.id)
+        draft = Draft(name, data.type, data.data, idempotency_key)
+        published = await self.services.publisher.publish(draft, owner=principal.id)
+        headers = {"Idempotency-Replayed": "true"} if published.replayed else {}
+        return Response(PublishedView(id=str(published.id)), headers=headers)
+
+    @post(name="publish_batch", status_code=200, opt={"problems": (ForeignOrigin, RateLimited)})
+    async def publish_batch(
+        self,
+        data: JSONBody[BatchBody],
+        principal: NamedDependency[Principal],
+    ) -> BatchView:
+        """Publish several events in one round trip; each has its own result."""
+        self.services.security.publish_rate.take(principal.id, len(data.events))
+        drafts = [await self._draft(item, principal) for item in data.events]
+        ready = [draft for draft in drafts if isinstance(draft, Draft)]
+        stored = iter(await self.services.publisher.publish_many(ready, owner=principal.id))
+        outcomes = [next(stored) if isinstance(one, Draft) else one for one in drafts]
+        return BatchView(results=[_result(outcome) for outcome in outcomes])
+
+    @get(
+        "/{topic:str}/history",
+        name="read_history",
+        opt={"problems": (InvalidTopic, InvalidEventId, Forbidden)},
+    )
+    async def history(
+        self,
+        *,
+        topic: FromPath[str],
+        principal: NamedDependency[Principal],
+        limit: Limit = 50,
+        before: Before = None,
+    ) -> Response[HistoryView]:
+        """A page of a topic's past, newest first."""
+        name = parse_topic(topic)
+        await self.services.security.access.require_read(principal, [name])
+        bounds = {name: EventId.parse(before)} if before else None
+        pages = await self.services.streaming.log.newest(
+            [name], limit=limit, before=bounds, max_bytes=ANSWER_BYTES
+        )
+        page = pages.get(name)
+        past = list(reversed(page.events)) if page else []
+        more = bool(page and page.more)
+        content = {
+            "events": raw(past),
+            "before": str(past[-1].id) if more else None,
+            "has_more": more,
+        }
+        return json_response(content, {"Cache-Control": "private, no-cache"})
+
+    async def _draft(self, item: BatchItem, principal: Principal) -> Draft | ApiError:
+        try:
+            topic = parse_topic(item.topic)
+            await self.services.security.access.require_publish(principal, [topic])
+        except ApiError as error:
+            return error
+        return Draft(topic, item.type, item.data, item.idempotency_key)
+
+
+class TicketsController(Controller):
+    path = "/api/stream-tickets"
+    tags = ("events",)
+    services: Events
+
+    @post(name="issue_ticket", opt={"problems": (InvalidTopic, Forbidden, ForeignOrigin)})
+    async def issue(
+        self, data: JSONBody[TicketBody], principal: NamedDependency[Principal]
+    ) -> Response[TicketView]:
+        """A ticket for one `EventSource` on another origin: a minute long, for these topics."""
+        topics = [parse_topic(topic) for topic in data.topics]
+        ticket = await self.services.security.tickets.issue(principal, topics)
+        expires = EventId(int(ticket.expires_at * 1000), 0).time
+        view = TicketView(ticket=ticket.token, expires_at=expires)
+        return Response(view, headers={"Cache-Control": "no-store"})
+
+
+def event_routes(services: Events) -> list[type[Controller]]:
+    """The handlers, bound to `services`.
+
+    Bound here and not by dependency injection: Litestar resolves two dependencies of a
+    request in a task group, which costs more than the rest of a connect.
+    """
+    controllers = (EventsController, TicketsController)
+    return [type(one.__name__, (one,), {"services": services}) for one in controllers]
+
+
+def _result(outcome: Outcome) -> BatchResult:
+    if isinstance(outcome, Published):
+        return BatchResult(status=201, id=str(outcome.id))
+    return BatchResult(status=outcome.status, problem=render(outcome))

@@ -1,0 +1,131 @@
+"""Brings one reader from its cursor to where the log stands, from memory where that serves."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
+
+from api.events.event import Event, EventId
+from api.events.live.hub import Hub, Restarts
+from api.events.log.log import TopicLog
+from api.events.log.page import ANSWER_BYTES, STEP_BYTES, Page, cut, known, size_of, within
+from api.events.request import Newest, ReadRequest
+from api.events.topic import TopicName
+
+EVENTS_PER_PAGE = 2000
+EVENTS_PER_TOPIC = 100
+GROWTH = 4
+FIRST_EVENTS = 64  # of all topics, before it is known how large they are
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A step forward: what was lost, then what came, in the order of ids."""
+
+    events: Sequence[Event]
+    restarts: Restarts = field(default_factory=dict)
+
+
+class CatchUp:
+    """One reader's way to the present. `positions` is where it stands; each call moves it.
+
+    What one call brings is bounded in bytes, because it is held until the reader has taken it.
+
+    Topics that were never used are written by being read: the reader is charged for them.
+
+    Every method raises `RedisError`, and what `charge` does, and has then moved nothing: calling
+    again is the retry.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        log: TopicLog,
+        request: ReadRequest,
+    ) -> None:
+        self._hub = hub
+        self._log = log
+        self._topics = request.topics
+        self._history = request.history
+        self._newest: Newest = request.newest or partial(log.newest, max_bytes=ANSWER_BYTES)
+        self._is_chosen = request.newest is not None
+        self._charge = request.charge
+        self._settled: set[TopicName] = set()
+        self._at_once = FIRST_EVENTS
+        self.positions: dict[TopicName, EventId] = {}
+        if request.cursor is not None:
+            known = {topic: request.cursor.position(topic) for topic in self._topics}
+            self.positions = {topic: at for topic, at in known.items() if at is not None}
+        if self._is_chosen and self._history and len(self.positions) < len(self._topics):
+            self.positions = {}
+
+    async def begin(self) -> tuple[dict[TopicName, EventId], Sequence[Event]]:
+        """Find a place on the topics that the cursor does not name.
+
+        Returns the starting positions and the newest events there that were asked for. The
+        start does not name a topic whose history is still to come, so that a reader cut
+        before it asks for it again.
+        """
+        fresh = [topic for topic in self._topics if topic not in self.positions]
+        wants_past = fresh and self._history
+        pages = await self._newest(fresh, limit=self._history) if wants_past else {}
+        found = {topic: page.end for topic, page in pages.items()}
+        silent = [topic for topic in fresh if topic not in found]
+        found |= await self._hub.locate(silent, charge=self._charge)
+        events = within(known(pages.values())[: self._history], ANSWER_BYTES)[::-1]
+        told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
+        start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
+        self.positions |= found
+        self._settle(found)
+        return start, events
+
+    async def step(self) -> Batch | None:
+        """What comes next; None when there is nothing more to read now."""
+        remembered, unread = self._from_memory()
+        pages = await self._read(unread) if unread else {}
+        gaps = {topic: page for topic, page in pages.items() if page.gap}
+        restarts = await self._log.restart(gaps, charge=self._charge) if gaps else {}
+        pages = cut(pages | remembered, STEP_BYTES)
+        self.positions |= {topic: page.end for topic, page in pages.items()}
+        self.positions |= {topic: head for topic, (head, _) in restarts.items()}
+        is_end = [t for t, page in pages.items() if not page.more and not page.gap]
+        self._settle([*is_end, *restarts])
+        events = _in_order([event for page in pages.values() for event in page.events])
+        more = any(page.more for page in pages.values())
+        return Batch(events, restarts) if events or gaps or more else None
+
+    async def _read(self, positions: Mapping[TopicName, EventId]) -> dict[TopicName, Page]:
+        limit = max(1, min(EVENTS_PER_TOPIC, self._at_once // len(positions)))
+        pages = await self._log.read_after(positions, limit=limit)
+        read = sum(size_of(page.events) for page in pages.values())
+        # As many of that size as fit next time; what was read in vain is read again.
+        fitting = self._at_once * STEP_BYTES // max(1, read)
+        self._at_once = max(1, min(EVENTS_PER_PAGE, self._at_once * GROWTH, fitting))
+        return pages
+
+    def _from_memory(self) -> tuple[dict[TopicName, Page], dict[TopicName, EventId]]:
+        """What the hub remembers after each position, and the positions to read from the log."""
+        remembered: dict[TopicName, Page] = {}
+        unread: dict[TopicName, EventId] = {}
+        for topic, at in self.positions.items():
+            events = self._hub.after(topic, at)
+            if events is not None:
+                remembered[topic] = Page(at, self._hub.position(topic) or at, events)
+            elif not self._is_ahead(topic, at):
+                unread[topic] = at
+        return remembered, unread
+
+    def _is_ahead(self, topic: TopicName, at: EventId) -> bool:
+        """Whether the reader has read to the log's end, and the hub has not come so far."""
+        position = self._hub.position(topic)
+        return topic in self._settled and (position is None or position < at)
+
+    def _settle(self, topics: Iterable[TopicName]) -> None:
+        """Nothing follows the positions on these topics now; let the hub go on from there."""
+        for topic in topics:
+            self._settled.add(topic)
+            self._hub.anchor(topic, self.positions[topic])
+
+
+def _in_order(events: Sequence[Event]) -> list[Event]:
+    return sorted(events, key=attrgetter("id"))

@@ -1,0 +1,202 @@
+"""Reads the logs of all watched topics with one `XREAD`, as often as it is worth."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass
+from itertools import islice
+
+import structlog
+
+from api.events.event import EventId
+from api.events.live.doorbell import Doorbell
+from api.events.live.hub import Hub
+from api.events.log.log import TopicLog
+from api.events.topic import TopicName
+from api.telemetry.metrics import Metrics
+from api.upstash import RedisError
+
+TOPICS_AT_ONCE = 500
+EVENTS_PER_POLL = 2000  # over all topics, so that a reply stays far below Upstash's 10 MB
+EVENTS_PER_TOPIC = 100
+MIN_GAP_S = 0.02  # between polls when every publish of this process wakes the poller
+HOT_S = 2.0
+PATIENCE = 2
+JITTER = 0.1
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Pace:
+    """The pause between polls: short after activity, then growing up to a cap. Seconds.
+
+    The first silent polls keep the short pause: at a few events a second, growing at once
+    would make the median wait longer than the shortest pause.
+    """
+
+    shortest_s: float
+    longest_s: float
+    longest_rung_s: float
+    pause_s: float = 0.0
+    silent: int = 0
+
+    def after(self, *, news: bool, is_rung: bool) -> float:
+        """The pause to make now. With a doorbell few polls are needed, and none is urgent."""
+        if news:
+            self.quicken()
+            return self.pause_s
+        self.silent += 1
+        cap, growth = (self.longest_rung_s, 4.0) if is_rung else (self.longest_s, 1.5)
+        if not is_rung and self.silent <= PATIENCE:
+            growth = 1.0
+        self.pause_s = min(cap, self.pause_s * growth)
+        return self.pause_s
+
+    def quicken(self) -> None:
+        """Start over: something is about to come."""
+        self.pause_s, self.silent = self.shortest_s, 0
+
+
+class Poller:
+    """The one reader of Redis in a process. It runs while there is something to follow.
+
+    `clock` gives epoch seconds, to tell how old events are; `monotonic` measures the pauses.
+    """
+
+    def __init__(
+        self,
+        topic_log: TopicLog,
+        hub: Hub,
+        *,
+        pace: Pace,
+        doorbell: Doorbell | None,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self._log = topic_log
+        self._hub = hub
+        self._pace = pace
+        self._doorbell = doorbell
+        self._metrics = metrics
+        self._clock = clock
+        self._monotonic = monotonic
+        self._rng = rng
+        self._awake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._is_failing = False
+
+    def wake(self) -> None:
+        """Poll soon; start if there is something to follow, stop if there is nothing."""
+        if not self._hub.follows_anything:
+            if self._task is not None:
+                self._task.cancel()
+                self._task = None
+            return
+        self._pace.quicken()
+        self._awake.set()
+        if self._task is None or self._task.done():
+            # In a context of its own, or its logs would name the request that happened to wake it.
+            loop = asyncio.get_running_loop()
+            self._task = loop.create_task(self._run(), context=Context())
+
+    async def close(self) -> None:
+        """Stop, and return when nothing of it runs any more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def run_once(self) -> tuple[int, bool]:
+        """Read and hand out: how many events there were, and whether there are more.
+
+        Raises `RedisError`; nothing has moved then, and a repeat reads the same again.
+        """
+        hot = self._hub.spoke_since(self._monotonic() - HOT_S)
+        events, more = 0, False
+        for positions in _chunks(self._hub.positions()):
+            limit = min(EVENTS_PER_TOPIC, EVENTS_PER_POLL // len(positions))
+            pages = await self._log.read_after(
+                positions, limit=limit, anchored=hot & positions.keys()
+            )
+            gaps = {topic: page for topic, page in pages.items() if page.gap}
+            came = await self._hub.deliver({t: p for t, p in pages.items() if not p.gap})
+            if gaps:
+                restarts = await self._log.restart(gaps)
+                # A topic may have been left meanwhile, and located anew.
+                is_same = {t for t, page in gaps.items() if self._hub.position(t) == page.start}
+                restarts = {t: restart for t, restart in restarts.items() if t in is_same}
+                await self._hub.reset(restarts)
+                self._metrics.resets.inc(len(restarts))
+            newest = max((p.events[-1].id.ms for p in pages.values() if p.events), default=None)
+            self._metrics.polled(newest_ms=newest, now=self._clock())
+            events += came
+            more = more or any(page.more for page in pages.values())
+        return events, more
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            if self._doorbell is not None:
+                tasks.create_task(self._doorbell.listen(self._on_ring))
+            tasks.create_task(self._poll())
+
+    def _on_ring(self, topic: str | None) -> None:
+        """A bell rang for `topic`, or, with None, may have rung while nobody listened."""
+        if topic is None or self._hub.position(TopicName(topic)) is not None:
+            self._pace.quicken()
+            self._awake.set()
+
+    async def _poll(self) -> None:
+        while True:
+            began = self._monotonic()
+            self._awake.clear()
+            events, more = await self._try_once()
+            if self._doorbell is not None:
+                self._doorbell.brought(events)
+            if not more:
+                await self._rest(began, news=events > 0)
+
+    async def _try_once(self) -> tuple[int, bool]:
+        """As `run_once`; a failure is noted, and the next poll is the retry."""
+        try:
+            result = await self.run_once()
+        except RedisError as error:
+            self._failed(type(error).__name__)
+            return 0, False
+        except Exception:
+            # Whatever it is, streams of all readers hang on this loop.
+            log.exception("poller.broken")
+            self._failed("bug")
+            return 0, False
+        if self._is_failing:
+            log.info("poller.recovered")
+        self._is_failing = False
+        return result
+
+    def _failed(self, error: str) -> None:
+        self._metrics.poll_errors.inc()
+        if not self._is_failing:
+            log.warning("poller.failing", error=error)
+        self._is_failing = True
+
+    async def _rest(self, began: float, *, news: bool) -> None:
+        """Wait for the pace or a wake-up; the time that the poll took is deducted."""
+        is_rung = self._doorbell is not None and self._doorbell.is_connected
+        pause = self._pace.after(news=news, is_rung=is_rung)
+        pause *= self._rng.uniform(1 - JITTER, 1 + JITTER)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, began + pause - self._monotonic())):
+                await self._awake.wait()
+        gap = began + MIN_GAP_S - self._monotonic()
+        if gap > 0:
+            await asyncio.sleep(gap)
+
+
+def _chunks(positions: Mapping[TopicName, EventId]) -> Iterator[dict[TopicName, EventId]]:
+    rest = iter(positions.items())
+    while some := dict(islice(rest, TOPICS_AT_ONCE)):
+        yield some

@@ -1,0 +1,45 @@
+"""One call for all who ask at the same time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(slots=True, eq=False)
+class _Round(Generic[K, V]):
+    """Those who wait for the same call."""
+
+    wanted: set[K] = field(default_factory=set)
+    asked: set[K] = field(default_factory=set)
+    answers: dict[K, V] = field(default_factory=dict)
+
+
+class SharedCalls(Generic[K, V]):
+    """Calls `ask` with the keys of everybody who came while the call before was under way.
+
+    A key without an answer is left out of the result. A call that fails is an error of the one
+    who made it; the others try again, each with its own keys.
+    """
+
+    def __init__(self, ask: Callable[[AbstractSet[K]], Awaitable[Mapping[K, V]]]) -> None:
+        self._ask = ask
+        self._lock = asyncio.Lock()
+        self._next: _Round[K, V] = _Round()
+
+    async def __call__(self, keys: AbstractSet[K]) -> dict[K, V]:
+        """The answers for `keys`. Raises what `ask` raises."""
+        mine = self._next
+        mine.wanted |= keys
+        async with self._lock:
+            if not keys <= mine.asked:
+                if self._next is mine:
+                    self._next = _Round()
+                wanted, mine.wanted = mine.wanted | keys, set()
+                mine.answers |= await self._ask(wanted)
+                mine.asked |= wanted
+        return {key: mine.answers[key] for key in keys if key in mine.answers}

@@ -1,0 +1,110 @@
+"""Pages of what several topics hold, newest first, in one order that stays while events come."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+
+from api.events.cursor import Cursor, cursor_text
+from api.events.event import Event, EventId
+from api.events.log.log import TopicLog
+from api.events.log.page import ANSWER_BYTES, size_of, within
+from api.events.topic import TopicName
+from api.problems import InvalidCursor
+
+SCAN_EVENTS = 200
+
+Shows = Callable[[Event], bool]
+Positions = Mapping[TopicName, EventId]
+
+
+@dataclass(frozen=True, slots=True)
+class PastPage:
+    """Events, newest first. `next_cursor` leads to the older ones, None when there are none.
+
+    `ends` is the newest entry of each topic when the page was read, shown or not.
+    """
+
+    events: Sequence[Event]
+    next_cursor: str | None
+    ends: Positions
+
+
+def every(_: Event) -> bool:
+    """Shows all events."""
+    return True
+
+
+async def page_back(
+    log: TopicLog,
+    topics: Sequence[TopicName],
+    *,
+    limit: int,
+    cursor: str | None = None,
+    shows: Shows = every,
+    before: Positions | None = None,
+    after: Positions | None = None,
+) -> PastPage:
+    """The newest events of all topics that `shows` lets through.
+
+    Those above `after` and below `before`, or below the page that `cursor` is from. Of the same
+    id, those of the topic named first come first. Costs one command for each topic, and more
+    where much is not shown. Raises `InvalidCursor` and `RedisError`.
+    """
+    bounds = _bounds(topics, cursor) if cursor else before or {}
+    found, ends = await _gathered(log, topics, limit, before=bounds, shows=shows, after=after or {})
+    # An id of two topics: the order of `topics` decides, so the key falls with the topic's rank.
+    ranks = {topic: -rank for rank, topic in enumerate(topics)}
+    merged = merge(*found.values(), key=lambda event: (event.id, ranks[event.topic]), reverse=True)
+    events = list(islice(merged, limit + 1))
+    shown = within(events[:limit], ANSWER_BYTES)
+    if len(shown) == len(events):
+        return PastPage(shown, None, ends)
+    return PastPage(shown, _cursor_below(shown[-1], topics), ends)
+
+
+async def _gathered(
+    log: TopicLog,
+    topics: Sequence[TopicName],
+    limit: int,
+    *,
+    before: Positions,
+    shows: Shows,
+    after: Positions,
+) -> tuple[dict[TopicName, list[Event]], dict[TopicName, EventId]]:
+    """Of each topic more than `limit` that are shown, or all; and where it ends."""
+    found: dict[TopicName, list[Event]] = {topic: [] for topic in topics}
+    ends: dict[TopicName, EventId] = {}
+    bounds, count = dict(before), limit + 1
+    left = list(topics)
+    while left:
+        pages = await log.newest(
+            left, limit=count, before=bounds, after=after, max_bytes=ANSWER_BYTES
+        )
+        for topic, page in pages.items():
+            ends.setdefault(topic, page.end)
+            found[topic] += filter(shows, reversed(page.events))
+        # A topic that holds more than an answer does is never shown to its end.
+        left = [
+            t
+            for t in pages
+            if pages[t].more and len(found[t]) <= limit and size_of(found[t]) <= ANSWER_BYTES
+        ]
+        bounds |= {topic: pages[topic].events[0].id for topic in left}
+        count = SCAN_EVENTS
+    return found, ends
+
+
+def _bounds(topics: Sequence[TopicName], text: str) -> dict[TopicName, EventId]:
+    cursor = Cursor.parse(text)
+    bounds = {topic: at for topic in topics if (at := cursor.position(topic)) is not None}
+    if len(bounds) < len(topics):
+        raise InvalidCursor("This cursor is of another list.")
+    return bounds
+
+
+def _cursor_below(last: Event, topics: Sequence[TopicName]) -> str:
+    """A position on every topic, also those without an event yet: what comes is above it."""
+    rank = topics.index(last.topic)
+    below = {topic: last.id if at <= rank else last.id.next() for at, topic in enumerate(topics)}
+    return cursor_text(below)

@@ -1,0 +1,77 @@
+"""A page of one topic's log, and how many bytes of events may be held at a time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from heapq import merge
+from operator import attrgetter
+
+from api.events.event import Event, EventId
+from api.events.reasons import ResetReason
+from api.events.topic import TopicName
+
+STEP_BYTES = 262_144  # of a reader that catches up, between two sends
+ANSWER_BYTES = 1_048_576  # of one answer, or of the history that a stream begins with
+TOPIC_BYTES = 65_536  # that a topic may take of an answer, however many there are
+FIRST_ROWS = 64  # asked for before it is known how large the events are
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What follows a position in one topic's log, oldest first.
+
+    `end` is the new position. `more` says that the log goes on after it. With a `gap` the
+    position was not in the log: there are no events, and reading must start anew.
+    """
+
+    start: EventId
+    end: EventId
+    events: Sequence[Event] = ()
+    more: bool = False
+    gap: ResetReason | None = None
+
+    @property
+    def reason(self) -> ResetReason:
+        return self.gap or ResetReason.UNKNOWN
+
+
+def size_of(events: Iterable[Event]) -> int:
+    return sum(len(event.body) for event in events)
+
+
+def within(events: Iterable[Event], max_bytes: int) -> list[Event]:
+    """The first events that fit, at least one if there is one."""
+    taken: list[Event] = []
+    left = max_bytes
+    for event in events:
+        left -= len(event.body)
+        if taken and left < 0:
+            break
+        taken.append(event)
+    return taken
+
+
+def cut(pages: Mapping[TopicName, Page], max_bytes: int) -> dict[TopicName, Page]:
+    """The pages with their oldest events that fit together; each ends behind what it keeps."""
+    everything = merge(*(page.events for page in pages.values()), key=attrgetter("id"))
+    kept: dict[TopicName, list[Event]] = {topic: [] for topic in pages}
+    for event in within(everything, max_bytes):
+        kept[event.topic].append(event)
+    return {topic: _shortened(page, kept[topic]) for topic, page in pages.items()}
+
+
+def _shortened(page: Page, events: list[Event]) -> Page:
+    if len(events) == len(page.events):
+        return page
+    end = events[-1].id if events else page.start
+    return replace(page, end=end, events=events, more=True)
+
+
+def known(pages: Iterable[Page]) -> list[Event]:
+    """The events of pages of the past, newest first, down to where one of them was cut off.
+
+    Below that, an older event of the page that goes on may be missing among the others.
+    """
+    pages = list(pages)
+    events = sorted((e for p in pages for e in p.events), key=attrgetter("id"), reverse=True)
+    floors = [page.events[0].id for page in pages if page.more and page.events]
+    return [event for event in events if not floors or event.id >= max(floors)]

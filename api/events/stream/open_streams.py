@@ -1,0 +1,89 @@
+"""Every stream that this process holds: how many, kept alive, and ended together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import cycle
+
+from api.events.delivery.connection import Connection
+from api.events.reasons import CloseReason
+
+TICK_S = 1.0
+
+
+class OpenStreams:
+    """The open connections, in as many slots as there are seconds between keep-alives.
+
+    One timer serves all: each second one slot gets its comment, so the work is spread.
+    """
+
+    def __init__(self, *, keep_alive_s: int, max_streams: int) -> None:
+        self.keep_alive_s = keep_alive_s
+        self.is_draining = False
+        self._max_streams = max_streams
+        self._slots: list[set[Connection]] = [set() for _ in range(keep_alive_s)]
+        self._slot_of: dict[Connection, int] = {}
+        self._served = 0
+        self._turns = cycle(range(keep_alive_s // 2 + 1))
+        self._timer: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._holds: set[asyncio.Timeout] = set()
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no stream can be opened now; None if one can."""
+        if self.is_draining:
+            return "draining"
+        return "overloaded" if len(self) >= self._max_streams else None
+
+    def add(self, connection: Connection) -> None:
+        # The first comment is half a round to a round away, and a storm of clients is spread.
+        slot = (self._served - next(self._turns)) % len(self._slots)
+        self._slots[slot].add(connection)
+        self._slot_of[connection] = slot
+        self._empty.clear()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def remove(self, connection: Connection) -> None:
+        self._slots[self._slot_of.pop(connection)].discard(connection)
+        if self._slot_of:
+            return
+        self._empty.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @asynccontextmanager
+    async def hold(self, longest_s: float) -> AsyncIterator[None]:
+        """Time for an answer to wait in: `TimeoutError` when it is up, or all has to end."""
+        async with asyncio.timeout(0 if self.is_draining else longest_s) as limit:
+            self._holds.add(limit)
+            try:
+                yield
+            finally:
+                self._holds.discard(limit)
+
+    async def drain(self, *, timeout_s: float) -> bool:
+        """End all with `bye shutdown` and refuse new ones; False if some are still there."""
+        self.is_draining = True
+        for connection in tuple(self._slot_of):
+            connection.end(CloseReason.SHUTDOWN)
+        for limit in self._holds:
+            limit.reschedule(asyncio.get_running_loop().time())
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _tick(self) -> None:
+        self._served = (self._served + 1) % len(self._slots)
+        for connection in tuple(self._slots[self._served]):
+            connection.keep_alive()
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)

@@ -1,0 +1,41 @@
+"""How request bodies are read: as JSON, which says so and is of bounded depth."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from api.payloads.depth import is_nested_deeper
+from api.payloads.responses import JSON
+from api.problems import BadRequest, UnsupportedMediaType
+
+# What we store is decoded again by every reader, some with a small stack.
+MAX_NESTING = 64
+
+
+class ApiRequest(Request[Any, Any, Any]):
+    """A request whose body is JSON and says so."""
+
+    async def json(self) -> Any:
+        """Raises UnsupportedMediaType, BadRequest and, for its size, Litestar's own 413."""
+        if self.content_type[0] != JSON:
+            raise UnsupportedMediaType
+        return parse(await self.body())
+
+
+def parse(raw: bytes) -> Any:
+    """The value of a JSON text in UTF-8. Raises BadRequest, whatever is wrong with it."""
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest("The body is not JSON in UTF-8.") from error
+    except RecursionError as error:
+        raise BadRequest(_too_deep()) from error
+    is_suspect = raw.count(b"[") + raw.count(b"{") > MAX_NESTING
+    if is_suspect and is_nested_deeper(value, MAX_NESTING):
+        raise BadRequest(_too_deep())
+    return value
+
+
+def _too_deep() -> str:
+    return f"The body is nested more than {MAX_NESTING} levels deep."

@@ -1,0 +1,160 @@
+"""Every failure as problem+json, whoever raised it."""
+
+import re
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
+from pydantic import ValidationError
+
+from api.events import brief, sse
+from api.foreign_code import contained
+from api.problems import (
+    PROBLEM_MEDIA_TYPE,
+    ApiError,
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    StoreUnavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+    field_errors,
+    render,
+)
+from api.upstash import RedisError
+
+log = structlog.get_logger()
+
+AnyRequest = Request[Any, Any, Any]
+
+INTERNAL = 500
+MISSING = re.compile(r"Missing required \w+ parameter '([\w-]+)'")
+OF_STATUS: dict[int, type[ApiError]] = {
+    400: BadRequest,
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: PayloadTooLarge,
+    415: UnsupportedMediaType,
+}
+
+
+def problem(request: AnyRequest, error: ApiError) -> Response[Any]:
+    """The answer that tells the caller of `error`."""
+    ref = request.scope["state"].get("request_id")
+    return Response(
+        render(error, ref=ref),
+        status_code=error.status,
+        media_type=PROBLEM_MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **error.headers},
+    )
+
+
+def _ours(request: AnyRequest, error: ApiError) -> Response[Any]:
+    if error.status == StoreUnavailable.status and _is_event_source(request):
+        # What passes must not be a status: an EventSource closes for good on any but 200.
+        pause_ms = request.app.state.services.streaming.pause_ms()
+        return brief(sse.come_back(pause_ms, error.code))
+    return problem(request, error)
+
+
+def _is_event_source(request: AnyRequest) -> bool:
+    # By what it asks for, not by path: features hold streams of their own.
+    return request.method == "GET" and sse.MEDIA_TYPE in request.headers.get("accept", "")
+
+
+def _store(request: AnyRequest, error: RedisError) -> Response[Any]:
+    log.warning("store.failed", error=type(error).__name__)
+    return _ours(request, StoreUnavailable())
+
+
+def _framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """Litestar's own refusals. Its details may quote the input, so only field names are kept."""
+    if wrong := _cause_in_body(error):
+        return problem(request, ValidationFailed(errors=field_errors(wrong)))
+    if isinstance(error, ValidationException):
+        return problem(request, BadRequest(errors=_offences(request, error)))
+    if error.status_code >= INTERNAL and not _is_gone(error):
+        return _unexpected(request, error)
+    ours = OF_STATUS.get(error.status_code, BadRequest)()
+    if allow := next((v for k, v in (error.headers or {}).items() if k.lower() == "allow"), None):
+        ours.headers["Allow"] = allow
+    return problem(request, ours)
+
+
+def _cause_in_body(error: BaseException | None) -> ValidationError | None:
+    """What pydantic said of the body; Litestar's summary loses some fields, and some errors."""
+    while error is not None and not isinstance(error, ValidationError):
+        error = error.__cause__
+    return error
+
+
+def _is_gone(error: HTTPException) -> bool:
+    """Whether the client left while it was still sending: nobody's failure."""
+    return error.detail == "client disconnected prematurely"
+
+
+def _offences(request: AnyRequest, error: ValidationException) -> list[dict[str, str]]:
+    if missing := MISSING.match(error.detail):
+        return [{"field": missing[1], "message": "This parameter is missing."}]
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [
+        {"field": _wire_name(request, one.get("key", "")), "message": _spoken(one)} for one in extra
+    ]
+
+
+def _wire_name(request: AnyRequest, name: str) -> str:
+    """What the caller calls the handler's parameter `name`."""
+    if name == "data":
+        return "body"
+    field = request.route_handler.parsed_fn_signature.parameters.get(name)
+    return getattr(field and field.kwarg_definition, "name", None) or name
+
+
+def _spoken(offence: dict[str, Any]) -> str:
+    return str(offence["message"]) if offence.get("key") != "data" else "A body is needed."
+
+
+def _unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
+    log.error("request.failed", exc_info=error)
+    return problem(request, ApiError())
+
+
+def containing(app: ASGIApp) -> ASGIApp:
+    """ASGI middleware: what an extension's model or rule raises has an answer, whatever it is."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        with contained():
+            await app(scope, receive, send)
+
+    return run
+
+
+async def before_request(request: AnyRequest) -> Response[None] | None:
+    """What stands before every handler. Raises BadRequest for a query that is not a URL's."""
+    # Litestar decodes it as UTF-8 and takes for granted that it is.
+    if not request.scope["query_string"].isascii():
+        raise BadRequest("The query must be percent-encoded.")
+    return await answer_options(request)
+
+
+async def answer_options(request: AnyRequest) -> Response[None] | None:
+    """Name every method of the path; Litestar's own answer knows those of one handler."""
+    # Not a plain function: Litestar would run that in a thread, for each request.
+    if request.method != "OPTIONS":
+        return None
+    path = request.scope["path_template"]
+    methods = {
+        method for route in request.app.routes if route.path == path for method in route.methods
+    }
+    return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(methods))})
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    ApiError: _ours,
+    RedisError: _store,
+    HTTPException: _framework,
+    Exception: _unexpected,
+}

@@ -1,0 +1,60 @@
+"""Types of single settings: each knows what makes a good value and says what is wrong with others.
+
+No complaint shows a secret.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+from api.settings.relay_sources import HEADER_VALUE
+from api.settings.urls import origin, rest_url, service_url
+
+MIN_SECRET_CHARS: Final = 32
+MIN_SECRET_VARIETY: Final = 10
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(origin(text) for text in value)
+
+
+def _goes_into_a_header(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    # `docker run --env-file` takes the quotes of a line for a part of the value.
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        raise ValueError("must be without the quotes around it")
+    if not HEADER_VALUE.fullmatch(text):
+        raise ValueError("must be one line of visible ASCII characters: it goes into a header")
+    return value
+
+
+def _strong(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if len(text) < MIN_SECRET_CHARS or len(set(text)) < MIN_SECRET_VARIETY:
+        raise ValueError(
+            "too weak: use at least 32 random characters, such as from `openssl rand -hex 32`"
+        )
+    return value
+
+
+def _ably_shape(value: SecretStr) -> SecretStr:
+    name, _, secret = value.get_secret_value().partition(":")
+    if name.count(".") != 1 or not secret:
+        raise ValueError("an Ably API key looks like appId.keyId:secret")
+    return value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Origins = Annotated[CommaSeparated, AfterValidator(_origins)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_goes_into_a_header)]
+AblyApiKey = Annotated[HeaderSecret, AfterValidator(_ably_shape)]
+SigningSecret = Annotated[SecretStr, AfterValidator(_strong)]
+ServiceUrl = Annotated[str, AfterValidator(service_url)]
+RestUrl = Annotated[str, AfterValidator(rest_url)]

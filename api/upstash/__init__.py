@@ -1,0 +1,32 @@
+"""Redis at Upstash: the SDK made safe, its errors, and its scripts."""
+
+from api.upstash.client import Command, UpstashClient
+from api.upstash.errors import (
+    AuthFailed,
+    BadGateway,
+    NoReply,
+    QuotaExceeded,
+    RedisError,
+    Refused,
+    ScriptMissing,
+    TooLarge,
+    Unreachable,
+    WrongType,
+)
+from api.upstash.script import Script
+
+__all__ = [
+    "AuthFailed",
+    "BadGateway",
+    "Command",
+    "NoReply",
+    "QuotaExceeded",
+    "RedisError",
+    "Refused",
+    "Script",
+    "ScriptMissing",
+    "TooLarge",
+    "Unreachable",
+    "UpstashClient",
+    "WrongType",
+]
