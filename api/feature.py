@@ -1,0 +1,69 @@
+"""The one shape of a feature: what it is built on, and what it brings to the application.
+
+Each feature package has `feature.py` with `build(settings, base) -> Feature`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from api.announcements import Announcements, Reaction
+from api.events import Catalogue, Publisher, Retention, Streaming
+from api.security.grants import TopicRule
+from api.security.wiring import Security
+from api.system import System
+from api.telemetry.metrics import Metrics
+from api.upstash import UpstashClient
+
+if TYPE_CHECKING:  # a worker starts without the web framework
+    from api.events import Events
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What every feature may use."""
+
+    system: System
+    redis: UpstashClient
+    metrics: Metrics
+    security: Security
+    catalogue: Catalogue
+    publisher: Publisher
+    streaming: Streaming
+    announcements: Announcements
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEventType:
+    """An event type of a feature, and the topic patterns that it may be published to."""
+
+    name: str
+    model: type[BaseModel]
+    topics: tuple[str, ...]
+
+
+async def _nothing() -> None:
+    pass
+
+
+def _no_routes(_: "Events") -> Sequence[Any]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """What a feature brings.
+
+    `routes` gives its handlers; it imports the web framework only when it is called. `rules` and
+    `retention` are by topic pattern, `reactions` by the type of announcement. `close` is awaited
+    when the process ends.
+    """
+
+    routes: Callable[["Events"], Sequence[Any]] = _no_routes
+    events: Sequence[OwnEventType] = ()
+    rules: Sequence[tuple[str, TopicRule]] = ()
+    retention: Mapping[str, Retention] = field(default_factory=dict)
+    reactions: Mapping[type, Reaction] = field(default_factory=dict)
+    close: Callable[[], Awaitable[None]] = _nothing
