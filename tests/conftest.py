@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -14,6 +15,13 @@ from tests.support.upstash_server import UpstashServer
 # `norecursedirs` replaces pytest's defaults, so a `.hypothesis` beside `tests` would fail the
 # next collection: its examples live in the cache directory instead.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", ".pytest_cache/hypothesis")
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from what lives as long as the session: tests take a quarter less time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)

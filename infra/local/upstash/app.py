@@ -89,11 +89,12 @@ class App:
             await call.reply(400, encode_error(denied(subscription.command)))
             return
         await call.body()
+        cleared = self._faults.released
         fault = self._faults.take([name_of(subscription.command)])
         await self._faults.way_in()
         if fault in {Fault.LOSE_REPLIES, Fault.CUT}:
             await call.hang_up()
-        elif not await self._fails_early(call, fault):
+        elif not await self._fails_early(call, fault, cleared):
             await self._streams.serve(call, subscription)
 
     async def _command(self, call: Call, access: Access) -> None:
@@ -104,9 +105,10 @@ class App:
             has_resp2=call.path != b"/multi-exec",
         )
         commands = _commands(call, body)
+        cleared = self._faults.released
         fault = self._faults.take([name_of(command) for command in commands])
         await self._faults.way_in()
-        if await self._fails_early(call, fault):
+        if await self._fails_early(call, fault, cleared):
             return
         answer = await self._run(call.path, commands, access, form)
         await self._faults.way_back()
@@ -137,20 +139,22 @@ class App:
         content_type = b"application/octet-stream" if form is Format.RESP2 else JSON
         return _Answer(status, body, content_type)
 
-    async def _fails_early(self, call: Call, fault: Fault | None) -> bool:
+    async def _fails_early(
+        self, call: Call, fault: Fault | None, cleared: asyncio.Event
+    ) -> bool:
         if fault is Fault.BAD_GATEWAY:
             await call.reply(502, _BAD_GATEWAY, b"text/html")
         elif fault is Fault.QUOTA:
             await call.reply(400, _QUOTA)
         elif fault is Fault.SILENT:
-            await self._keep_silent(call)
+            await self._keep_silent(call, cleared)
         else:
             return False
         return True
 
-    async def _keep_silent(self, call: Call) -> None:
+    async def _keep_silent(self, call: Call, cleared: asyncio.Event) -> None:
         gone = asyncio.create_task(call.gone())
-        released = asyncio.create_task(self._faults.released())
+        released = asyncio.create_task(cleared.wait())
         await asyncio.wait({gone, released}, return_when=asyncio.FIRST_COMPLETED)
         is_gone = gone.done()
         gone.cancel()

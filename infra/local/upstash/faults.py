@@ -61,7 +61,8 @@ class Faults:
 
     def __init__(self) -> None:
         self._reset()
-        self._released = asyncio.Event()
+        self.released = asyncio.Event()
+        """Set when the faults that are in force now are cleared. Take it before `take`."""
 
     def change(self, change: FaultChange) -> None:
         if not isinstance(change.rtt_ms, UnsetType):
@@ -79,8 +80,8 @@ class Faults:
     def clear(self) -> None:
         """Back to none; requests held by `silent` are let go."""
         self._reset()
-        self._released.set()
-        self._released = asyncio.Event()
+        self.released.set()
+        self.released = asyncio.Event()
 
     def take(self, names: list[str]) -> Fault | None:
         """The fault a request with these commands suffers, its count lowered; usually None."""
@@ -88,10 +89,6 @@ class Faults:
             if count.takes(names):
                 return fault
         return None
-
-    async def released(self) -> None:
-        """Return when the faults are next cleared."""
-        await self._released.wait()
 
     async def way_in(self) -> None:
         """Wait as long as a request takes to arrive and to be admitted."""

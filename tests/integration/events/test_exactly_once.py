@@ -15,7 +15,7 @@ from tests.support.instances import Instance, settings_for
 from tests.support.schedules import INSTANCES, STEPS, check_schedules
 from tests.support.upstash_server import UpstashServer
 
-SCHEDULES = 120
+SCHEDULES = 60
 SOAK_SCHEDULES = int(os.environ.get("MILLRACE_SOAK_SCHEDULES", "10000"))
 
 

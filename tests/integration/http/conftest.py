@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from api.security.tokens import SessionTokens
 from tests.support.instances import Instance, running, settings_for
@@ -68,6 +69,14 @@ def production(upstash: UpstashServer, **changes: Any) -> Any:
 @pytest.fixture
 async def api(upstash: UpstashServer) -> AsyncIterator[Api]:
     async with running(production(upstash)) as instance, client_of(instance) as client:
+        yield Api(client, instance)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_api(upstash_server: UpstashServer) -> AsyncIterator[Api]:
+    """As `api`, one for a module: for tests that change nothing."""
+    upstash_server.reset()
+    async with running(production(upstash_server)) as instance, client_of(instance) as client:
         yield Api(client, instance)
 
 

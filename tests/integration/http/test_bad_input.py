@@ -20,14 +20,15 @@ from tests.support.upstash_server import UpstashServer
 ALL_ROWS = [*ROWS, *CHAT_ROWS, *FEED_ROWS, *NOTIFICATION_ROWS, *JOB_ROWS, *RELAY_ROWS]
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", ALL_ROWS, ids=lambda row: row.rule)
-async def test_bad_requests_are_named_and_remedied(api: Api, row: Row) -> None:
-    headers = api.bearer() | row.headers
+async def test_bad_requests_are_named_and_remedied(shared_api: Api, row: Row) -> None:
+    headers = shared_api.bearer() | row.headers
     body: dict[str, Any] = (
         {"content": row.body} if isinstance(row.body, bytes) else {"json": row.body}
     )
 
-    answer = await api.client.request(row.method, row.path, headers=headers, **body)
+    answer = await shared_api.client.request(row.method, row.path, headers=headers, **body)
 
     problem = assert_problem(answer, row.status, row.code)
     named = [error["field"] for error in problem.get("errors", ())]

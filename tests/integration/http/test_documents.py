@@ -10,12 +10,15 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
+import pytest_asyncio
 from litestar.routes import HTTPRoute
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api.problems import ApiError
-from tests.integration.http.conftest import Api
+from tests.integration.http.conftest import Api, client_of
 from tests.integration.http.test_bad_input import ALL_ROWS
+from tests.support.instances import running, settings_for
+from tests.support.upstash_server import UpstashServer
 
 SPECS = Path(__file__).parents[2] / "e2e/node/node_modules/@asyncapi/specs/schemas/3.0.0.json"
 # For all requests the same, whichever operation they are meant for.
@@ -23,16 +26,23 @@ UNDESCRIBED = {405}
 PAGES = {"/", "/api/docs", "/api/docs/{name}", "/{name}"}
 
 
-@pytest.fixture
-async def openapi(local_api: Api) -> dict[str, Any]:
-    document: dict[str, Any] = (await local_api.client.get("/api/openapi.json")).json()
-    return document
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def documents(upstash_server: UpstashServer) -> dict[str, dict[str, Any]]:
+    """Both documents of local mode, made once: nothing changes them."""
+    async with running(settings_for(upstash_server)) as instance, client_of(instance) as client:
+        return {
+            name: (await client.get(f"/api/{name}.json")).json() for name in ("openapi", "asyncapi")
+        }
 
 
 @pytest.fixture
-async def asyncapi(local_api: Api) -> dict[str, Any]:
-    document: dict[str, Any] = (await local_api.client.get("/api/asyncapi.json")).json()
-    return document
+def openapi(documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return documents["openapi"]
+
+
+@pytest.fixture
+def asyncapi(documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return documents["asyncapi"]
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
