@@ -25,8 +25,7 @@ from api.http.cors import Cors
 from api.http.front_door import FrontDoor
 from api.http.queries import check_query
 from api.http.responses import EXCEPTION_HANDLERS, before_request, containing
-from api.jobs.queue import JobQueue
-from api.jobs.routes import JobServices, job_routes
+from api.jobs import JobQueue
 from api.notifications.routes import NotificationServices, notification_routes
 from api.notifications.service import Notifications
 from api.notifications.state import ReadStates
@@ -113,7 +112,7 @@ def create_app(
             dependencies=dependencies,
             types=TYPES,
             catalogue=parts.catalogue,
-            job_kinds=parts.jobs.registry.kinds(),
+            job_kinds=parts.jobs.registry.all(),
         )
 
     watch = Watch(
@@ -132,7 +131,7 @@ def create_app(
         ),
         *clock_routes(events),
         *chat_routes(parts.chat),
-        *job_routes(JobServices(parts.jobs.service, parts.jobs.watch, parts.jobs.hints, events)),
+        *parts.jobs.routes(events),
         *relay_routes(RelayServices(parts.relay, events)),
         *telemetry_routes(watch),
         *document_routes(document, parts.catalogue),

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.events import Catalogue
-from api.jobs.registry import JobHandler, NotAJobError, Registry
+from api.jobs import JobHandler, NotAJobError, Registry
 from api.security.grants import Access, TopicRule
 from api.settings import SettingsError
 

@@ -9,6 +9,7 @@ from typing import Final
 from api import extensions
 from api.activity import feeds
 from api.activity.fan_in import job_finished, message_posted
+from api.announcements import Announcements, JobFinished
 from api.chat.chat import Chat, Feeds, Parts, build_chat
 from api.chat.inbound import ChatMessage
 from api.chat.mentions import Mention
@@ -22,10 +23,8 @@ from api.events import (
     Streaming,
     build_events,
 )
-from api.jobs import wiring as jobs_wiring
-from api.jobs.job import Job
-from api.jobs.queue import JobQueue
-from api.jobs.wiring import JobParts, build_jobs
+from api.feature import Base
+from api.jobs import JobQueue, JobsFeature, build_jobs_feature
 from api.notifications import topics
 from api.relay.reader import Tools
 from api.relay.service import Relay, build_relay
@@ -37,10 +36,10 @@ from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
 
 MENTION_CHARS: Final = 500
+EXAMPLES: Final = ("api.examples",)
 DECLARING: Final = (
     feeds.declare_events,
     topics.declare_events,
-    jobs_wiring.declare_events,
 )
 
 
@@ -57,7 +56,7 @@ class Services:
     publisher: Publisher
     streaming: Streaming
     poller: Poller
-    jobs: JobParts
+    jobs: JobsFeature
     chat: Chat
     relay: Relay
     clients: tuple[UpstashClient, ...]
@@ -97,17 +96,23 @@ def build_services(
     events = build_events(
         settings, commands, catalogue, _retentions(settings), metrics=metrics, system=system
     )
-    jobs = build_jobs(
-        settings,
-        commands,
-        queue=queue,
-        publisher=events.publisher,
-        hub=events.streaming.hub,
-        access=security.access,
-        announce=_job_news,
-        streams=events.streaming.open_streams,
+    announcements = Announcements()
+    announcements.add(JobFinished, _job_news)
+    base = Base(
         system=system,
+        redis=commands,
+        metrics=metrics,
+        security=security,
+        catalogue=catalogue,
+        publisher=events.publisher,
+        streaming=events.streaming,
+        announcements=announcements,
     )
+    jobs = build_jobs_feature(settings, base, queue=queue)
+    for own in jobs.events:
+        catalogue.declare(own.name, own.model, topics=own.topics)
+    for pattern, rule in jobs.rules:
+        security.access.add_rule(pattern, rule)
     chat = build_chat(
         settings,
         Parts(
@@ -124,7 +129,7 @@ def build_services(
     tools = Tools(events.publisher, settings.relay_lease_s, system.clock, system.rng)
     relay = build_relay(settings, tools, security.access, new_id=system.new_id)
     extensions.load(
-        settings.extensions,
+        (*EXAMPLES, *settings.extensions) if settings.has_example_jobs else settings.extensions,
         extensions.Extensions(catalogue, security.access, jobs.registry),
     )
     metrics.observe(
@@ -156,9 +161,9 @@ def _catalogue() -> Catalogue:
     return catalogue
 
 
-def _job_news(job: Job) -> Sequence[Draft]:
+def _job_news(job: JobFinished) -> Sequence[Draft]:
     """What a job that is done brings into its owner's feed."""
-    return [job_finished(job.owner, job.id, job.type, job.status)]
+    return [job_finished(job.owner, job.job_id, job.kind, job.status)]
 
 
 def _retentions(settings: Settings) -> Retentions:

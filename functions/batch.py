@@ -7,10 +7,17 @@ from typing import Any, Protocol
 
 import structlog
 
-from api.jobs.outcome import Kind, Outcome, settle
-from api.jobs.queue import Delivery, JobQueue, QueueError
-from api.jobs.runner import JobRunner, Shift
-from api.jobs.sweep import Sweep
+from api.jobs import (
+    Delivery,
+    DeliveryEnd,
+    JobQueue,
+    JobRunner,
+    Outcome,
+    QueueError,
+    Shift,
+    Sweep,
+    finish_delivery,
+)
 from functions.sqs import delivery_of
 
 # For handlers to clean up and for the last writes, but a fifth of a short invocation at most.
@@ -76,6 +83,6 @@ class BatchHandler:
 
     async def _settled(self, delivery: Delivery, outcome: Outcome) -> bool:
         """Whether SQS must keep the message. What is done is deleted without our help."""
-        if outcome.kind is not Kind.DONE:
-            await settle(self._queue, delivery, outcome)
-        return outcome.kind in (Kind.DEAD, Kind.LOST)
+        if outcome.kind is not DeliveryEnd.DONE:
+            await finish_delivery(self._queue, delivery, outcome)
+        return outcome.kind in (DeliveryEnd.DEAD, DeliveryEnd.LOST)

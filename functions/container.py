@@ -17,14 +17,13 @@ import uvicorn
 from litestar import Litestar
 
 from api.app import create_app
-from api.jobs.worker import Worker
+from api.jobs import Worker
 from api.services import Services
 from api.settings import Settings, SettingsError
 from functions.connection import Connection, Limits
 from functions.garbage import settle
 from functions.settings import read_settings
 from functions.sqs import queue_of
-from functions.work import workshop_of
 
 # A reader that stopped reading may hold this much in the kernel, and this long.
 SEND_BUFFER_BYTES = 262_144
@@ -101,8 +100,7 @@ def server(
 def main(_: Sequence[str] = ()) -> int:
     try:
         settings = read_settings()
-        queue = queue_of(settings)
-        app = create_app(settings, queue=queue)
+        app = create_app(settings, queue=queue_of(settings))
     except SettingsError as error:
         print("\n".join(error.complaints), file=sys.stderr)
         return 2
@@ -111,7 +109,7 @@ def main(_: Sequence[str] = ()) -> int:
     except OSError as error:
         print(f"cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 1
-    worker = workshop_of(app.state.services, queue).worker
+    worker = app.state.services.jobs.workers().worker
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises its signal again when all is done, and that is no failure.
         signal.signal(signal_number, lambda *_: None)

@@ -13,9 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from api.jobs.claiming import uncut
-from api.jobs.job import JobId, find_job_id
-from api.jobs.queue import Delivery, QueueError
+from api.jobs import Delivery, JobId, QueueError, find_job_id, take_or_give_back
 from api.settings import Settings
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S, TRIES = 2.0, 10.0, 2
@@ -57,7 +55,7 @@ class SqsQueue:
             VisibilityTimeout=self._visible_after_s,
             AttributeNames=[RECEIVES],
         )
-        answer = await uncut(receive, self._give_back)
+        answer = await take_or_give_back(receive, self._give_back)
         found = (
             delivery_of(one["Body"], one["ReceiptHandle"], one["Attributes"])
             for one in answer.get("Messages", [])

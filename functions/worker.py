@@ -8,8 +8,7 @@ import json
 import signal
 import sys
 
-from api.jobs.queue import JobQueue
-from api.jobs.sweep import Sweep
+from api.jobs import Sweep
 from api.services import Services, build_services
 from api.settings import SettingsError
 from functions.batch import BatchHandler
@@ -17,7 +16,6 @@ from functions.garbage import settle
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
 from functions.sqs import queue_of
-from functions.work import workshop_of
 
 
 def batch_handler() -> BatchHandler:
@@ -27,21 +25,21 @@ def batch_handler() -> BatchHandler:
     if queue is None:
         raise SettingsError(["MILLRACE_JOBS_QUEUE_URL: must name the queue whose batches come"])
     services = build_services(settings, queue=queue)
-    runner = workshop_of(services, queue).runner
+    runner = services.jobs.workers().runner
     sweep = Sweep(services.jobs.store, queue)
     handler = BatchHandler(runner, queue, sweep, slots=max(1, settings.job_workers))
     survive_snapshots(services)
     return handler
 
 
-async def work(services: Services, queue: JobQueue | None) -> None:
+async def work(services: Services) -> None:
     """Do jobs until SIGTERM or SIGINT; then hand back what is under way."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stopped.set)
     settings = services.settings
-    worker = workshop_of(services, queue).worker
+    worker = services.jobs.workers().worker
     settle()
     async with services.running():
         worker.start()
@@ -53,15 +51,14 @@ async def work(services: Services, queue: JobQueue | None) -> None:
 def main() -> int:
     try:
         settings = read_settings()
-        queue = queue_of(settings)
-        services = build_services(settings, queue=queue)
+        services = build_services(settings, queue=queue_of(settings))
     except SettingsError as error:
         print("\n".join(error.complaints), file=sys.stderr)
         return 2
     if not settings.job_workers:
         print("MILLRACE_JOB_WORKERS: a worker needs at least one", file=sys.stderr)
         return 2
-    asyncio.run(work(services, queue))
+    asyncio.run(work(services))
     return 0
 
 

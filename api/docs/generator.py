@@ -17,8 +17,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from api.clock.openapi import describe_clock
 from api.docs.openapi import VERSION, Facts, complete
 from api.events import REF, Catalogue, describe_events, describe_stream
-from api.jobs.kinds import JobKind
-from api.jobs.openapi import describe_jobs
+from api.jobs import JobHandler, describe_jobs
 
 SUMMARY = "Real-time events over SSE that survive every disconnect, and the same by JSON polls."
 
@@ -29,7 +28,7 @@ def openapi(
     dependencies: Mapping[str, Provide],
     types: Sequence[Any],
     catalogue: Catalogue,
-    job_kinds: Sequence[JobKind],
+    job_kinds: Sequence[JobHandler[Any, Any]],
 ) -> bytes:
     """The OpenAPI 3.1 document of these handlers, as JSON.
 

@@ -1,0 +1,82 @@
+"""Jobs: work that callers ask for, that workers do, and whose state can be read meanwhile.
+
+The face of the package: nothing outside of it imports anything else of it. What serves requests
+is loaded when it is first asked for, because workers start faster without the web framework; so
+is what does jobs, because most functions do none.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from api.jobs.feature import JobsFeature
+from api.jobs.feature import build as build_jobs_feature
+from api.jobs.model.handlers import (
+    JobContext,
+    JobFailed,
+    JobHandler,
+    NotAJobError,
+    Registry,
+    job,
+)
+from api.jobs.model.job import JobId, find_job_id
+from api.jobs.model.queue import (
+    Delivery,
+    DeliveryEnd,
+    JobQueue,
+    Outcome,
+    QueueError,
+    finish_delivery,
+    take_or_give_back,
+)
+
+if TYPE_CHECKING:
+    from api.jobs.http.openapi import describe_jobs
+    from api.jobs.work.job_workers import JobWorkers
+    from api.jobs.work.runner import JobRunner, Shift
+    from api.jobs.work.sweep import Sweep
+    from api.jobs.work.worker import Worker
+
+_MODULE_OF = {
+    "describe_jobs": "http.openapi",
+    "JobWorkers": "work.job_workers",
+    "JobRunner": "work.runner",
+    "Shift": "work.runner",
+    "Sweep": "work.sweep",
+    "Worker": "work.worker",
+}
+
+__all__ = [
+    "Delivery",
+    "DeliveryEnd",
+    "JobContext",
+    "JobFailed",
+    "JobHandler",
+    "JobId",
+    "JobQueue",
+    "JobRunner",
+    "JobWorkers",
+    "JobsFeature",
+    "NotAJobError",
+    "Outcome",
+    "QueueError",
+    "Registry",
+    "Shift",
+    "Sweep",
+    "Worker",
+    "build_jobs_feature",
+    "describe_jobs",
+    "find_job_id",
+    "finish_delivery",
+    "job",
+    "take_or_give_back",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What only some processes need (PEP 562). Raises `AttributeError` for an unknown name."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"api.jobs.{_MODULE_OF[name]}")
+    value = getattr(module, name)
+    globals()[name] = value
+    return value

@@ -10,8 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from api.extensions import Extensions
-from api.jobs.context import JobContext
-from api.jobs.registry import JobFailed, job
+from api.jobs.model.handlers import JobContext, JobFailed, job
 
 
 class Walk(BaseModel):

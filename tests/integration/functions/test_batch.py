@@ -11,14 +11,12 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from api.jobs.context import JobContext
-from api.jobs.job import Job, JobId, job_id_of
-from api.jobs.queue import Delivery
-from api.jobs.registry import job
-from api.jobs.sweep import Sweep
+from api.jobs.model.handlers import JobContext, job
+from api.jobs.model.job import Job, JobId, job_id_of
+from api.jobs.model.queue import Delivery
+from api.jobs.work.sweep import Sweep
 from api.services import Services, build_services
 from functions.batch import BatchHandler
-from functions.work import workshop_of
 from tests.support.instances import settings_for
 from tests.support.panics import ends
 from tests.support.upstash_server import UpstashServer
@@ -77,9 +75,9 @@ class Worker:
         settings = settings_for(server, example_jobs=False)
         self.services: Services = build_services(settings, queue=self.queue)
         self.services.jobs.registry.add(wish)
-        workshop = workshop_of(self.services, self.queue)
+        workers = self.services.jobs.workers()
         self.handler = BatchHandler(
-            workshop.runner, self.queue, Sweep(self.services.jobs.store, self.queue), slots=5
+            workers.runner, self.queue, Sweep(self.services.jobs.store, self.queue), slots=5
         )
         self.loop = asyncio.get_event_loop_policy().get_event_loop()  # that of the handler
 

@@ -12,14 +12,12 @@ import httpx
 import pytest
 from pydantic import BaseModel, PositiveInt
 
-from api.events import Deadlines, Draft, Retentions, TopicName
-from api.events import Retention as TopicRetention
-from api.jobs.context import JobContext
-from api.jobs.hints import Hints
-from api.jobs.job import Job, job_id_of
-from api.jobs.registry import job
-from api.jobs.store import JobStore
-from api.jobs.writes import Retention, Writes
+from api.events import Deadlines, Draft, Retention, Retentions, TopicName
+from api.jobs.model.handlers import JobContext, job
+from api.jobs.model.job import Job, job_id_of
+from api.jobs.model.view import PollHints
+from api.jobs.store.store import JobChanges, JobStore
+from api.jobs.store.writes import JobLifetimes, Writes
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
 from tests.support.asgi_reader import AsgiConnection
@@ -28,7 +26,7 @@ from tests.support.instances import Instance, running, settings_for
 from tests.support.upstash_server import UpstashServer
 from tests.unit.security.support import FakeClock, counting_ids
 
-KEEP = Retention(result_s=86_400, failed_s=604_800, gone_s=86_400, queue_s=86_400)
+KEEP = JobLifetimes(result_s=86_400, failed_s=604_800, gone_s=86_400, queue_s=86_400)
 
 Bill = Callable[[], dict[str, int]]
 
@@ -45,14 +43,14 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.ids = counting_ids("w")
-        hints = Hints(clock=self.clock, rng=random.Random(1))
-        topics = Retentions(TopicRetention(max_events=1000, ttl_s=3600, idempotency_ttl_s=60))
+        hints = PollHints(clock=self.clock, rng=random.Random(1))
+        topics = Retentions(Retention(max_events=1000, ttl_s=3600, idempotency_ttl_s=60))
         self.store = JobStore(
             redis=self.redis,
             writes=Writes(KEEP, topics, hints, lambda _: self.announced),
             clock=self.clock,
             new_id=self.ids,
-            tell=self._tell,
+            changes=JobChanges(self._tell),
         )
 
     async def _tell(self, topics: Sequence[TopicName]) -> None:

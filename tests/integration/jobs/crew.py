@@ -11,15 +11,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.events import Pace
-from api.jobs.attempt import Rhythm
-from api.jobs.context import JobContext
-from api.jobs.job import Job
-from api.jobs.queue import Delivery
-from api.jobs.redis_queue import RedisQueue
-from api.jobs.registry import Registry, job
-from api.jobs.runner import Bounds, JobRunner
-from api.jobs.verdict import Backoff
-from api.jobs.worker import Worker
+from api.jobs.model.handlers import JobContext, Registry, job
+from api.jobs.model.job import Job
+from api.jobs.model.queue import Delivery
+from api.jobs.work.attempt import LeaseTiming
+from api.jobs.work.attempt_end import Backoff
+from api.jobs.work.redis_queue import RedisQueue
+from api.jobs.work.runner import JobLimits, JobRunner
+from api.jobs.work.worker import Worker
 from tests.integration.jobs.conftest import Bench
 from tests.unit.security.support import counting_ids
 
@@ -50,6 +49,7 @@ class Crew:
             bench.redis,
             lease_s=lease_s,
             pace=Pace(shortest_s=0.01, longest_s=0.05, longest_rung_s=0.05),
+            awake=bench.store.changes.queued,
             clock=bench.clock,
             monotonic=bench.clock,
             rng=rng,
@@ -58,17 +58,17 @@ class Crew:
         self.registry = Registry()
         self.runner = JobRunner(
             store=bench.store,
+            changes=bench.store.changes,
             queue=self.queue,
             registry=self.registry,
-            rhythm=Rhythm(lease_s=lease_s, heartbeat_s=HEARTBEAT_S),
-            bounds=Bounds(result_bytes=RESULT_BYTES, receives=3),
+            timing=LeaseTiming(lease_s=lease_s, heartbeat_s=HEARTBEAT_S),
+            limits=JobLimits(result_bytes=RESULT_BYTES, receives=3),
             backoff=Backoff(first_s=0.1, chance=lambda: 1.0),
             clock=bench.clock,
             monotonic=time.monotonic,
             rng=rng,
             new_id=counting_ids("ref"),
         )
-        bench.store.on_write = self.runner.saw
         self.worker = Worker(self.queue, self.runner, slots=slots, rng=rng)
 
     def does(self, body: Body, *, timeout_s: float = 60, type_: str = "report") -> Crew:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from api.jobs import keys
-from api.jobs.job import JobError, JobId, job_id_of
-from api.jobs.queue import Delivery, QueueError
-from api.jobs.store import JobStore, Transition
+from api.jobs.model.job import JobError, JobId, job_id_of
+from api.jobs.model.queue import Delivery, QueueError
+from api.jobs.store import layout
+from api.jobs.store.store import JobStore, Transition
 from tests.integration.jobs.conftest import Bill, Caller, Site
-from tests.integration.jobs.test_reading import settle
+from tests.integration.jobs.test_reading import finish_delivery
 from tests.support.instances import Instance
 from tests.support.upstash_server import UpstashServer
 
@@ -26,7 +26,7 @@ def failed(at_ms: int = 1) -> Transition:
 
 
 async def waiting(instance: Instance) -> int:
-    count: int = await instance.services.redis.read("ZCARD", keys.WAITING)
+    count: int = await instance.services.redis.read("ZCARD", layout.WAITING)
     return count
 
 
@@ -97,7 +97,7 @@ async def test_retries_at_the_same_time_are_one(alice: Caller, instance: Instanc
     answers = await asyncio.gather(*(alice.act(job_id, "retry") for _ in range(10)))
 
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 9
-    assert await instance.services.redis.read("XLEN", keys.QUEUE) == 2
+    assert await instance.services.redis.read("XLEN", layout.QUEUE) == 2
 
 
 async def test_a_hundred_jobs_are_read_in_one_round_trip(
@@ -267,7 +267,7 @@ async def test_a_scan_of_a_long_list_ends(alice: Caller, instance: Instance):
     oldest = await alice.created()
     ids = [job_id_of(1_900_000_000_000 + n, str(n)) for n in range(1000)]
     entries = [part for n, one in enumerate(ids) for part in (1_900_000_000_000 + n, one)]
-    await instance.services.redis.write("ZADD", keys.owner_key("alice"), *entries)
+    await instance.services.redis.write("ZADD", layout.owner_key("alice"), *entries)
     first = (await alice.ask(status="queued")).json()
     second = (await alice.ask(status="queued", cursor=first["next_cursor"])).json()
 
@@ -350,7 +350,7 @@ async def test_a_job_that_is_done_shows_in_its_owners_feed(alice: Caller, store:
 async def test_a_store_that_is_away_is_503(alice: Caller, upstash: UpstashServer):
     """Come back later; it is not the job's fault."""
     job_id = await alice.created()
-    await settle()
+    await finish_delivery()
     upstash.faults(bad_gateway=-1)
     answers = [await alice.read(job_id), await alice.create(), await alice.ask()]
 

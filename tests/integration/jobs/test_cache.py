@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from api.jobs import keys
-from api.jobs.cache import FRESH_S, MAX_JOBS, JobCache
-from api.jobs.job import JobId
+from api.jobs.model.job import JobId
+from api.jobs.store import layout
+from api.jobs.store.cache import FRESH_S, MAX_JOBS, JobCache
+from api.jobs.store.store import JobChanges
 from tests.integration.jobs.conftest import Bench, Bill
 from tests.support.upstash_server import UpstashServer
 from tests.unit.security.support import FakeClock
@@ -21,7 +22,8 @@ def time() -> FakeClock:
 
 @pytest.fixture
 def cache(bench: Bench, time: FakeClock) -> JobCache:
-    return JobCache(bench.store, monotonic=time)
+    others = JobChanges(bench.store.changes.stored)
+    return JobCache(bench.store, others, monotonic=time)
 
 
 async def test_a_job_is_read_once_in_a_window(
@@ -134,7 +136,7 @@ async def test_what_is_gone_is_not_remembered(cache: JobCache, bench: Bench, tim
     job = await bench.created()
     await bench.store.start(job.id, lease_s=60)
     assert await cache.get(job.id) is not None
-    await bench.redis.write("DEL", keys.job_key(job.id))
+    await bench.redis.write("DEL", layout.job_key(job.id))
     time.advance(1)
 
     assert await cache.get(job.id) is None

@@ -11,10 +11,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 from structlog.testing import capture_logs
 
-from api.jobs.context import JobContext
-from api.jobs.job import Job, JobStatus
-from api.jobs.outcome import Kind
-from api.jobs.registry import JobFailed, job
+from api.jobs.model.handlers import JobContext, JobFailed, job
+from api.jobs.model.job import Job, JobStatus
+from api.jobs.model.queue import DeliveryEnd
 from tests.integration.jobs.conftest import Bench
 from tests.integration.jobs.crew import Crew, Nothing, Said
 from tests.support.panics import Panic, ends
@@ -40,7 +39,7 @@ async def ended(bench: Bench, crew: Crew) -> Job:
     """What becomes of a job with one attempt; its end is written, and its delivery spent."""
     made = await bench.created(max_attempts=1)
     outcome = await crew.runner.run(await crew.taken())
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     return await crew.job(made)
 
 

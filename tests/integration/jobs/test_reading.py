@@ -9,16 +9,16 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from api.jobs.job import JobError, Progress
-from api.jobs.models import JobView
-from api.jobs.store import JobStore, Started
+from api.jobs.model.job import JobError, Progress
+from api.jobs.model.view import JobView
+from api.jobs.store.store import JobStore, Started
 from tests.integration.jobs.conftest import Bill, Caller, Site
 from tests.support.upstash_server import UpstashServer
 
 WINDOW_S = 0.25
 
 
-async def settle() -> None:
+async def finish_delivery() -> None:
     """Let what the cache holds grow old: it measures real time."""
     await asyncio.sleep(WINDOW_S + 0.02)
 
@@ -85,7 +85,7 @@ async def test_an_unchanged_job_is_304_for_one_command_and_for_none_at_once(
         if act:
             await act(store, job_id)
         etag = (await alice.read(job_id)).headers["etag"]
-        await settle()
+        await finish_delivery()
         bill()
         first = await alice.read(job_id, etag=etag)
         one = bill()
@@ -115,12 +115,12 @@ async def test_a_process_that_meets_a_queued_job_first_asks_once(
 async def test_many_who_miss_at_once_share_one_read(alice: Caller, store: JobStore, bill: Bill):
     """Before, and after the job has left the queue."""
     job_id = await alice.created()
-    await settle()
+    await finish_delivery()
     bill()
     queued = await asyncio.gather(*(alice.read(job_id) for _ in range(30)))
     one = bill()
     await started(store, job_id)
-    await settle()
+    await finish_delivery()
     bill()
     running = await asyncio.gather(*(alice.read(job_id) for _ in range(30)))
 
@@ -137,7 +137,7 @@ async def test_another_process_sees_a_change_after_the_window_at_the_latest(
     job_id = await alice.created()
     await other.read(job_id)
     await started(store, job_id)
-    await settle()
+    await finish_delivery()
 
     assert (await other.read(job_id)).json()["status"] == "running"
 
@@ -149,7 +149,7 @@ async def test_the_place_in_the_queue_moves_without_a_version(
     first, second = await alice.created(), await alice.created()
     before = await alice.read(second)
     await started(store, first)
-    await settle()
+    await finish_delivery()
     after = await alice.read(second, etag=before.headers["etag"])
 
     assert (before.json()["queue_position"], after.json()["queue_position"]) == (1, 0)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from api.events import Pace
-from api.jobs import keys
-from api.jobs.job import JobId, job_id_of
-from api.jobs.redis_queue import OUTLIVES_LEASE, RedisQueue
+from api.jobs.model.job import JobId, job_id_of
+from api.jobs.store import layout
+from api.jobs.work.redis_queue import OUTLIVES_LEASE, RedisQueue
 from tests.integration.jobs.conftest import Bench
 from tests.support.upstash_server import UpstashServer
 from tests.unit.security.support import FakeClock, counting_ids
@@ -33,6 +33,7 @@ def make_queue(bench: Bench) -> MakeQueue:
             bench.redis,
             lease_s=LEASE_S,
             pace=Pace(shortest_s=0.01, longest_s=0.05, longest_rung_s=0.05),
+            awake=asyncio.Event(),
             clock=bench.clock,
             monotonic=bench.clock,
             rng=random.Random(1),
@@ -52,14 +53,14 @@ def an_id(seed: str = "a") -> JobId:
 
 
 async def dead(bench: Bench) -> list[str]:
-    entries = await bench.redis.read("XRANGE", keys.DEAD, "-", "+")
+    entries = await bench.redis.read("XRANGE", layout.DEAD, "-", "+")
     return [fields[1] for _, fields in entries]
 
 
 async def left(bench: Bench) -> tuple[int, int]:
     """Entries in the stream, and jobs that wait for their time."""
     stream, delayed = await bench.redis.pipeline(
-        [("XLEN", keys.QUEUE), ("ZCARD", keys.DELAYED)], repeatable=True
+        [("XLEN", layout.QUEUE), ("ZCARD", layout.DELAYED)], repeatable=True
     )
     return stream, delayed
 
@@ -128,7 +129,7 @@ async def test_what_is_done_leaves_nothing_behind(bench: Bench, queue: RedisQueu
     await queue.done(delivery)
 
     assert await left(bench) == (0, 0)
-    summary = await bench.redis.read("XPENDING", keys.QUEUE, "workers")
+    summary = await bench.redis.read("XPENDING", layout.QUEUE, "workers")
     assert summary[0] == 0
 
 
@@ -184,8 +185,8 @@ async def test_an_entry_that_is_no_job_is_put_aside_and_the_others_come(
     bench: Bench, queue: RedisQueue
 ) -> None:
     """Somebody else's entry does not stop the queue."""
-    await bench.redis.write("XADD", keys.QUEUE, "*", "other", "field")
-    await bench.redis.write("XADD", keys.QUEUE, "*", keys.QUEUE_FIELD, "no job id")
+    await bench.redis.write("XADD", layout.QUEUE, "*", "other", "field")
+    await bench.redis.write("XADD", layout.QUEUE, "*", layout.QUEUE_FIELD, "no job id")
     await queue.enqueue(an_id())
 
     deliveries = await queue.claim(5, wait_s=0)
@@ -259,7 +260,7 @@ async def test_workers_that_are_gone_for_a_day_are_forgotten_unless_they_hold_an
     bench: Bench, make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each start makes a name; a name with entries must stay until these are claimed."""
-    monkeypatch.setattr("api.jobs.redis_queue.FORGET_CONSUMER_MS", 50)
+    monkeypatch.setattr("api.jobs.work.redis_queue.FORGET_CONSUMER_MS", 50)
     idle, holding = make_queue(), make_queue()
     await idle.claim(1, wait_s=0)
     await idle.enqueue(an_id())
@@ -268,7 +269,7 @@ async def test_workers_that_are_gone_for_a_day_are_forgotten_unless_they_hold_an
 
     await make_queue().claim(1, wait_s=0)
 
-    consumers = await bench.redis.read("XINFO", "CONSUMERS", keys.QUEUE, "workers")
+    consumers = await bench.redis.read("XINFO", "CONSUMERS", layout.QUEUE, "workers")
     assert {one[1] for one in consumers} == {"worker-2", "worker-3"}
 
 
@@ -293,6 +294,7 @@ async def test_an_idle_worker_asks_at_its_pace_however_its_claims_fall(
         bench.redis,
         lease_s=LEASE_S,
         pace=Pace(shortest_s=0.1, longest_s=0.2, longest_rung_s=0.2),
+        awake=asyncio.Event(),
         clock=time.time,
         monotonic=time.monotonic,
         rng=random.Random(1),
@@ -314,6 +316,7 @@ async def test_a_worker_gets_what_is_queued_when_the_wall_clock_is_set_back(
         bench.redis,
         lease_s=LEASE_S,
         pace=Pace(shortest_s=0.01, longest_s=0.02, longest_rung_s=0.02),
+        awake=asyncio.Event(),
         clock=wall,
         monotonic=time.monotonic,
         rng=random.Random(1),
@@ -322,7 +325,7 @@ async def test_a_worker_gets_what_is_queued_when_the_wall_clock_is_set_back(
     assert await queue.claim(1, wait_s=0.01) == []
     wall.advance(-60)
     job_id = an_id()
-    await bench.redis.write(*("XADD", keys.QUEUE, "*", keys.QUEUE_FIELD, job_id))
+    await bench.redis.write(*("XADD", layout.QUEUE, "*", layout.QUEUE_FIELD, job_id))
 
     async with asyncio.timeout(5):
         (delivery,) = await queue.claim(1, wait_s=4)

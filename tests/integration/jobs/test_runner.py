@@ -11,12 +11,10 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from api.jobs.context import JobContext
-from api.jobs.job import Job, JobStatus, job_id_of
-from api.jobs.outcome import Kind
-from api.jobs.queue import Delivery
-from api.jobs.registry import JobFailed
-from api.jobs.runner import Bounds, Shift
+from api.jobs.model.handlers import JobContext, JobFailed
+from api.jobs.model.job import Job, JobStatus, job_id_of
+from api.jobs.model.queue import Delivery, DeliveryEnd
+from api.jobs.work.runner import JobLimits, Shift
 from tests.integration.jobs.conftest import Bench
 from tests.integration.jobs.crew import RESULT_BYTES, Crew, Said, forever, said
 from tests.support.upstash_server import UpstashServer
@@ -48,7 +46,7 @@ async def test_a_job_that_succeeds_has_its_result_and_its_delivery_is_spent(
     outcome = await crew.runner.run(await crew.taken())
 
     done = await crew.job(job)
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert (done.status, done.result, done.attempt) == ("succeeded", '{"text":"done"}', 1)
 
 
@@ -61,7 +59,7 @@ async def test_a_delivery_of_a_job_that_is_done_does_nothing(bench: Bench, crew:
 
     outcome = await crew.runner.run(delivery)
 
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert len(crew.contexts) == 1
 
 
@@ -69,7 +67,7 @@ async def test_a_delivery_of_no_job_is_spent(crew: Crew) -> None:
     """Its job has expired, or never was."""
     outcome = await crew.runner.run(Delivery(job_id_of(1, "x"), "0-1", 1))
 
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
 
 
 async def test_a_job_that_another_worker_has_is_busy_until_its_lease_ends(
@@ -82,7 +80,7 @@ async def test_a_job_that_another_worker_has_is_busy_until_its_lease_ends(
 
     outcome = await crew.runner.run(await crew.taken())
 
-    assert outcome.kind is Kind.BUSY
+    assert outcome.kind is DeliveryEnd.BUSY
     assert outcome.delay_s == pytest.approx(30, abs=1)
     assert crew.contexts == []
 
@@ -152,7 +150,11 @@ async def test_a_failed_attempt_is_made_again_and_the_last_one_fails_the_job(
 
     outcomes = [await crew.runner.run(delivery) for _ in range(3)]
 
-    assert [outcome.kind for outcome in outcomes] == [Kind.RETRY, Kind.RETRY, Kind.DONE]
+    assert [outcome.kind for outcome in outcomes] == [
+        DeliveryEnd.RETRY,
+        DeliveryEnd.RETRY,
+        DeliveryEnd.DONE,
+    ]
     assert [outcome.delay_s for outcome in outcomes] == pytest.approx([0.1, 0.2, 0], abs=0.01)
     done = await crew.job(job)
     assert (done.status, done.attempt) == (JobStatus.FAILED, 3)
@@ -170,7 +172,7 @@ async def test_a_failure_that_says_so_is_not_tried_again(bench: Bench, crew: Cre
     job = await bench.created(max_attempts=3)
     outcome = await crew.does(failing).runner.run(await crew.taken())
 
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert (await crew.job(job)).attempt == 1
 
 
@@ -182,7 +184,7 @@ async def test_an_attempt_that_takes_too_long_is_ended_and_counts(bench: Bench, 
 
     outcomes = [(await crew.runner.run(delivery)).kind for _ in range(2)]
 
-    assert outcomes == [Kind.RETRY, Kind.DONE]
+    assert outcomes == [DeliveryEnd.RETRY, DeliveryEnd.DONE]
     done = await crew.job(job)
     assert done.error is not None
     assert (done.error.code, done.attempt) == ("timed-out", 2)
@@ -206,14 +208,14 @@ async def test_a_cancel_elsewhere_ends_the_handler_with_the_next_heartbeat(
 
     job = await bench.created()
     crew.does(tidy)
-    bench.store.on_write = lambda _: None  # another process cancels
+    bench.store.changes.listeners.clear()  # another process cancels
     running = asyncio.create_task(crew.runner.run(await crew.taken()))
     await crew.until(job, is_running)
 
     await bench.store.change(job.id, lambda job: job.cancel_asked(bench.now_ms))
     outcome = await running
 
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert (await crew.job(job)).status is JobStatus.CANCELED
     assert cleaned == [True]
 
@@ -221,7 +223,7 @@ async def test_a_cancel_elsewhere_ends_the_handler_with_the_next_heartbeat(
 async def test_a_cancel_of_the_same_process_needs_no_heartbeat(bench: Bench) -> None:
     """The write itself tells the runner."""
     crew = Crew(bench, lease_s=60).does(forever)
-    crew.runner.rhythm = type(crew.runner.rhythm)(lease_s=60, heartbeat_s=60)
+    crew.runner.timing = type(crew.runner.timing)(lease_s=60, heartbeat_s=60)
     job = await bench.created()
     running = asyncio.create_task(crew.runner.run(await crew.taken()))
     await crew.until(job, is_running)
@@ -229,7 +231,7 @@ async def test_a_cancel_of_the_same_process_needs_no_heartbeat(bench: Bench) -> 
     await bench.store.change(job.id, lambda job: job.cancel_asked(bench.now_ms))
 
     async with asyncio.timeout(2):
-        assert (await running).kind is Kind.DONE
+        assert (await running).kind is DeliveryEnd.DONE
 
 
 async def test_a_worker_that_stops_hands_its_job_back_and_the_attempt_does_not_count(
@@ -244,7 +246,7 @@ async def test_a_worker_that_stops_hands_its_job_back_and_the_attempt_does_not_c
     crew.runner.stop()
     outcome = await running
 
-    assert (outcome.kind, outcome.delay_s) == (Kind.RETURNED, 0)
+    assert (outcome.kind, outcome.delay_s) == (DeliveryEnd.RETURNED, 0)
     back = await crew.job(job)
     assert (back.status, back.attempt) == (JobStatus.QUEUED, 0)
 
@@ -253,12 +255,12 @@ async def test_a_stop_that_comes_while_the_lease_is_taken_is_not_missed(
     bench: Bench, crew: Crew
 ) -> None:
     """The job goes back without its handler having begun."""
-    bench.store.on_write = lambda job: crew.runner.stop() if job.is_running else None
+    bench.store.changes.listeners.append(lambda job: crew.runner.stop() if job.is_running else None)
     job = await bench.created()
 
     outcome = await crew.does(forever).runner.run(await crew.taken())
 
-    assert outcome.kind is Kind.RETURNED
+    assert outcome.kind is DeliveryEnd.RETURNED
     assert crew.contexts == []
     assert (await crew.job(job)).attempt == 0
 
@@ -281,7 +283,7 @@ async def test_a_handler_that_is_done_when_its_worker_stops_keeps_its_result(
 
     crew.runner.stop()
 
-    assert (await running).kind is Kind.DONE
+    assert (await running).kind is DeliveryEnd.DONE
     assert (await crew.job(job)).status is JobStatus.SUCCEEDED
 
 
@@ -291,7 +293,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more_and_keeps_off_th
     """What a zombie says is fenced, and its handler is ended with the next heartbeat."""
     job = await bench.created()
     crew.does(forever)
-    bench.store.on_write = lambda _: None
+    bench.store.changes.listeners.clear()
     running = asyncio.create_task(crew.runner.run(await crew.taken()))
     await crew.until(job, is_running)
 
@@ -300,7 +302,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing_more_and_keeps_off_th
     async with asyncio.timeout(5):
         outcome = await running
 
-    assert outcome.kind is Kind.LOST
+    assert outcome.kind is DeliveryEnd.LOST
     now = await crew.job(job)
     assert (now.status, now.attempt, now.version) == ("running", 2, started.job.version)
 
@@ -354,7 +356,7 @@ async def test_a_result_that_is_too_large_fails_the_job_and_says_how_large_it_is
     outcome = await crew.does(talking).runner.run(await crew.taken())
 
     done = await crew.job(job)
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert done.error is not None
     assert done.error.code == "result-too-large"
     assert str(RESULT_BYTES) in (done.error.detail or "")
@@ -368,12 +370,12 @@ async def test_a_result_that_redis_refuses_for_its_size_fails_the_job_as_well(
     async def talking(_: JobContext) -> Said:
         return Said(text="x" * 11_000_000)
 
-    crew.runner.bounds = Bounds(result_bytes=20_000_000, receives=3)
+    crew.runner.limits = JobLimits(result_bytes=20_000_000, receives=3)
     job = await bench.created()
     outcome = await crew.does(talking).runner.run(await crew.taken())
 
     done = await crew.job(job)
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert done.error is not None
     assert done.error.code == "result-too-large"
 
@@ -388,7 +390,7 @@ async def test_a_job_that_needs_more_time_than_is_left_is_not_begun(
 
     outcome = await crew.runner.run(await crew.taken(), shift)
 
-    assert outcome.kind is Kind.RETURNED
+    assert outcome.kind is DeliveryEnd.RETURNED
     assert (await crew.job(job)).version == 1
 
 
@@ -403,7 +405,7 @@ async def test_a_job_that_needs_more_than_any_shift_has_a_whole_one_and_then_cou
     outcome = await crew.runner.run(await crew.taken(), shift)
 
     done = await crew.job(job)
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert done.error is not None
     assert done.error.code == "timed-out"
 
@@ -416,7 +418,7 @@ async def test_a_type_that_this_process_does_not_know_waits_for_another(
 
     outcome = await crew.runner.run(await crew.taken())
 
-    assert outcome.kind is Kind.BUSY
+    assert outcome.kind is DeliveryEnd.BUSY
     assert outcome.delay_s > 0
     assert (await crew.job(job)).version == 1
 
@@ -433,7 +435,7 @@ async def test_the_store_away_at_the_start_delays_the_job(
     outcome = await crew.runner.run(delivery)
     upstash.clear_faults()
 
-    assert outcome.kind is Kind.BUSY
+    assert outcome.kind is DeliveryEnd.BUSY
     assert (await crew.job(job)).version == 1
 
 
@@ -450,7 +452,7 @@ async def test_the_store_away_at_the_end_loses_no_result(
     outcome = await crew.does(talking).runner.run(await crew.taken())
     upstash.clear_faults()
 
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert (await crew.job(job)).result == '{"text":"worth keeping"}'
 
 
@@ -464,7 +466,7 @@ async def test_a_job_that_was_delivered_too_often_without_an_end_is_dead(
 
     outcome = await crew.runner.run(Delivery(delivery.job_id, delivery.receipt, 4))
 
-    assert outcome.kind is Kind.DEAD
+    assert outcome.kind is DeliveryEnd.DEAD
     done = await crew.job(job)
     assert done.error is not None
     assert (done.status, done.error.code) == ("failed", "worker-lost")
@@ -483,7 +485,7 @@ async def test_a_job_whose_attempts_all_killed_their_workers_is_dead(
 
     kinds = [(await crew.runner.run(delivery)).kind for _ in range(2)]
 
-    assert kinds == [Kind.DEAD, Kind.DEAD]
+    assert kinds == [DeliveryEnd.DEAD, DeliveryEnd.DEAD]
     done = await crew.job(job)
     assert done.error is not None
     assert done.error.code == "worker-lost"
@@ -499,15 +501,15 @@ async def test_a_cancel_counts_also_when_the_attempt_fails(bench: Bench, crew: C
 
     job = await bench.created()
     crew.does(failing)
-    bench.store.on_write = lambda _: None
-    crew.runner.rhythm = type(crew.runner.rhythm)(lease_s=60, heartbeat_s=60)
+    bench.store.changes.listeners.clear()
+    crew.runner.timing = type(crew.runner.timing)(lease_s=60, heartbeat_s=60)
     running = asyncio.create_task(crew.runner.run(await crew.taken()))
     await crew.until(job, is_running)
     await bench.store.change(job.id, lambda job: job.cancel_asked(bench.now_ms))
     seen.set()
     outcome = await running
 
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert (await crew.job(job)).status is JobStatus.CANCELED
 
 
@@ -515,7 +517,7 @@ async def test_a_handler_that_does_not_stop_is_left_and_its_job_goes_on(
     bench: Bench, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One bad handler does not hold up a worker."""
-    monkeypatch.setattr("api.jobs.attempt.CLEAN_UP_S", 0.05)
+    monkeypatch.setattr("api.jobs.work.attempt.CLEAN_UP_S", 0.05)
     let_go = asyncio.Event()
 
     async def deaf(context: JobContext) -> Said:
@@ -531,5 +533,5 @@ async def test_a_handler_that_does_not_stop_is_left_and_its_job_goes_on(
     let_go.set()
     await asyncio.sleep(0.05)
 
-    assert outcome.kind is Kind.DONE
+    assert outcome.kind is DeliveryEnd.DONE
     assert (await crew.job(job)).status is JobStatus.FAILED

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from api.events import log_key
-from api.jobs import keys
-from api.jobs.job import Job, JobError, JobStatus, NotAllowed, Progress, topic_of
-from api.jobs.row import LeaseToken
-from api.jobs.store import Busy, Contended, Fenced, Idempotency, Missing
+from api.jobs.model.job import Job, JobError, JobStatus, NotAllowed, Progress, topic_of
+from api.jobs.store import layout
+from api.jobs.store.layout import LeaseToken
+from api.jobs.store.store import Busy, Contended, Fenced, Idempotency, Missing
 from tests.integration.jobs.conftest import KEEP, Bench, Bill
 from tests.support.upstash_server import UpstashServer
 
@@ -67,7 +67,7 @@ async def test_a_lost_reply_writes_once(bench: Bench, upstash: UpstashServer):
 
     assert (started.job.attempt, half.progress) == (1, 50)
     assert await versions(bench, job) == [1, 2, 3, 4]
-    assert await bench.redis.read("XLEN", keys.QUEUE) == 1
+    assert await bench.redis.read("XLEN", layout.QUEUE) == 1
 
 
 async def test_a_start_whose_reply_was_lost_and_that_was_overtaken_is_still_ours(
@@ -185,7 +185,7 @@ async def test_a_job_that_lost_its_worker_while_it_was_canceled_is_canceled(benc
 async def test_a_job_that_others_change_all_the_time_is_given_up(bench: Bench):
     """After some tries: the caller may come back. Here the version never fits the document."""
     job = await bench.created()
-    await bench.redis.write("HSET", keys.job_key(job.id), "v", 99)
+    await bench.redis.write("HSET", layout.job_key(job.id), "v", 99)
     with pytest.raises(Contended) as given_up:
         await bench.store.change(job.id, lambda j: j.cancel_asked(bench.now_ms))
 
@@ -237,8 +237,8 @@ async def test_fifty_who_create_under_one_key_get_one_job(bench: Bench):
     assert len({one.job_id for one in created}) == 1
     assert sum(not one.replayed for one in created) == 1
     assert {one.fingerprint for one in created if one.replayed} == {"print"}
-    assert await bench.redis.read("XLEN", keys.QUEUE) == 1
-    assert await bench.redis.read("ZCARD", keys.WAITING) == 1
+    assert await bench.redis.read("XLEN", layout.QUEUE) == 1
+    assert await bench.redis.read("ZCARD", layout.WAITING) == 1
 
 
 async def test_the_list_is_stable_while_jobs_are_added(bench: Bench):

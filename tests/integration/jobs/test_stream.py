@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from api.events import CloseReason, Deadline, window
-from api.jobs import keys
-from api.jobs.job import Progress, topic_of
-from api.jobs.store import JobStore
+from api.jobs.model.job import Progress, topic_of
+from api.jobs.store import layout
+from api.jobs.store.store import JobStore
 from tests.integration.events.conftest import put
 from tests.integration.jobs.conftest import Caller, Site
 from tests.support.asgi_reader import AsgiConnection
@@ -191,8 +191,8 @@ async def test_a_job_that_vanishes_ends_its_stream(alice: Caller, instance: Inst
     stream = alice.stream(job_id)
     await until_states(stream, 1)
     redis = instance.services.redis
-    await redis.write("DEL", keys.job_key(job_id))
-    await redis.write("ZREM", keys.WAITING, keys.waiting_member(job_id, 1))
+    await redis.write("DEL", layout.job_key(job_id))
+    await redis.write("ZREM", layout.WAITING, layout.waiting_member(job_id, 1))
     await put(instance.services.streaming.log, topic_of(job_id), None)
     await stream.until_end()
 

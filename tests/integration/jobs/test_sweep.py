@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from api.jobs import keys
-from api.jobs.job import Job
-from api.jobs.queue import QueueError
-from api.jobs.sweep import GRACE_S, Sweep
+from api.jobs.model.job import Job
+from api.jobs.model.queue import QueueError
+from api.jobs.store import layout
+from api.jobs.work.sweep import GRACE_S, Sweep
 from tests.integration.jobs.conftest import Bench, Bill, Caller
 from tests.integration.jobs.test_acting import BrokenQueue, queue_elsewhere
 from tests.support.instances import Instance
@@ -77,7 +77,7 @@ async def test_a_job_that_has_changed_since_is_not_sent(
 
     assert await sweep.run() == 0
     assert queue.jobs == []
-    assert await bench.redis.read("ZCARD", keys.UNSENT) == 0
+    assert await bench.redis.read("ZCARD", layout.UNSENT) == 0
 
 
 async def test_a_queue_that_is_away_is_tried_again_by_a_later_sweep(
@@ -104,12 +104,12 @@ async def test_what_a_request_has_sent_leaves_nothing_to_sweep(
     await alice.act(job_id, "retry")
 
     assert queue.jobs == [job_id, job_id]
-    assert await instance.services.redis.read("ZCARD", keys.UNSENT) == 0
+    assert await instance.services.redis.read("ZCARD", layout.UNSENT) == 0
 
 
 async def test_where_redis_is_the_queue_there_is_nothing_to_sweep(bench: Bench) -> None:
     """One script stores the job and queues it."""
     await bench.created()
 
-    assert await bench.redis.read("XLEN", keys.QUEUE) == 1
-    assert await bench.redis.read("EXISTS", keys.UNSENT) == 0
+    assert await bench.redis.read("XLEN", layout.QUEUE) == 1
+    assert await bench.redis.read("EXISTS", layout.UNSENT) == 0

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from api.jobs.context import JobContext
-from api.jobs.job import Job, JobStatus
-from api.jobs.registry import JobFailed
+from api.jobs.model.handlers import JobContext, JobFailed
+from api.jobs.model.job import Job, JobStatus
 from tests.integration.jobs.conftest import Bench
 from tests.integration.jobs.crew import Crew, Said, forever, said
 from tests.integration.jobs.test_redis_queue import dead, left

@@ -12,8 +12,7 @@ from pydantic import BaseModel
 
 from api.events.catalogue import Catalogue
 from api.extensions import Extensions, load
-from api.jobs.context import JobContext
-from api.jobs.registry import job
+from api.jobs.model.handlers import JobContext, job
 from api.security.grants import Access
 from api.settings import SettingsError
 from tests.unit.security.support import principal

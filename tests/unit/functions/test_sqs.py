@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from api.jobs.job import job_id_of
+from api.jobs.model.job import job_id_of
 from functions.sqs import delivery_of
 
 JOB = job_id_of(1, "a")

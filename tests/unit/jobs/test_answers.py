@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from api.jobs import answers
-from api.jobs.cache import Seen
-from api.jobs.job import Job, JobId
+from api.jobs.http import answers
+from api.jobs.model.job import Job, JobId
+from api.jobs.store.cache import KnownJob
 
 JOB = replace(Job.new(JobId("job_x"), "report", owner="alice", at_ms=1, max_attempts=1), version=3)
 
@@ -44,7 +44,7 @@ def test_a_preference_that_is_not_understood_is_none(prefer: str | None, wait_s:
 def test_the_place_in_the_queue_is_part_of_the_validator():
     """While there is one that is known."""
     running = replace(JOB, status=JOB.status.RUNNING)
-    seen = [Seen(JOB, 7, 0), Seen(JOB, None, 0), Seen(running, 7, 0)]
+    seen = [KnownJob(JOB, 7, 0), KnownJob(JOB, None, 0), KnownJob(running, 7, 0)]
 
     assert [answers.etag_of(one) for one in seen] == ['W/"3.7"', 'W/"3"', 'W/"3"']
 

@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from api.jobs.claiming import uncut
-from api.jobs.queue import QueueError
+from api.jobs.model.queue import QueueError, take_or_give_back
 
 
 async def test_what_came_for_a_caller_that_is_gone_is_given_back() -> None:
@@ -21,7 +20,7 @@ async def test_what_came_for_a_caller_that_is_gone_is_given_back() -> None:
     async def give_back(text: str) -> None:
         given_back.append(text)
 
-    caller = asyncio.create_task(uncut(taking(), give_back))
+    caller = asyncio.create_task(take_or_give_back(taking(), give_back))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.sleep(0)
@@ -43,7 +42,7 @@ async def test_a_queue_that_fails_meanwhile_does_not_hide_the_cancel() -> None:
     async def give_back(_: str) -> None:
         raise AssertionError
 
-    caller = asyncio.create_task(uncut(taking(), give_back))
+    caller = asyncio.create_task(take_or_give_back(taking(), give_back))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.sleep(0)

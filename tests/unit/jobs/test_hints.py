@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from api.jobs.hints import Hints, retry_after_s
-from api.jobs.job import TERMINAL, Job, JobId, JobStatus
+from api.jobs.model.job import TERMINAL, Job, JobId, JobStatus
+from api.jobs.model.view import PollHints, retry_after_s
 from tests.unit.security.support import FakeClock
 
 CLOCK = FakeClock()
@@ -25,7 +25,7 @@ class Middle(random.Random):
 
 def hint(age_s: float, *, position: int | None = None, is_shedding: bool = False) -> int:
     job = replace(JOB, queued_ms=AT_MS - int(age_s * 1000))
-    return Hints(CLOCK, Middle(), lambda: is_shedding).poll_after_ms(job, position=position)
+    return PollHints(CLOCK, Middle(), lambda: is_shedding).poll_after_ms(job, position=position)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_far_back_in_the_queue_and_under_load_one_comes_less_often():
 
 @pytest.mark.parametrize("status", sorted(TERMINAL))
 def test_there_is_no_next_poll_for_what_is_done(status: JobStatus):
-    assert Hints(CLOCK, Middle()).poll_after_ms(replace(JOB, status=status)) == 0
+    assert PollHints(CLOCK, Middle()).poll_after_ms(replace(JOB, status=status)) == 0
 
 
 def test_hints_are_spread_by_a_tenth():
     """Clients that began together must not stay together."""
-    hints = Hints(CLOCK, random.Random(1))
+    hints = PollHints(CLOCK, random.Random(1))
     seen = [hints.poll_after_ms(JOB) for _ in range(500)]
 
     assert 450 <= min(seen) < 460

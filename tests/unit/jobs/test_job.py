@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.jobs.job import (
+from api.jobs.model.job import (
     RETRYABLE,
     TERMINAL,
     Job,

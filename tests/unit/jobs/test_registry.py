@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from api.jobs.context import JobContext
-from api.jobs.registry import Registry, job
+from api.jobs.model.handlers import JobContext, Registry, job
 from api.problems import ValidationFailed
 
 
@@ -86,7 +85,7 @@ def test_a_type_that_cannot_be_is_refused_when_it_is_declared(
 
 def test_kinds_tell_the_documents_what_goes_in_and_out(registry: Registry) -> None:
     """Name, models, and the first line of the docstring."""
-    (kind,) = registry.kinds()
+    (kind,) = registry.all()
 
     assert (kind.name, kind.input, kind.result) == ("report", Pages, Link)
     assert kind.summary == "Write a report."

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from api.jobs import verdict
-from api.jobs.attempt import Cut
-from api.jobs.job import Job, JobError, JobStatus, job_id_of
-from api.jobs.registry import JobFailed
-from api.jobs.verdict import Backoff
+from api.jobs.model.handlers import JobFailed
+from api.jobs.model.job import Job, JobError, JobStatus, job_id_of
+from api.jobs.work import attempt_end as verdict
+from api.jobs.work.attempt import StopReason
+from api.jobs.work.attempt_end import Backoff
 
 NOW_MS = 1_795_000_000_000
 LONGEST = Backoff(first_s=2, chance=lambda: 1.0)
@@ -54,9 +54,9 @@ def test_a_failure_that_stays_is_final_at_once(running: Job) -> None:
     assert verdict.failed(stays, NOW_MS, LONGEST)(running).status is JobStatus.FAILED
 
 
-@pytest.mark.parametrize("why", [Cut.STOPPED, Cut.TIMED_OUT, Cut.CANCELED])
+@pytest.mark.parametrize("why", [StopReason.STOPPED, StopReason.TIMED_OUT, StopReason.CANCELED])
 def test_a_job_that_was_asked_to_stop_is_canceled_whatever_ended_its_attempt(
-    running: Job, why: Cut
+    running: Job, why: StopReason
 ) -> None:
     """Nobody wants it to go on elsewhere."""
     asked = running.cancel_asked(NOW_MS)
@@ -67,8 +67,8 @@ def test_a_job_that_was_asked_to_stop_is_canceled_whatever_ended_its_attempt(
 
 def test_a_stopped_worker_does_not_use_up_an_attempt_and_a_time_out_does(running: Job) -> None:
     """The one is our business, the other the job's."""
-    stopped = verdict.cut(Cut.STOPPED, NOW_MS, LONGEST)(running)
-    timed_out = verdict.cut(Cut.TIMED_OUT, NOW_MS, LONGEST)(running)
+    stopped = verdict.cut(StopReason.STOPPED, NOW_MS, LONGEST)(running)
+    timed_out = verdict.cut(StopReason.TIMED_OUT, NOW_MS, LONGEST)(running)
 
     assert (stopped.status, stopped.attempt) == (JobStatus.QUEUED, 0)
     assert (timed_out.status, timed_out.attempt) == (JobStatus.QUEUED, 1)

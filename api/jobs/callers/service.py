@@ -1,0 +1,202 @@
+"""What callers do with jobs: create, read, cancel, retry."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from api.jobs.model.handlers import Registry
+from api.jobs.model.job import Job, JobId, NotAllowed, find_job_id, job_id_of
+from api.jobs.model.queue import JobQueue, QueueError
+from api.jobs.store.cache import JobCache, KnownJob
+from api.jobs.store.listing import Filter, JobsPage, read_page
+from api.jobs.store.store import Idempotency, JobStore, Missing
+from api.problems import (
+    IdempotencyKeyReused,
+    JobExpired,
+    JobNotFound,
+    JobWithoutResult,
+    NotRetryable,
+    StoreUnavailable,
+)
+from api.security.principal import Principal
+from api.upstash import RedisError
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A job that is wanted. With `key` it is created once, however often it is sent."""
+
+    type: str
+    input: Any
+    key: str | None = None
+
+
+@dataclass(slots=True)
+class Jobs:
+    """The use cases of callers. Raises `ApiError`, and `RedisError` when Redis fails.
+
+    `queue` is None where Redis is the queue: then the store enqueues with its own writes.
+    `idempotency_ttl_s` is how long an Idempotency-Key is remembered.
+    """
+
+    store: JobStore
+    cache: JobCache
+    registry: Registry
+    queue: JobQueue | None
+    idempotency_ttl_s: int
+
+    async def create(self, principal: Principal, request: Request) -> tuple[KnownJob, bool]:
+        """The new job, or the one that the same key created before, which is then True."""
+        order = self.registry.order(request.type, request.input)
+        once = self._idempotency(principal, request)
+        at_ms = int(self.store.clock() * 1000)
+        job = Job.new(
+            job_id_of(at_ms, self.store.new_id()),
+            request.type,
+            owner=principal.id,
+            at_ms=at_ms,
+            max_attempts=order.max_attempts,
+        )
+        created = await self.store.create(job, order.input_json, idempotency=once, enqueue=True)
+        if once and created.replayed and created.fingerprint != once.fingerprint:
+            raise IdempotencyKeyReused
+        if created.job is None:
+            raise JobExpired
+        # Also for a replay: the first request may have died between storing and queueing.
+        if created.job.is_queued and not await self._enqueue(created.job):
+            if not created.replayed:
+                await self.store.discard(created.job, once)
+            raise StoreUnavailable("The queue does not answer.")
+        return await self._located(self.cache.put(created.job)), created.replayed
+
+    async def get(self, principal: Principal, text: str, *, at_least: int = 0) -> KnownJob:
+        """A job that the caller may see. Raises `JobNotFound`, `JobExpired`.
+
+        The position may be missing: see `located`.
+        """
+        job_id = find_job_id(text)
+        if job_id is None:
+            raise JobNotFound
+        seen = await self.cache.get(job_id, at_least=at_least)
+        if seen is None:
+            owner = await self.store.owner_of_gone(job_id)
+            raise JobExpired if owner and _may(principal, owner) else JobNotFound
+        if not _may(principal, seen.job.owner):
+            raise JobNotFound
+        if self._is_gone(seen.job):
+            raise JobExpired
+        return seen
+
+    async def located(self, seen: KnownJob) -> KnownJob:
+        """The same with its position, if it is queued."""
+        return await self._located(seen)
+
+    async def get_many(
+        self, principal: Principal, texts: Sequence[str]
+    ) -> tuple[list[Job], list[str]]:
+        """The jobs that are there for the caller, as ordered, and the ids that are not."""
+        wanted = {text: job_id for text in texts if (job_id := find_job_id(text))}
+        known = {i: seen.job for i in wanted.values() if (seen := self.cache.find_fresh(i))}
+        found = await self.store.find_many([i for i in wanted.values() if i not in known])
+        known |= {job_id: self.cache.put(job).job for job_id, job in found.items()}
+        shown = {
+            text: job
+            for text, job_id in wanted.items()
+            if (job := known.get(job_id)) and _may(principal, job.owner) and not self._is_gone(job)
+        }
+        return list(shown.values()), [text for text in texts if text not in shown]
+
+    async def page(
+        self, principal: Principal, wanted: Filter, *, cursor: str | None, limit: int
+    ) -> JobsPage:
+        """Some of the caller's own jobs, newest first. Raises `InvalidCursor`."""
+        return await read_page(self.store, principal.id, wanted, cursor=cursor, limit=limit)
+
+    async def result(self, principal: Principal, text: str) -> str:
+        """The result's JSON. Raises `JobWithoutResult`, and as `get`."""
+        seen = await self.get(principal, text)
+        result = await self.store.result(seen.job)
+        if result is None:
+            raise JobWithoutResult
+        return result
+
+    async def cancel(self, principal: Principal, text: str) -> tuple[KnownJob, bool]:
+        """The job after it was asked to stop; True if it was done before."""
+        seen = await self.get(principal, text)
+        now_ms = int(self.store.clock() * 1000)
+        was_done = False
+
+        def ask(job: Job) -> Job:
+            nonlocal was_done
+            was_done = job.is_done
+            return job.cancel_asked(now_ms)
+
+        job = await self._change(seen.job.id, ask)
+        return self.cache.put(job), was_done
+
+    async def retry(self, principal: Principal, text: str) -> KnownJob:
+        """The job, queued once more. Raises `NotRetryable`."""
+        seen = await self.get(principal, text)
+        now_ms = int(self.store.clock() * 1000)
+        before = seen.job
+
+        def again(job: Job) -> Job:
+            nonlocal before
+            before = job
+            return job.retried(now_ms)
+
+        try:
+            job = await self._change(before.id, again, enqueue=True)
+        except NotAllowed as error:
+            raise NotRetryable(f"The job is {error.job.status}.") from error
+        if not await self._enqueue(job):
+            await self._change(job.id, lambda found: before if found == job else found)
+            raise StoreUnavailable("The queue does not answer.")
+        return await self._located(self.cache.put(job))
+
+    async def _change(
+        self, job_id: JobId, transition: Callable[[Job], Job], *, enqueue: bool = False
+    ) -> Job:
+        # On what the store has now: what is 250 ms old is good enough to read, not to refuse by.
+        try:
+            return await self.store.change(job_id, transition, enqueue=enqueue)
+        except Missing as error:
+            raise JobExpired from error
+
+    async def _enqueue(self, job: Job) -> bool:
+        """Hand a job that is stored to the queue; False if that did not hear."""
+        if self.queue is not None:
+            try:
+                await self.queue.enqueue(job.id)
+            except QueueError:
+                return False
+            with suppress(RedisError):  # at worst the sweep sends it again
+                await self.store.sent(job)
+        self.store.changes.queued.set()
+        return True
+
+    async def _located(self, seen: KnownJob) -> KnownJob:
+        return await self.cache.located(seen) or seen
+
+    def _is_gone(self, job: Job) -> bool:
+        return job.expires_ms is not None and job.expires_ms <= self.store.clock() * 1000
+
+    def _idempotency(self, principal: Principal, request: Request) -> Idempotency | None:
+        if request.key is None:
+            return None
+        body = msgspec.json.encode([request.type, request.input], order="sorted").decode()
+        return Idempotency(
+            _digest(principal.id, request.key), _digest(body), self.idempotency_ttl_s
+        )
+
+
+def _may(principal: Principal, owner: str) -> bool:
+    return principal.is_admin or principal.id == owner
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()[:32]

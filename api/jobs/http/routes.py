@@ -1,0 +1,283 @@
+"""`/api/jobs`."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from api.events import (
+    AnyRequest,
+    Conn,
+    Events,
+    EventStream,
+    IdempotencyHeader,
+    PageCursor,
+    held_answer,
+    hold_stream,
+    require_stream_accepted,
+)
+from api.jobs.callers.service import Jobs, Request
+from api.jobs.callers.watch import JobWatch
+from api.jobs.http import answers
+from api.jobs.http.answers import JobAnswers
+from api.jobs.http.models import JobBody, JobPage, JobsView, JobTypesView, JobTypeView
+from api.jobs.http.parameters import (
+    MAX_IDS,
+    After,
+    Ids,
+    IfNoneMatch,
+    LastVersion,
+    LastVersionInQuery,
+    Limit,
+    Prefer,
+    PreferDone,
+    Status,
+    Type,
+    Wait,
+)
+from api.jobs.http.stream import JobStream
+from api.jobs.model.view import PATH, JobView, PollHints
+from api.jobs.store.cache import KnownJob
+from api.jobs.store.listing import Filter
+from api.payloads.responses import JSON
+from api.problems import (
+    BadRequest,
+    Forbidden,
+    ForeignOrigin,
+    IdempotencyKeyReused,
+    InvalidCursor,
+    JobExpired,
+    JobNotFound,
+    JobWithoutResult,
+    NotAcceptable,
+    NotRetryable,
+    OverConnectionLimit,
+    RateLimited,
+    TicketUsed,
+)
+from api.security.grants import require_ticket
+from api.security.principal import Principal
+
+MAX_PREFERRED_S = 20
+
+# For the OpenAPI document: what a handler answers with beside what every handler may.
+READING = {"problems": (JobNotFound, JobExpired, OverConnectionLimit)}
+LISTING = {"problems": (InvalidCursor,)}
+CREATING = {"problems": (ForeignOrigin, IdempotencyKeyReused, JobExpired, RateLimited)}
+CANCELING = {"problems": (ForeignOrigin, JobNotFound, JobExpired)}
+RETRYING = {"problems": (ForeignOrigin, JobNotFound, JobExpired, NotRetryable)}
+TAKING = {"problems": (JobNotFound, JobExpired, JobWithoutResult)}
+STREAMING = {
+    "problems": (
+        *(Forbidden, JobNotFound, JobExpired),
+        *(TicketUsed, NotAcceptable, OverConnectionLimit),
+    ),
+    "takes_ticket": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobServices:
+    """What the handlers of this package call."""
+
+    jobs: Jobs
+    watch: JobWatch
+    answers: JobAnswers
+    events: Events
+
+    def hold_s(self, request: AnyRequest, wanted_s: float) -> float:
+        """How long an answer may be held where it is deployed."""
+        return min(wanted_s, self.events.deadlines(request.scope).longest_hold_s)
+
+
+class JobsController(Controller):
+    path = PATH
+    tags = ("jobs",)
+    services: JobServices
+
+    @post(name="create_job", status_code=202, opt=CREATING)
+    async def create(
+        self,
+        *,
+        request: AnyRequest,
+        data: JSONBody[JobBody],
+        principal: NamedDependency[Principal],
+        idempotency_key: IdempotencyHeader = None,
+        prefer: PreferDone = None,
+    ) -> Response[JobView]:
+        """Have a job done; with an Idempotency-Key once, however often it is sent."""
+        self.services.events.security.publish_rate.take(principal.id)
+        wanted = Request(data.type, data.input, idempotency_key)
+        seen, replayed = await self.services.jobs.create(principal, wanted)
+        headers = {"Location": f"{PATH}/{seen.job.id}"}
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        wait_s = min(answers.preferred_wait_s(prefer), MAX_PREFERRED_S)
+        if wait_s:
+            seen = await self._waited(request, principal, seen, wait_s)
+            if seen.job.is_done:
+                headers["Preference-Applied"] = f"wait={wait_s}"
+                return self.services.answers.job(seen, 200, headers)
+        return self.services.answers.job(seen, 202, headers)
+
+    @get("/{job_id:str}", name="read_job", opt=READING)
+    async def read(
+        self,
+        *,
+        request: AnyRequest,
+        job_id: FromPath[str],
+        principal: NamedDependency[Principal],
+        wait: Wait = 0,
+        after: After = None,
+        prefer: Prefer = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response[JobView]:
+        """A job's state; 304 when it is the one that the client has."""
+        seen = await self.services.jobs.get(principal, job_id)
+        preferred_s = answers.preferred_wait_s(prefer)
+        wait_s = wait or min(preferred_s, MAX_PREFERRED_S)
+        if not wait_s:
+            return await self._conditional(seen, if_none_match, {})
+        headers = {"Cache-Control": answers.NO_STORE}
+        if not wait:
+            headers["Preference-Applied"] = f"wait={wait_s}"
+        known = answers.version_in(if_none_match) if after is None else after
+        if seen.job.version == known and not seen.job.is_done:
+            hold_s = self.services.hold_s(request, wait_s)
+            async with held_answer(request, self.services.events, principal):
+                changed = await self.services.watch.changed(seen, within_s=hold_s)
+            if changed is None:
+                return self.services.answers.unchanged(seen, headers)
+            seen = changed
+        return await self._conditional(seen, if_none_match, headers)
+
+    @get(name="list_jobs", opt=LISTING)
+    async def list_(
+        self,
+        *,
+        principal: NamedDependency[Principal],
+        ids: Ids = None,
+        status: Status = None,
+        type_: Type = None,
+        cursor: PageCursor = None,
+        limit: Limit = 50,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response[JobsView | JobPage]:
+        """Some jobs by their ids, or a page of the caller's, newest first."""
+        if ids is not None:
+            return await self._some(principal, ids, if_none_match)
+        page = await self.services.jobs.page(
+            principal, Filter(status, type_), cursor=cursor, limit=limit
+        )
+        return self.services.answers.page(page, if_none_match)
+
+    @get("/types", name="list_job_types")
+    async def types(
+        self,
+        principal: NamedDependency[Principal],  # noqa: ARG002  # anybody who is signed in
+    ) -> JobTypesView:
+        """The types of job that are done here, each with the schema of its input."""
+        return JobTypesView(data=list(map(JobTypeView.of, self.services.jobs.registry.all())))
+
+    @post("/{job_id:str}/cancel", name="cancel_job", status_code=202, opt=CANCELING)
+    async def cancel(
+        self, job_id: FromPath[str], principal: NamedDependency[Principal]
+    ) -> Response[JobView]:
+        """Ask a job to stop: 202, or 200 when it was done before."""
+        seen, was_done = await self.services.jobs.cancel(principal, job_id)
+        return self.services.answers.job(seen, 200 if was_done else 202, {})
+
+    @post("/{job_id:str}/retry", name="retry_job", status_code=202, opt=RETRYING)
+    async def retry(
+        self, job_id: FromPath[str], principal: NamedDependency[Principal]
+    ) -> Response[JobView]:
+        """Queue a job that fell short once more, under the same id."""
+        seen = await self.services.jobs.retry(principal, job_id)
+        return self.services.answers.job(seen, 202, {"Location": f"{PATH}/{seen.job.id}"})
+
+    @get("/{job_id:str}/result", name="read_job_result", opt=TAKING)
+    async def result(
+        self, job_id: FromPath[str], principal: NamedDependency[Principal]
+    ) -> Response[Any]:
+        """What the job brought, of any size."""
+        text = await self.services.jobs.result(principal, job_id)
+        headers = {"Vary": answers.VARY, "Cache-Control": answers.REVALIDATE}
+        return Response(text.encode(), media_type=JSON, headers=headers)
+
+    @get("/{job_id:str}/events", name="stream_job", opt=STREAMING)
+    async def events(
+        self,
+        *,
+        request: AnyRequest,
+        job_id: FromPath[str],
+        principal: NamedDependency[Principal],
+        last_event_id: LastVersion = None,
+        last_id_in_query: LastVersionInQuery = None,
+        conn: Conn = None,
+    ) -> EventStream | Response[None]:
+        """The job's state as a stream, until it is done; then 204 to whoever has that."""
+        services = self.services
+        # A ticket for something else does not even tell whether there is such a job.
+        require_ticket(principal, [f"job:{job_id}"])
+        seen = await services.jobs.get(principal, job_id)
+        require_stream_accepted(request, f"{PATH}/{seen.job.id}")
+        version = answers.version_of(last_event_id or last_id_in_query)
+        if seen.job.is_done and version == seen.job.version:
+            return Response(None, status_code=204)
+
+        def session(deadline: Any) -> Any:
+            return JobStream(
+                services.events.streaming,
+                services.watch,
+                services.answers.hints,
+                seen.job.id,
+                version=version,
+                deadline=deadline,
+                expires_at=principal.expires_at,
+            ).run
+
+        return await hold_stream(request, services.events, session, principal=principal, conn=conn)
+
+    async def _waited(
+        self, request: AnyRequest, principal: Principal, seen: KnownJob, wait_s: float
+    ) -> KnownJob:
+        """The new job when it is done, or as it is when time is up."""
+        hold_s = self.services.hold_s(request, wait_s)
+        # Over the limit it is not held: the job is there, and a preference may go unheeded.
+        with suppress(OverConnectionLimit):
+            async with held_answer(request, self.services.events, principal):
+                return await self.services.watch.done(seen, within_s=hold_s)
+        return seen
+
+    async def _some(
+        self, principal: Principal, ids: str, if_none_match: str | None
+    ) -> Response[Any]:
+        wanted = list(dict.fromkeys(filter(None, ids.split(","))))
+        if len(wanted) > MAX_IDS:
+            message = f"{MAX_IDS} ids at most"
+            raise BadRequest(errors=[{"field": "ids", "message": message}])
+        jobs, missing = await self.services.jobs.get_many(principal, wanted)
+        return self.services.answers.some(jobs, missing, if_none_match)
+
+    async def _conditional(
+        self, seen: KnownJob, if_none_match: str | None, headers: Mapping[str, str]
+    ) -> Response[Any]:
+        # A process that meets the job first does not look for its place as well.
+        if seen.lacks_position and answers.version_in(if_none_match) == seen.job.version:
+            return self.services.answers.unchanged(seen, headers)
+        seen = await self.services.jobs.located(seen)
+        if answers.matches(if_none_match, answers.etag_of(seen)):
+            return self.services.answers.unchanged(seen, headers)
+        return self.services.answers.job(seen, 200, headers)
+
+
+def job_routes(
+    jobs: Jobs, watch: JobWatch, hints: PollHints, events: Events
+) -> list[type[Controller]]:
+    """The handlers, bound to what they call."""
+    services = JobServices(jobs, watch, JobAnswers(hints), events)
+    return [type("JobsController", (JobsController,), {"services": services})]

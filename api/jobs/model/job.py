@@ -1,0 +1,283 @@
+"""One piece of work that a caller asked for: its state, and how that may change.
+
+A transition is pure: it takes the time and returns the next state. The store adds version,
+`updated_ms` and `expires_ms` when it writes one, and writes nothing for a transition that
+returns the job it was given.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from hashlib import blake2b
+from math import isnan
+from typing import Final, NewType
+
+from api.events import TopicName
+
+JobId = NewType("JobId", str)
+"""`job_` and a ULID: sorts by the time of creation, and cannot be guessed."""
+
+PREFIX: Final = "job_"
+MAX_MESSAGE_CHARS: Final = 200
+_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID_CHARS: Final = 26
+_RANDOM_BITS: Final = 80
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+TERMINAL: Final = frozenset(
+    {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED}
+)
+RETRYABLE: Final = TERMINAL - {JobStatus.SUCCEEDED}
+
+
+class NotAllowed(Exception):
+    """The job's state does not allow the transition. `job` is that state."""
+
+    def __init__(self, job: "Job") -> None:
+        super().__init__(f"a job that is {job.status}")
+        self.job = job
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of an attempt is done: `done` of `total` units, and a word about it."""
+
+    done: float
+    total: float
+    note: str | None = None
+
+    @property
+    def percent(self) -> int:
+        """0 to 100, rounded down, whatever the handler reports."""
+        if not self.total > 0:
+            return 0
+        # Multiplied first: 29 / 100 * 100 is a little less than 29.
+        percent = self.done * 100 / self.total
+        return 0 if isnan(percent) else int(max(0.0, min(100.0, percent)))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where an attempt is: step `index` of `total`, from 1."""
+
+    key: str
+    index: int
+    total: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job has failed, in words that its owner may read. `ref` is what logs carry too."""
+
+    code: str
+    title: str
+    detail: str | None = None
+    retryable: bool = False
+    ref: str | None = None
+
+
+WORKER_LOST: Final = JobError("worker-lost", "The worker was lost", retryable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Times are milliseconds since 1970. `attempt` counts starts, 0 before the first.
+
+    `tries` is how many attempts a round has; a retry by the caller begins a new round.
+    `result` is the result's JSON text where it is small enough to travel with the job.
+    """
+
+    id: JobId
+    type: str
+    owner: str
+    created_ms: int
+    queued_ms: int
+    tries: int
+    max_attempts: int
+    status: JobStatus = JobStatus.QUEUED
+    version: int = 1
+    updated_ms: int = 0
+    attempt: int = 0
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    expires_ms: int | None = None
+    next_attempt_ms: int | None = None
+    progress: int | None = None
+    step: Step | None = None
+    message: str | None = None
+    cancel_requested: bool = False
+    error: JobError | None = None
+    result_bytes: int | None = None
+    result: str | None = None
+
+    @classmethod
+    def new(cls, job_id: JobId, type_: str, *, owner: str, at_ms: int, max_attempts: int) -> "Job":
+        """A job that waits for its first attempt."""
+        return cls(
+            id=job_id,
+            type=type_,
+            owner=owner,
+            created_ms=at_ms,
+            queued_ms=at_ms,
+            updated_ms=at_ms,
+            tries=max_attempts,
+            max_attempts=max_attempts,
+        )
+
+    @property
+    def is_done(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def is_queued(self) -> bool:
+        return self.status is JobStatus.QUEUED
+
+    @property
+    def is_running(self) -> bool:
+        return self.status is JobStatus.RUNNING
+
+    @property
+    def has_attempts_left(self) -> bool:
+        return self.attempt < self.max_attempts
+
+    def started(self, at_ms: int) -> "Job":
+        """The next attempt. Raises `NotAllowed` for a job that is done."""
+        self._require(not self.is_done)
+        return replace(
+            self,
+            status=JobStatus.RUNNING,
+            attempt=self.attempt + 1,
+            started_ms=at_ms,
+            next_attempt_ms=None,
+            progress=None,
+            step=None,
+            message=None,
+            error=None,
+        )
+
+    def progressed(
+        self,
+        progress: Progress | None = None,
+        *,
+        step: Step | None = None,
+        message: str | None = None,
+    ) -> "Job":
+        """What the attempt reports. Progress never falls; what is None stays as it is."""
+        self._require(self.is_running)
+        note = message if message is not None or progress is None else progress.note
+        percent = self.progress
+        if progress is not None:
+            percent = max(percent or 0, progress.percent)
+        text = self.message if note is None else note[:MAX_MESSAGE_CHARS]
+        return self._or_self(replace(self, progress=percent, step=step or self.step, message=text))
+
+    def succeeded(self, at_ms: int) -> "Job":
+        self._require(self.is_running)
+        return replace(self._ended(JobStatus.SUCCEEDED, at_ms), progress=100)
+
+    def failed(self, at_ms: int, error: JobError) -> "Job":
+        """Failed for good, running or still queued."""
+        self._require(not self.is_done)
+        return replace(self._ended(JobStatus.FAILED, at_ms), error=error)
+
+    def requeued(self, at_ms: int, *, next_attempt_ms: int) -> "Job":
+        """The attempt failed, and the next one may begin at `next_attempt_ms`."""
+        self._require(self.is_running)
+        return replace(
+            self, status=JobStatus.QUEUED, queued_ms=at_ms, next_attempt_ms=next_attempt_ms
+        )
+
+    def returned(self, at_ms: int) -> "Job":
+        """The worker had to stop: the attempt does not count."""
+        self._require(self.is_running)
+        return replace(
+            self,
+            status=JobStatus.QUEUED,
+            queued_ms=at_ms,
+            attempt=self.attempt - 1,
+            progress=None,
+            step=None,
+            message=None,
+        )
+
+    def cancel_asked(self, at_ms: int) -> "Job":
+        """Canceled at once while it waits; a running attempt is asked to stop."""
+        if self.is_queued:
+            return self.canceled(at_ms)
+        if self.is_done or self.cancel_requested:
+            return self
+        return replace(self, cancel_requested=True)
+
+    def canceled(self, at_ms: int) -> "Job":
+        self._require(not self.is_done)
+        return replace(self._ended(JobStatus.CANCELED, at_ms), cancel_requested=True)
+
+    def expired(self, at_ms: int) -> "Job":
+        """Nobody started it in time."""
+        self._require(self.is_queued)
+        error = JobError("job-expired", "Nobody started the job in time", retryable=True)
+        return replace(self._ended(JobStatus.EXPIRED, at_ms), error=error)
+
+    def retried(self, at_ms: int) -> "Job":
+        """A new round of attempts under the same id. Raises `NotAllowed` unless it fell short."""
+        self._require(self.status in RETRYABLE)
+        return replace(
+            self,
+            status=JobStatus.QUEUED,
+            queued_ms=at_ms,
+            max_attempts=self.attempt + self.tries,
+            finished_ms=None,
+            expires_ms=None,
+            progress=None,
+            step=None,
+            message=None,
+            cancel_requested=False,
+            error=None,
+        )
+
+    def _ended(self, status: JobStatus, at_ms: int) -> "Job":
+        return replace(self, status=status, finished_ms=at_ms, next_attempt_ms=None)
+
+    def _or_self(self, other: "Job") -> "Job":
+        return self if other == self else other
+
+    def _require(self, holds: bool) -> None:  # noqa: FBT001  # a claim, not an option
+        if not holds:
+            raise NotAllowed(self)
+
+
+def job_id_of(at_ms: int, seed: str) -> JobId:
+    """A new id. `seed` is what `new_id` gave: random, 80 bits or more."""
+    chance = int.from_bytes(blake2b(seed.encode(), digest_size=_RANDOM_BITS // 8).digest())
+    number = at_ms << _RANDOM_BITS | chance
+    digits = [_DIGITS[number >> 5 * place & 31] for place in reversed(range(_ULID_CHARS))]
+    return JobId(PREFIX + "".join(digits))
+
+
+def find_job_id(text: str) -> JobId | None:
+    """Read an id from outside; None for what is none."""
+    ulid = text.removeprefix(PREFIX)
+    is_one = text.startswith(PREFIX) and len(ulid) == _ULID_CHARS and set(ulid) <= set(_DIGITS)
+    return JobId(text) if is_one and ulid[0] <= "7" else None
+
+
+def created_ms_of(job_id: JobId) -> int:
+    """The time of creation, which stands in the id."""
+    ms = 0
+    for digit in job_id.removeprefix(PREFIX)[:10]:
+        ms = ms << 5 | _DIGITS.index(digit)
+    return ms
+
+
+def topic_of(job_id: JobId) -> TopicName:
+    """The topic whose events are the states of the job."""
+    return TopicName(f"job:{job_id}")

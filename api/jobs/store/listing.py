@@ -1,0 +1,72 @@
+"""A user's jobs, page by page."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from api.jobs.model.job import Job, JobId, JobStatus, find_job_id
+from api.jobs.store.store import JobStore
+from api.problems import InvalidCursor
+
+SCANS = 10
+SCANNED_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """None lets all pass."""
+
+    status: JobStatus | None = None
+    type: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.status is None and self.type is None
+
+    def passes(self, job: Job) -> bool:
+        return self.status in (None, job.status) and self.type in (None, job.type)
+
+
+@dataclass(frozen=True, slots=True)
+class JobsPage:
+    """Newest first. `next_cursor` None is the end."""
+
+    jobs: list[Job]
+    next_cursor: str | None
+
+
+async def read_page(
+    store: JobStore, owner: str, wanted: Filter, *, cursor: str | None, limit: int
+) -> JobsPage:
+    """The next `limit` jobs that pass. Raises `InvalidCursor`.
+
+    It looks at a bounded number of jobs: a page may hold fewer, and yet have a next one.
+    """
+    before = _read(cursor) if cursor else None
+    at_once = limit + 1 if wanted.is_open else SCANNED_AT_ONCE
+    found: list[Job] = []
+    for _ in range(SCANS):
+        ids = await store.list_of(owner, before, at_once)
+        jobs = await store.find_many(ids)
+        found += [jobs[one] for one in ids if one in jobs and wanted.passes(jobs[one])]
+        if len(found) > limit:
+            return JobsPage(found[:limit], _write(found[limit - 1].id))
+        if len(ids) < at_once:
+            return JobsPage(found, None)
+        before = ids[-1]
+    return JobsPage(found, _write(before) if before else None)
+
+
+def _write(job_id: JobId) -> str:
+    return base64.urlsafe_b64encode(job_id.encode()).rstrip(b"=").decode()
+
+
+def _read(cursor: str) -> JobId:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        job_id = find_job_id(base64.urlsafe_b64decode(padded.encode()).decode())
+    except (binascii.Error, UnicodeError) as error:
+        raise InvalidCursor from error
+    if job_id is None:
+        raise InvalidCursor
+    return job_id

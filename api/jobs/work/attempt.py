@@ -1,0 +1,160 @@
+"""One attempt under way: the handler, and beside it the heartbeat and the handler's reports."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.foreign_code import result_of
+from api.jobs.model.handlers import JobContext, JobHandler
+from api.jobs.model.job import Job, NotAllowed
+from api.jobs.model.queue import Delivery, JobQueue, QueueError
+from api.jobs.store.layout import LeaseToken
+from api.jobs.store.store import Fenced, JobStore, Missing
+from api.upstash import RedisError
+
+REPORT_PAUSE_S = 0.25
+CLEAN_UP_S = 5.0
+BEATS_PER_LEASE = 3  # of the queue; the store is asked more often, since it knows of cancels
+
+
+class StopReason(StrEnum):
+    """Why an attempt was ended from outside."""
+
+    CANCELED = "canceled"
+    FENCED = "fenced"
+    STOPPED = "stopped"
+    TIMED_OUT = "timed-out"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of the handler. With `cut` it had to stop; it may have ignored that."""
+
+    run: asyncio.Task[BaseModel]
+    cut: StopReason | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTiming:
+    """Seconds: how long a lease lasts, and how often it is renewed."""
+
+    lease_s: float
+    heartbeat_s: float
+
+
+@dataclass(slots=True)
+class Attempt:
+    """`job` is the newest state known here; `cut` says why the handler has to stop."""
+
+    store: JobStore
+    queue: JobQueue
+    delivery: Delivery
+    timing: LeaseTiming
+    job: Job
+    token: LeaseToken
+    context: JobContext
+    cut: StopReason | None = None
+    _was_cut: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def saw(self, job: Job) -> None:
+        """Take in a state of the job, from wherever it is known."""
+        if job.version >= self.job.version:
+            self.job = job
+        if job.cancel_requested and job.is_running:
+            self.end(StopReason.CANCELED)
+
+    def end(self, cut: StopReason) -> None:
+        """End the handler. The first reason counts, but for a fence: that is the last word."""
+        if self.cut is None or cut is StopReason.FENCED:
+            self.cut = cut
+            self.context.is_cancelled = True
+            self._was_cut.set()
+
+    async def perform(self, handler: JobHandler[Any, Any], data: BaseModel) -> Ended:
+        """Run the handler until it ends, is cut, or has had its time."""
+        run = asyncio.create_task(result_of(handler, self.context, data))
+        if self.cut is not None:  # before it has begun
+            run.cancel()
+            await asyncio.wait({run})
+            return Ended(run, self.cut)
+        cutting = asyncio.create_task(self._was_cut.wait())
+        try:
+            await asyncio.wait(
+                {run, cutting},
+                timeout=self.context.left_s(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if run.done():
+                return Ended(run, None)
+            self.end(StopReason.TIMED_OUT)
+            run.cancel()
+            await asyncio.wait({run}, timeout=CLEAN_UP_S)
+        finally:
+            cutting.cancel()
+            run.cancel()
+        return Ended(run, self.cut)
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[None]:
+        """Meanwhile the lease is renewed, the delivery kept, and reports are written."""
+        beside = {asyncio.create_task(self._keep_alive()), asyncio.create_task(self._write())}
+        try:
+            yield
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
+
+    async def change(
+        self, transition: Callable[[Job], Job], *, result_json: str | None = None
+    ) -> Job:
+        """Write the job under this attempt's lease. Raises as the store, above all `Fenced`."""
+        job = await self.store.change(
+            self.job.id, transition, token=self.token, known=self.job, result_json=result_json
+        )
+        self.saw(job)
+        return job
+
+    async def _write(self) -> None:
+        report = self.context.report
+        while True:
+            await report.news.wait()
+            try:
+                await self.change(report.take())
+            except (Fenced, Missing, NotAllowed):
+                self.end(StopReason.FENCED)
+                return
+            except RedisError as error:
+                self.context.log.warning("job.report_delayed", error=type(error).__name__)
+                report.news.set()
+            except Exception:
+                # Later reports are to be written, and the end of the attempt takes them along.
+                self.context.log.exception("job.report_broken")
+            await asyncio.sleep(REPORT_PAUSE_S)
+
+    async def _keep_alive(self) -> None:
+        beats = max(1, int(self.timing.lease_s / BEATS_PER_LEASE / self.timing.heartbeat_s))
+        while True:
+            for _ in range(beats):
+                await asyncio.sleep(self.timing.heartbeat_s)
+                await self._renew()
+            # After the lease: who has lost that must not keep the delivery from its new owner.
+            if self.cut is not StopReason.FENCED:
+                await self._hold()
+
+    async def _renew(self) -> None:
+        try:
+            self.saw(await self.store.renew(self.job.id, self.token, lease_s=self.timing.lease_s))
+        except (Fenced, Missing):
+            self.end(StopReason.FENCED)
+        except RedisError as error:
+            self.context.log.warning("job.heartbeat_failed", error=type(error).__name__)
+
+    async def _hold(self) -> None:
+        with suppress(RedisError, QueueError):
+            await self.queue.heartbeat(self.delivery, lease_s=self.timing.lease_s)

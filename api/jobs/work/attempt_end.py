@@ -1,0 +1,79 @@
+"""What an attempt's end makes of its job: pure, so that every case can be seen at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from api.jobs.model.handlers import MAX_DETAIL_CHARS, JobFailed, text_of
+from api.jobs.model.job import Job, JobError
+from api.jobs.work.attempt import StopReason
+
+Transition = Callable[[Job], Job]
+LONGEST_BACKOFF_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Seconds before the next attempt: doubled with each, and jittered by `chance`, 0 to 1."""
+
+    first_s: float
+    chance: Callable[[], float]
+
+    def after(self, attempt: int) -> float:
+        longest_s = min(LONGEST_BACKOFF_S, self.first_s * 2.0 ** min(attempt - 1, 30))
+        return longest_s * (0.5 + 0.5 * self.chance())
+
+
+def succeeded(at_ms: int) -> Transition:
+    return lambda job: job.succeeded(at_ms)
+
+
+def failed(error: JobError, at_ms: int, backoff: Backoff) -> Transition:
+    """Queued for its next attempt where there is one, and where that may help."""
+
+    def end(job: Job) -> Job:
+        if job.cancel_requested:
+            return job.canceled(at_ms)
+        if not (error.retryable and job.has_attempts_left):
+            return job.failed(at_ms, error)
+        delay_ms = int(backoff.after(job.attempt) * 1000)
+        return job.requeued(at_ms, next_attempt_ms=at_ms + delay_ms)
+
+    return end
+
+
+def cut(why: StopReason, at_ms: int, backoff: Backoff) -> Transition:
+    """The handler was ended from outside: by its owner, by its worker, or by its time."""
+    if why is StopReason.CANCELED:
+        return lambda job: job.canceled(at_ms)
+    if why is StopReason.TIMED_OUT:
+        return failed(TIMED_OUT, at_ms, backoff)
+    return lambda job: job.canceled(at_ms) if job.cancel_requested else job.returned(at_ms)
+
+
+def error_of(error: BaseException, ref: str) -> JobError:
+    """What the owner reads. A foreign exception's text may quote anything, and stays in logs."""
+    if isinstance(error, JobFailed):
+        return JobError(
+            text_of(error.code),
+            "The job has failed",
+            text_of(error.detail, MAX_DETAIL_CHARS),
+            retryable=bool(error.retryable),
+        )
+    return handler_error(ref)
+
+
+def handler_error(ref: str) -> JobError:
+    return JobError("handler-error", "The job's handler has failed", retryable=True, ref=ref)
+
+
+TIMED_OUT = JobError("timed-out", "The attempt took too long", retryable=True)
+
+
+def invalid_input(fields: list[dict[str, str]]) -> JobError:
+    detail = "; ".join(f"{one['field']}: {one['message']}" for one in fields)
+    return JobError("invalid-input", "The handler does not understand the input", detail[:500])
+
+
+def too_large(size: int, most: int) -> JobError:
+    detail = f"The result has {size} bytes as JSON; {most} are allowed."
+    return JobError("result-too-large", "The result is too large to be kept", detail)

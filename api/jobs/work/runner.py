@@ -1,0 +1,291 @@
+"""From a delivery to the end of its attempt, whoever brought it: a queue's loop or a batch."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from api.foreign_code import contained
+from api.jobs.model.handlers import JobContext, JobFailed, JobHandler, Registry, Report
+from api.jobs.model.job import WORKER_LOST, Job, JobId, NotAllowed
+from api.jobs.model.queue import Delivery, DeliveryEnd, JobQueue, Outcome, spent
+from api.jobs.store.store import Busy, Contended, Fenced, JobChanges, JobStore, Missing, Started
+from api.jobs.work import attempt_end as verdict
+from api.jobs.work.attempt import Attempt, Ended, LeaseTiming, StopReason
+from api.jobs.work.attempt_end import Backoff, Transition
+from api.problems import field_errors
+from api.upstash import RedisError, TooLarge
+
+UNKNOWN_TYPE_S = 5.0
+STORE_AWAY_S = 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+
+Begun = tuple[JobHandler[Any, Any], Started]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The time a worker has, by the monotonic clock: `whole_s` in all, until `ends_at`."""
+
+    ends_at: float = float("inf")
+    whole_s: float = float("inf")
+
+    def has(self, needed_s: float, now: float) -> bool:
+        """Whether there is time for it. What needs more than a whole shift gets most of one."""
+        return self.ends_at - now >= min(needed_s, 0.9 * self.whole_s)
+
+
+ENDLESS = Shift()
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """What a job may take: bytes of its result as JSON, and deliveries without an end."""
+
+    result_bytes: int
+    receives: int
+
+
+@dataclass(slots=True)
+class JobRunner:
+    """Does jobs. `clock` gives epoch seconds, `monotonic` measures; `count` is told each end."""
+
+    store: JobStore
+    changes: JobChanges
+    queue: JobQueue
+    registry: Registry
+    timing: LeaseTiming
+    limits: JobLimits
+    backoff: Backoff
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+    rng: random.Random
+    new_id: Callable[[], str]
+    count: Callable[[DeliveryEnd], None] = lambda _: None
+    attempts: dict[JobId, Attempt] = field(default_factory=dict)
+    is_stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.changes.listeners.append(self.saw)
+
+    def stop(self) -> None:
+        """End all handlers; their jobs are put back, and nothing more is begun."""
+        self.is_stopping = True
+        for attempt in self.attempts.values():
+            attempt.end(StopReason.STOPPED)
+
+    def saw(self, job: Job) -> None:
+        """A write of this process: a cancel reaches a handler of this process at once."""
+        if attempt := self.attempts.get(job.id):
+            attempt.saw(job)
+
+    async def run(self, delivery: Delivery, shift: Shift = ENDLESS) -> Outcome:
+        """Make one attempt, if it may be made here and now. Never fails."""
+        try:
+            with contained():
+                outcome = await self._run(delivery, shift)
+        except RedisError as error:
+            log.warning("job.not_begun", job_id=delivery.job_id, error=type(error).__name__)
+            outcome = Outcome(DeliveryEnd.BUSY, STORE_AWAY_S)
+        except Exception:
+            log.exception("job.broken", job_id=delivery.job_id)
+            outcome = Outcome(DeliveryEnd.LOST)
+        self.count(outcome.kind)
+        return outcome
+
+    async def _run(self, delivery: Delivery, shift: Shift) -> Outcome:
+        begun = await self._begin(delivery, shift)
+        if isinstance(begun, Outcome):
+            return begun
+        handler, started = begun
+        attempt = self._attempt(started, delivery, handler, shift)
+        self.attempts[attempt.job.id] = attempt
+        if self.is_stopping:  # it came while the lease was taken
+            attempt.end(StopReason.STOPPED)
+        try:
+            async with attempt.alive():
+                return await self._make(attempt, handler, started.input_json, shift)
+        except (Fenced, Missing):
+            attempt.context.log.warning("job.fenced")
+            return Outcome(DeliveryEnd.LOST)
+        finally:
+            self.attempts.pop(attempt.job.id, None)
+
+    async def _begin(self, delivery: Delivery, shift: Shift) -> Begun | Outcome:
+        """The lease of the job's next attempt, or why there is none."""
+        job = await self.store.find(delivery.job_id)
+        if job is None or job.is_done:
+            return spent(job)
+        handler = self.registry.find(job.type)
+        if handler is None:  # perhaps it is known to a newer process
+            log.warning("job.unknown_type", job_id=job.id, type=job.type)
+            return Outcome(DeliveryEnd.BUSY, UNKNOWN_TYPE_S)
+        if self.is_stopping or not shift.has(handler.timeout_s, self.monotonic()):
+            return Outcome(DeliveryEnd.RETURNED)
+        try:
+            return handler, await self.store.start(job.id, lease_s=self.timing.lease_s)
+        except Busy as busy:
+            return Outcome(DeliveryEnd.BUSY, busy.retry_after_s)
+        except (NotAllowed, Missing) as refused:
+            return spent(refused.job if isinstance(refused, NotAllowed) else None)
+
+    def _attempt(
+        self,
+        started: Started,
+        delivery: Delivery,
+        handler: JobHandler[Any, Any],
+        shift: Shift,
+    ) -> Attempt:
+        job = started.job
+        context = JobContext(
+            job_id=job.id,
+            owner=job.owner,
+            attempt=job.attempt,
+            max_attempts=job.max_attempts,
+            log=log.bind(job_id=job.id, type=job.type, attempt=job.attempt),
+            deadline=min(self.monotonic() + handler.timeout_s, shift.ends_at),
+            monotonic=self.monotonic,
+            report=Report(),
+        )
+        return Attempt(self.store, self.queue, delivery, self.timing, job, started.token, context)
+
+    async def _make(
+        self, attempt: Attempt, handler: JobHandler[Any, Any], input_json: str, shift: Shift
+    ) -> Outcome:
+        now_ms = self._now_ms()
+        if attempt.delivery.receives > self.limits.receives:
+            outcome = await self._write(attempt, lambda job: job.failed(now_ms, WORKER_LOST), shift)
+            return Outcome(DeliveryEnd.DEAD) if outcome.kind is DeliveryEnd.DONE else outcome
+        began = self.monotonic()
+        try:
+            transition, result = await self._attempted(attempt, handler, input_json)
+            outcome = await self._write(attempt, transition, shift, result_json=result)
+        except TooLarge as error:
+            outcome = await self._write_plainly(attempt, error, shift)
+        except (Fenced, Missing, NotAllowed, RedisError):
+            raise
+        except Exception as error:  # noqa: BLE001  # a job must have an end, whatever is wrong
+            outcome = await self._write_plainly(attempt, error, shift)
+        took_ms = round((self.monotonic() - began) * 1000)
+        attempt.context.log.info("job.attempted", status=attempt.job.status, ms=took_ms)
+        return outcome
+
+    async def _attempted(
+        self, attempt: Attempt, handler: JobHandler[Any, Any], input_json: str
+    ) -> tuple[Transition, str | None]:
+        """Run the handler: the transition at its end, and the result it brings."""
+        try:
+            with contained():
+                data = handler.input.model_validate_json(input_json)
+        except ValidationError as error:
+            wrong = verdict.invalid_input(field_errors(error, within="input"))
+            return verdict.failed(wrong, self._now_ms(), self.backoff), None
+        except Exception as error:  # noqa: BLE001  # a model's validators are a team's own code
+            return self._raised(attempt, error), None
+        return self._judge(attempt, handler, await attempt.perform(handler, data))
+
+    def _judge(
+        self, attempt: Attempt, handler: JobHandler[Any, Any], ended: Ended
+    ) -> tuple[Transition, str | None]:
+        now_ms, run, why = self._now_ms(), ended.run, ended.cut
+        if why is StopReason.FENCED:
+            raise Fenced
+        if not run.done():
+            attempt.context.log.error("job.does_not_stop")
+        has_result = run.done() and not run.cancelled() and run.exception() is None
+        if why and (why is StopReason.CANCELED or not has_result):
+            return verdict.cut(why, now_ms, self.backoff), None
+        try:
+            with contained():
+                text = _json(run.result(), handler)
+        except Exception as error:  # noqa: BLE001  # a team's own code
+            return self._raised(attempt, error), None
+        if (size := len(text.encode())) > self.limits.result_bytes:
+            wrong = verdict.too_large(size, self.limits.result_bytes)
+            return verdict.failed(wrong, now_ms, self.backoff), None
+        return verdict.succeeded(now_ms), text
+
+    def _raised(self, attempt: Attempt, error: Exception) -> Transition:
+        """The end of an attempt by an exception, which is logged."""
+        failure = verdict.error_of(error, self.new_id())
+        is_told = isinstance(error, JobFailed)  # by the handler, in words for the owner
+        attempt.context.log.warning(
+            "job.attempt_failed",
+            code=failure.code,
+            ref=failure.ref,
+            exc_info=None if is_told else error,
+        )
+        return verdict.failed(failure, self._now_ms(), self.backoff)
+
+    async def _write_plainly(self, attempt: Attempt, error: Exception, shift: Shift) -> Outcome:
+        """Write an end without anything that the handler said, since that cannot be written."""
+        failure = verdict.handler_error(self.new_id())
+        attempt.context.log.error("job.end_broken", ref=failure.ref, error=type(error).__name__)
+        end = verdict.failed(failure, self._now_ms(), self.backoff)
+        job = await self._insist(attempt, end, None, shift)
+        return Outcome(DeliveryEnd.LOST) if job is None else self._after(job)
+
+    async def _write(
+        self,
+        attempt: Attempt,
+        transition: Transition,
+        shift: Shift,
+        *,
+        result_json: str | None = None,
+    ) -> Outcome:
+        """Write the end of the attempt, with the last report in it."""
+        report = attempt.context.report.take()
+
+        async def write(end: Transition, result_json: str | None) -> Job | None:
+            return await self._insist(attempt, lambda job: end(report(job)), result_json, shift)
+
+        try:
+            job = await write(transition, result_json)
+        except TooLarge:
+            size = len((result_json or "").encode())
+            wrong = verdict.too_large(size, self.limits.result_bytes)
+            job = await write(verdict.failed(wrong, self._now_ms(), self.backoff), None)
+        return Outcome(DeliveryEnd.LOST) if job is None else self._after(job)
+
+    async def _insist(
+        self, attempt: Attempt, transition: Transition, result_json: str | None, shift: Shift
+    ) -> Job | None:
+        """Write for as long as the store may come back in time; None if it did not."""
+        pause_s = FIRST_PAUSE_S
+        while self.monotonic() < shift.ends_at + STORE_AWAY_S:
+            try:
+                return await attempt.change(transition, result_json=result_json)
+            except TooLarge:
+                raise
+            except RedisError as error:
+                attempt.context.log.warning("job.end_delayed", error=type(error).__name__)
+                if not (error.transient or isinstance(error, Contended)):
+                    return None
+            await asyncio.sleep(pause_s * self.rng.uniform(0.5, 1.5))
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+        return None
+
+    def _after(self, job: Job) -> Outcome:
+        if not job.is_queued:
+            return Outcome(DeliveryEnd.DONE)
+        if job.next_attempt_ms is None:
+            return Outcome(DeliveryEnd.RETURNED)
+        return Outcome(DeliveryEnd.RETRY, max(0.0, job.next_attempt_ms / 1000 - self.clock()))
+
+    def _now_ms(self) -> int:
+        return int(self.clock() * 1000)
+
+
+def _json(value: Any, handler: JobHandler[Any, Any]) -> str:
+    """The result's JSON, on one line. Raises whatever a result can do wrong."""
+    if not isinstance(value, BaseModel) or not isinstance(value, handler.result):
+        raise TypeError(f"a job of type {handler.name} returned another type than it declares")
+    # A model may write NaN, which no JSON parser of a browser reads. This raises for it.
+    return msgspec.json.format(value.model_dump_json(by_alias=True), indent=-1)

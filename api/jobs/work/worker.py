@@ -1,0 +1,120 @@
+"""The loop of a process that works: claims deliveries, a few at once, until it is drained."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import structlog
+
+from api.jobs.model.queue import Delivery, JobQueue, QueueError, finish_delivery
+from api.jobs.work.runner import JobRunner
+from api.jobs.work.sweep import Sweep
+from api.upstash import RedisError
+
+CLAIM_WAIT_S = 2.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
+SWEEP_S = 60.0
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Runs up to `slots` jobs at once; 0 is none. Whoever starts it drains it.
+
+    With a `sweep` it runs that too, about every `SWEEP_S`.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        runner: JobRunner,
+        *,
+        slots: int,
+        rng: random.Random,
+        sweep: Sweep | None = None,
+    ) -> None:
+        self._queue = queue
+        self._runner = runner
+        self._slots = slots
+        self._rng = rng
+        self._sweep = sweep
+        self._loops: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._pause_s = 0.0
+
+    def start(self) -> None:
+        if not self._slots or self._loops:
+            return
+        self._loops.add(asyncio.create_task(self._work()))
+        if self._sweep is not None:
+            self._loops.add(asyncio.create_task(self._keep_sweeping(self._sweep)))
+
+    async def drain(self, *, timeout_s: float) -> None:
+        """Claim no more, end all handlers and hand their jobs back, within `timeout_s`.
+
+        What is not handed back by then comes back by itself when its lease is over.
+        """
+        self._runner.stop()
+        for loop in self._loops:
+            loop.cancel()
+        tasks = self._serving | self._loops
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=timeout_s)
+        for task in late:
+            task.cancel()
+        if late:
+            log.warning("worker.drain_incomplete", jobs=len(self._serving))
+            await asyncio.wait(late, timeout=1)
+
+    async def _work(self) -> None:
+        while True:
+            free = self._slots - len(self._serving)
+            if not free:
+                await asyncio.wait(self._serving, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            for delivery in await self._claim(free):
+                task = asyncio.create_task(self._serve(delivery))
+                self._serving.add(task)
+                task.add_done_callback(self._serving.discard)
+
+    async def _keep_sweeping(self, sweep: Sweep) -> None:
+        while True:
+            try:
+                await sweep.run()
+            except (RedisError, QueueError) as error:
+                log.warning("worker.sweep_failed", error=type(error).__name__)
+            except Exception:
+                log.exception("worker.sweep_broken")
+            await asyncio.sleep(SWEEP_S * self._rng.uniform(0.75, 1.25))
+
+    async def _claim(self, limit: int) -> Sequence[Delivery]:
+        """Deliveries; after a failure none, and a pause that grows while the queue is away."""
+        try:
+            found = await self._queue.claim(limit, wait_s=CLAIM_WAIT_S)
+        except (RedisError, QueueError) as error:
+            self._fails(type(error).__name__)
+        except Exception:
+            # Whatever it is, all jobs of this process hang on this loop.
+            log.exception("worker.broken")
+            self._fails("bug")
+        else:
+            if self._pause_s:
+                log.info("worker.recovered")
+            self._pause_s = 0.0
+            return found
+        await asyncio.sleep(self._pause_s * self._rng.uniform(0.5, 1.5))
+        return []
+
+    def _fails(self, error: str) -> None:
+        if not self._pause_s:
+            log.warning("worker.failing", error=error)
+        self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2 or FIRST_PAUSE_S)
+
+    async def _serve(self, delivery: Delivery) -> None:
+        outcome = await self._runner.run(delivery)
+        try:
+            await finish_delivery(self._queue, delivery, outcome)
+        except (RedisError, QueueError) as error:
+            # It comes again when nobody has kept it alive, and the store knows what became of it.
+            log.warning("job.not_settled", job_id=delivery.job_id, error=type(error).__name__)
