@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from infra.local.ably.frames import Frame
+from infra.local.ably.protocol import Frame
 
 
 class Outbox:

@@ -7,7 +7,7 @@ import binascii
 import json
 from typing import Any, TypeAlias
 
-from infra.local.ably.errors import AblyError, bad_request, not_mutable
+from infra.local.ably.protocol import AblyError, bad_request, not_mutable
 
 Message: TypeAlias = dict[str, Any]
 

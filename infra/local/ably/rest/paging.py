@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
-from infra.local.ably.errors import bad_request
-from infra.local.ably.message import Message
-from infra.local.ably.request import Reply
+from infra.local.ably.messages import Message
+from infra.local.ably.protocol import bad_request
+from infra.local.ably.rest.request import Reply
 
 _DEFAULT = 100
 _MAX = 1_000

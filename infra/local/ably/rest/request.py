@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from infra.local.ably.codec import Format, decode, encode
-from infra.local.ably.errors import AblyError, bad_request
+from infra.local.ably.protocol import AblyError, Format, bad_request, decode, encode
 
 
 @dataclass(frozen=True, slots=True)

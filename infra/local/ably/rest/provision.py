@@ -7,13 +7,11 @@ import secrets
 from typing import Any
 
 from infra.local.ably.apps import Apps
-from infra.local.ably.capability import Capability
-from infra.local.ably.errors import AblyError, bad_request
-from infra.local.ably.frames import PresenceAction
-from infra.local.ably.grant import Grant
-from infra.local.ably.keys import DEFAULT, Key, made_key
-from infra.local.ably.message import Message, accepted
-from infra.local.ably.request import Reply, Request
+from infra.local.ably.keys_and_tokens.capability import Capability
+from infra.local.ably.keys_and_tokens.keys import DEFAULT, Grant, Key, made_key
+from infra.local.ably.messages import Message, accepted
+from infra.local.ably.protocol import AblyError, PresenceAction, bad_request
+from infra.local.ably.rest.request import Reply, Request
 
 _FIXTURE = "fixture:0"
 

@@ -8,11 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.local.ably.channel import Channel, Entry
-from infra.local.ably.errors import AblyError, not_permitted
-from infra.local.ably.frames import DEFAULT_MODES, OPERATIONS, Action, Flag, Frame, Mode
-from infra.local.ably.grant import Grant
-from infra.local.ably.occupancy import Metrics, asked_metrics, occupancy_frame
+from infra.local.ably.channel.channel import Channel, Entry
+from infra.local.ably.channel.occupancy import Metrics, asked_metrics, occupancy_frame
+from infra.local.ably.keys_and_tokens.keys import Grant
+from infra.local.ably.protocol import (
+    DEFAULT_MODES,
+    OPERATIONS,
+    AblyError,
+    Action,
+    Flag,
+    Frame,
+    Mode,
+    not_permitted,
+)
 
 _REWIND = re.compile(r"(\d{1,9})(s|m)?", re.ASCII)
 _MAX_REWIND_MS = 120_000

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from infra.local.ably.apps import Apps
-from infra.local.ably.asgi import ASGIMessage, Receive, Send
-from infra.local.ably.codec import Format, decode, encode
-from infra.local.ably.connection import Connection
-from infra.local.ably.errors import AblyError
-from infra.local.ably.frames import Action, Frame, checked
-from infra.local.ably.outbox import Outbox
-from infra.local.ably.request import query_of
+from infra.local.ably.connection.connection import Connection
+from infra.local.ably.connection.outbox import Outbox
+from infra.local.ably.protocol import AblyError, Action, Format, Frame, checked, decode, encode
+from infra.local.ably.rest.request import query_of
+from infra.local.asgi import ASGIMessage, Receive, Send
 
 
 class Socket:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from infra.local.ably import paging
 from infra.local.ably.apps import App, Apps
-from infra.local.ably.batch import presence_batch, publish_batch, summary
-from infra.local.ably.chat import chat
-from infra.local.ably.errors import AblyError
-from infra.local.ably.grant import Grant
-from infra.local.ably.message import Message
-from infra.local.ably.occupancy import status
-from infra.local.ably.provision import create_app, delete_app
-from infra.local.ably.publishing import publish
-from infra.local.ably.request import Reply, Request
+from infra.local.ably.channel.occupancy import status
+from infra.local.ably.keys_and_tokens.keys import Grant
+from infra.local.ably.messages import Message
+from infra.local.ably.protocol import AblyError
+from infra.local.ably.rest import paging
+from infra.local.ably.rest.chat import chat
+from infra.local.ably.rest.provision import create_app, delete_app
+from infra.local.ably.rest.publishing import presence_batch, publish, publish_batch, summary
+from infra.local.ably.rest.request import Reply, Request
 
 _NOTHING = AblyError(40400, 404, "no such path")
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from infra.local.ably.attachment import Attachment, asked_modes, known_params, permitted
-from infra.local.ably.channels import Channels
+from infra.local.ably.channel.attachment import Attachment, asked_modes, known_params, permitted
+from infra.local.ably.channel.channel import Channels
 from infra.local.ably.clock import Clock
-from infra.local.ably.errors import AblyError, not_mutable
-from infra.local.ably.frames import Action, Frame, Mode
-from infra.local.ably.grant import ANY_CLIENT, Grant
-from infra.local.ably.message import MAX_BYTES, Message, publishable
-from infra.local.ably.outbox import Outbox
+from infra.local.ably.connection.outbox import Outbox
+from infra.local.ably.keys_and_tokens.keys import ANY_CLIENT, Grant
+from infra.local.ably.keys_and_tokens.tokens import Tokens
+from infra.local.ably.messages import MAX_BYTES, Message, publishable
 from infra.local.ably.presence import left, said
-from infra.local.ably.tokens import Tokens
+from infra.local.ably.protocol import AblyError, Action, Frame, Mode, not_mutable
 
 STATE_TTL_MS = 120_000
 LEAVE_AFTER_MS = 15_000

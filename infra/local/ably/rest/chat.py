@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from infra.local.ably import paging
 from infra.local.ably.apps import App
-from infra.local.ably.errors import AblyError, bad_request
-from infra.local.ably.grant import Grant
-from infra.local.ably.message import Message
-from infra.local.ably.occupancy import metrics
-from infra.local.ably.publishing import publish
-from infra.local.ably.request import Reply, Request
+from infra.local.ably.channel.occupancy import metrics
+from infra.local.ably.keys_and_tokens.keys import Grant
+from infra.local.ably.messages import Message
+from infra.local.ably.protocol import AblyError, bad_request
+from infra.local.ably.rest import paging
+from infra.local.ably.rest.publishing import publish
+from infra.local.ably.rest.request import Reply, Request
 
 _NAME = "chat.message"
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.local.ably.errors import AblyError
+from infra.local.ably.protocol import AblyError
 
 _ANY = "*"
 # https://ably.com/docs/auth/capabilities#capability-operations

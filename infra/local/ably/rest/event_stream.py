@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from infra.local.ably.apps import App
-from infra.local.ably.attachment import rewind
-from infra.local.ably.channel import Channel, Entry
-from infra.local.ably.codec import Format, encode
-from infra.local.ably.errors import AblyError, bad_request
-from infra.local.ably.frames import Action, Frame, Mode
-from infra.local.ably.grant import Grant
-from infra.local.ably.message import Message
-from infra.local.ably.request import Request
+from infra.local.ably.channel.attachment import rewind
+from infra.local.ably.channel.channel import Channel, Entry
+from infra.local.ably.keys_and_tokens.keys import Grant
+from infra.local.ably.messages import Message
+from infra.local.ably.protocol import AblyError, Action, Format, Frame, Mode, bad_request, encode
+from infra.local.ably.rest.request import Request
 
 PATHS = {("sse",), ("event-stream",)}
 _KEEPALIVE_MS = 15_000

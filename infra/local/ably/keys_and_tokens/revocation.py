@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.local.ably.errors import AblyError, bad_request
-from infra.local.ably.grant import Grant
+from infra.local.ably.keys_and_tokens.keys import Grant
+from infra.local.ably.protocol import AblyError, bad_request
 
 MARGIN_MS = 30_000
 _MAX_TARGETS = 100

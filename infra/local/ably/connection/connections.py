@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-from infra.local.ably.channels import Channels
+from infra.local.ably.channel.channel import Channels
 from infra.local.ably.clock import Clock
-from infra.local.ably.connection import Connection
-from infra.local.ably.errors import AblyError
-from infra.local.ably.grant import Grant
-from infra.local.ably.outbox import Outbox
-from infra.local.ably.tokens import Tokens
+from infra.local.ably.connection.connection import Connection
+from infra.local.ably.connection.outbox import Outbox
+from infra.local.ably.keys_and_tokens.keys import Grant
+from infra.local.ably.keys_and_tokens.tokens import Tokens
+from infra.local.ably.protocol import AblyError
 
 _MAX_ENDED = 1_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from infra.local.ably.channel import Channel
-from infra.local.ably.frames import Action, Frame, Mode
+from infra.local.ably.channel.channel import Channel
+from infra.local.ably.protocol import Action, Frame, Mode
 
 Metrics: TypeAlias = dict[str, int]
 

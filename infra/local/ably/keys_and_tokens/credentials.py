@@ -8,10 +8,9 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import replace
 
-from infra.local.ably.errors import AblyError
-from infra.local.ably.grant import ANY_CLIENT, Grant
-from infra.local.ably.keys import Keyring
-from infra.local.ably.tokens import Tokens
+from infra.local.ably.keys_and_tokens.keys import ANY_CLIENT, Grant, Keyring
+from infra.local.ably.keys_and_tokens.tokens import Tokens
+from infra.local.ably.protocol import AblyError
 
 # ably-js writes access_token, ably-python and SSE clients accessToken.
 _TOKEN_PARAMETERS = ("access_token", "accessToken")

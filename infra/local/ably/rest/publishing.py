@@ -1,17 +1,52 @@
-"""Requests for many channels at once; one that fails does not fail the others."""
+"""Publishing over REST, on one channel or on many."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from infra.local.ably.apps import App
-from infra.local.ably.errors import AblyError, bad_request
-from infra.local.ably.grant import Grant
-from infra.local.ably.publishing import publish
-from infra.local.ably.request import Reply, Request
+from infra.local.ably.keys_and_tokens.keys import Grant
+from infra.local.ably.messages import publishable
+from infra.local.ably.protocol import AblyError, bad_request
+from infra.local.ably.rest.request import Reply, Request
 
 _SUMMED_SINCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The serial of each message, and the id of the whole."""
+
+    serials: list[str]
+    identity: str
+
+
+def publish(raw: Any, grant: Grant, app: App, name: str) -> Sent:
+    """Publish the one or many messages of a body. Raises AblyError."""
+    grant.require("publish", name)
+    messages = []
+    for message in publishable(raw):
+        client_id = grant.as_client(message.get("clientId"))
+        messages.append(message if client_id is None else message | {"clientId": client_id})
+    identity = secrets.token_hex(6)
+    serials = app.channels.get(name).publish(
+        messages, prefix=identity, connection_id=_on_behalf(raw, app)
+    )
+    return Sent(serials, identity)
+
+
+def _on_behalf(raw: Any, app: App) -> str | None:
+    several = raw if isinstance(raw, list) else [raw]
+    keys = {str(one["connectionKey"]) for one in several if one.get("connectionKey")}
+    if not keys:
+        return None
+    connection = app.connections.find(keys.pop())
+    if connection is None or keys:
+        raise AblyError(40006, 400, "connectionKey: no such connection")
+    return connection.id
 
 
 def publish_batch(request: Request, grant: Grant, app: App) -> Reply:
