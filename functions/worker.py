@@ -13,7 +13,7 @@ from api.jobs.sweep import Sweep
 from api.services import Services, build_services
 from api.settings import SettingsError
 from functions.batch import BatchHandler
-from functions.garbage import settle
+from functions.memory import freeze_heap
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
 from functions.sqs import queue_of
@@ -42,7 +42,7 @@ async def work(services: Services, queue: JobQueue | None) -> None:
         loop.add_signal_handler(signal_number, stopped.set)
     settings = services.settings
     worker = workshop_of(services, queue).worker
-    settle()
+    freeze_heap()
     async with services.running():
         worker.start()
         print(json.dumps({"job_workers": settings.job_workers}), flush=True)
@@ -68,4 +68,4 @@ def main() -> int:
 if __name__ == "__main__":
     sys.exit(main())
 handler = batch_handler()
-settle()
+freeze_heap()

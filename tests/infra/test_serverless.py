@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Package, Resources, needs_osls
+from tests.support.aws_deployment import Package, Resources, needs_osls
 
 
 @needs_osls

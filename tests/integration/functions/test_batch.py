@@ -19,8 +19,8 @@ from api.jobs.sweep import Sweep
 from api.services import Services, build_services
 from functions.batch import BatchHandler
 from functions.work import workshop_of
+from tests.support.foreign_errors import ends
 from tests.support.instances import settings_for
-from tests.support.panics import ends
 from tests.support.upstash_server import UpstashServer
 
 

@@ -17,7 +17,7 @@ from api.jobs.outcome import Kind
 from api.jobs.registry import JobFailed, job
 from tests.integration.jobs.conftest import Bench
 from tests.integration.jobs.crew import Crew, Nothing, Said
-from tests.support.panics import Panic, ends
+from tests.support.foreign_errors import Panic, ends
 
 Body = Callable[[JobContext], Awaitable[Any]]
 LONE = "a\udcffb"

@@ -1,6 +1,6 @@
 """Invokes a Lambda handler in this process: events come on stdin, answers go to stdout.
 
-`python -m tests.support.invocations functions.worker`. The first line it writes names the
+`python -m tests.support.invoke_handler functions.worker`. The first line it writes names the
 modules that the handler's import has loaded.
 """
 

@@ -131,7 +131,7 @@ class Function:
         if self._process is None:
             self.starts += 1
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.invocations", "functions.worker"],
+                [sys.executable, "-m", "tests.support.invoke_handler", "functions.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,

@@ -1,6 +1,6 @@
 """An SSE upstream as a process of its own: it numbers its events and resumes after an id.
 
-Run as `python -m tests.support.upstream --port N`. It listens on one port for the application
+Run as `python -m tests.support.sse_upstream --port N`. It listens on one port for the application
 (GET of any path) and takes commands by PUT of a JSON object to /control, so that a test can
 change what it does while it runs.
 """
@@ -150,7 +150,7 @@ class UpstreamProcess:
 
     def start(self) -> UpstreamProcess:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.upstream", str(self.port)],
+            [sys.executable, "-m", "tests.support.sse_upstream", str(self.port)],
             stdout=subprocess.PIPE,
             cwd=ROOT,
         )
