@@ -21,7 +21,7 @@ from api.jobs import Worker
 from api.services import Services
 from api.settings import Settings, SettingsError
 from functions.connection import Connection, Limits
-from functions.garbage import settle
+from functions.memory import freeze_heap
 from functions.settings import read_settings
 from functions.sqs import queue_of
 
@@ -113,7 +113,7 @@ def main(_: Sequence[str] = ()) -> int:
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn raises its signal again when all is done, and that is no failure.
         signal.signal(signal_number, lambda *_: None)
-    settle()
+    freeze_heap()
     server(app, worker, settings, listener).run(sockets=[listener])
     return 0
 

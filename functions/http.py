@@ -13,7 +13,7 @@ from api.app import create_app
 from api.chat.tokens import JWT_MEDIA_TYPE
 from api.events import window
 from api.problems import PROBLEM_MEDIA_TYPE
-from functions.garbage import settle
+from functions.memory import freeze_heap
 from functions.runtime.lifespan import start_once
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
@@ -29,4 +29,4 @@ survive_snapshots(app.state.services)
 # Problem documents and JWTs are text; as base64 some gateways would hand them on undecoded.
 TEXT = [*DEFAULT_TEXT_MIME_TYPES, PROBLEM_MEDIA_TYPE, JWT_MEDIA_TYPE]
 handler = Mangum(app, lifespan="off", text_mime_types=TEXT)  # type: ignore[arg-type]  # narrower
-settle()
+freeze_heap()

@@ -6,7 +6,7 @@ A stream is held like in a container, until shortly before the invocation's dead
 
 from api.app import create_app
 from functions.deadline import invocation_end
-from functions.garbage import settle
+from functions.memory import freeze_heap
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
 from functions.sqs import queue_of
@@ -14,4 +14,4 @@ from functions.sqs import queue_of
 settings = read_settings()
 app = create_app(settings, deadlines=invocation_end, queue=queue_of(settings))
 survive_snapshots(app.state.services)
-settle()
+freeze_heap()

@@ -12,7 +12,7 @@ from api.jobs import Sweep
 from api.services import Services, build_services
 from api.settings import SettingsError
 from functions.batch import BatchHandler
-from functions.garbage import settle
+from functions.memory import freeze_heap
 from functions.settings import read_settings
 from functions.snapshots import survive_snapshots
 from functions.sqs import queue_of
@@ -40,7 +40,7 @@ async def work(services: Services) -> None:
         loop.add_signal_handler(signal_number, stopped.set)
     settings = services.settings
     worker = services.jobs.workers().worker
-    settle()
+    freeze_heap()
     async with services.running():
         worker.start()
         print(json.dumps({"job_workers": settings.job_workers}), flush=True)
@@ -65,4 +65,4 @@ def main() -> int:
 if __name__ == "__main__":
     sys.exit(main())
 handler = batch_handler()
-settle()
+freeze_heap()

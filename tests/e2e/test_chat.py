@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +21,7 @@ from tests.integration.local_ably.scripts import needs_node
 from tests.support.ably_server import AblyServer
 from tests.support.browser import CHROMIUM, FLAGS
 from tests.support.raw_reader import Reader, reading
+from tests.support.tcp_server import HttpAnswer, http_server
 
 ACCOUNT = os.environ.get("ABLY_API_KEY")
 SERVICES = [
@@ -57,13 +56,9 @@ def service(request: pytest.FixtureRequest) -> Ably:
 @pytest.fixture
 def origin() -> Iterator[str]:
     """Of an empty page, elsewhere than the application."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _EmptyPage)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://localhost:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    page = HttpAnswer(200, b"<!doctype html><title>page</title>")
+    with http_server(lambda _: page) as port:
+        yield f"http://localhost:{port}"
 
 
 @pytest.fixture
@@ -262,16 +257,3 @@ async def _banned_once_present(deployment: Deployment, client: asyncio.Task[Any]
         assert not client.done(), client.result()
         await asyncio.sleep(0.05)
     return await alice("POST", "/bans", json={"user": "bob"})
-
-
-class _EmptyPage(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = b"<!doctype html><title>page</title>"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing: the test says what failed."""

@@ -13,8 +13,8 @@ import pytest
 from tests.e2e.jobs import WORKING, Client, assert_one_story, client_of
 from tests.support.aws import Aws
 from tests.support.container import Container, WorkerProcess
-from tests.support.event_source import EventSource, Function, Queues
 from tests.support.instances import SECRET
+from tests.support.sqs_event_source import EventSource, Function, Queues
 from tests.support.upstash_server import UpstashServer
 
 VISIBILITY_S = 2  # above a lease

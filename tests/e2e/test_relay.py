@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.conftest import Start
 from tests.support.container import Container
 from tests.support.sse_parser import SseParser
-from tests.support.upstream import UpstreamProcess
+from tests.support.sse_upstream import UpstreamProcess
 
 LAST = 12
 

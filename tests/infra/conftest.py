@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import AWS, NOWHERE, OSLS, Package, Resources
+from tests.support.aws_deployment import AWS, NOWHERE, OSLS, Package, Resources
 from tests.support.local_server import ROOT
 
 

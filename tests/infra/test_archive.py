@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.aws.package import Target, archive, build
-from tests.support.deployment import NOWHERE, Resources, needs_osls
+from tests.support.aws_deployment import NOWHERE, Resources, needs_osls
 from tests.support.instances import SECRET
 
 MB = 1_000_000

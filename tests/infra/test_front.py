@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.support.deployment import Package, Resources, needs_osls
+from tests.support.aws_deployment import Package, Resources, needs_osls
 from tests.support.local_server import ROOT
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.deployment import Resources, needs_osls
+from tests.support.aws_deployment import Resources, needs_osls
 
 
 @needs_osls

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.deployment import Resources, needs_osls
+from tests.support.aws_deployment import Resources, needs_osls
 
 
 @needs_osls

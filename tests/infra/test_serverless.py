@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.deployment import Package, Resources, needs_osls
+from tests.support.aws_deployment import Package, Resources, needs_osls
 
 VARIANTS = [
     ("--stage", "prod"),

@@ -6,19 +6,19 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.support.execution_environment import ExecutionEnvironment
 from tests.support.gateway_events import function_url
 from tests.support.http1 import Request, answer_requests, chunk, head, read_body, whole
 from tests.support.runtime_api import Invocation
+from tests.support.tcp_server import TcpServer
 
 Form = Callable[..., dict[str, Any]]
 
 
-class Gateway:
+class Gateway(TcpServer):
     """Gives each request to an idle environment, in turn, as an event of the given form.
 
     A client that leaves does not interrupt the function, as on Lambda: its environment stays
@@ -28,32 +28,21 @@ class Gateway:
     def __init__(
         self, environments: Sequence[ExecutionEnvironment], form: Form = function_url
     ) -> None:
+        super().__init__()
         self._environments = list(environments)
         self._form = form
         self._turn = asyncio.Condition()
-        self._connections: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server
-        self.url = ""
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()
-        self.url = f"http://{host}:{port}"
-        return self
-
-    async def __aexit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        self._server.close()
-        for task in (tasks := self._connections | self._ending):
+    async def __aexit__(self, *error: object) -> None:
+        await super().__aexit__(*error)
+        for task in self._ending:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        await self._server.wait_closed()
+        if self._ending:
+            await asyncio.wait(self._ending)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await answer_requests(reader, writer, self._serve, among=self._connections)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answer_requests(reader, writer, self._serve)
 
     async def _serve(
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -32,21 +31,12 @@ async def answer_requests(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     serve: Callable[[Request, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-    *,
-    among: set[asyncio.Task[None]],
 ) -> None:
-    """Serve one connection to its end; its task is `among` the server's until then."""
-    task = asyncio.current_task()
-    assert task is not None
-    among.add(task)
+    """Serve the requests of one connection, then close it, even in the middle of an answer."""
     try:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while (request := await read_request(reader)) is not None:
-                await serve(request, reader, writer)
-    except asyncio.CancelledError:
-        pass  # the server's own callback would complain
+        while (request := await read_request(reader)) is not None:
+            await serve(request, reader, writer)
     finally:
-        among.discard(task)
         writer.transport.abort()
 
 

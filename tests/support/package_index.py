@@ -7,8 +7,8 @@ import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+
+from tests.support.tcp_server import HttpAnswer, HttpRequest, http_server
 
 NEWER = "9999.0"
 PAGE = "<!DOCTYPE html><html><body>{links}</body></html>"
@@ -84,25 +84,10 @@ class NewerReleases:
 def serving(releases: NewerReleases) -> Iterator[str]:
     """The address of the index, on loopback, while the block runs."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = releases.answer(self.path)
-            self.send_response(404 if body is None else 200)
-            kind = "application/zip" if self.path.endswith(".whl") else "text/html"
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body or b"")))
-            self.end_headers()
-            self.wfile.write(body or b"")
+    def answer(request: HttpRequest) -> HttpAnswer:
+        body = releases.answer(request.path)
+        media_type = "application/zip" if request.path.endswith(".whl") else "text/html"
+        return HttpAnswer(404 if body is None else 200, body or b"", media_type)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-            """Write nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/simple/"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with http_server(answer) as port:
+        yield f"http://127.0.0.1:{port}/simple/"

@@ -9,11 +9,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 from tests.support.http1 import Request, answer_requests, chunk, head, iter_body, read_body, whole
+from tests.support.tcp_server import TcpServer
 
 BASE = "/2018-06-01/runtime"
 DELIMITER = b"\0" * 8
@@ -98,43 +98,29 @@ class Invocation:
         return self
 
 
-class RuntimeApi:
+class RuntimeApi(TcpServer):
     """Serves one runtime, `at_once` invocations at a time.
 
     What is named in `broken` gets status 500.
     """
 
     def __init__(self, *, at_once: int = 1) -> None:
+        super().__init__()
         self.at_once = at_once
         self.waiting = 0
-        self.connections = 0
         self.broken: set[str] = set()
         self.open: dict[str, Invocation] = {}
         self.init_error: tuple[str, Any] | None = None
         self.restore_error: tuple[str, Any] | None = None
         self.restored = asyncio.Event()
         self.reached_snapshot = asyncio.Event()
-        self.address = ""
         self._queue: deque[Invocation] = deque()
         self._changed = asyncio.Condition()
-        self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()
-        self.address = f"{host}:{port}"
-        return self
-
-    async def __aexit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        self._server.close()
-        for task in self._connections:
-            task.cancel()
-        if self._connections:
-            await asyncio.wait(self._connections)
-        await self._server.wait_closed()
+    @property
+    def address(self) -> str:
+        """Host and port, as Lambda's environment variable has them."""
+        return self.url.removeprefix("http://")
 
     @property
     def load(self) -> int:
@@ -169,9 +155,8 @@ class RuntimeApi:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        await answer_requests(reader, writer, self._serve, among=self._connections)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answer_requests(reader, writer, self._serve)
 
     async def _serve(
         self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -19,7 +19,7 @@ from api.events import TopicName, log_key
 from api.events.live import doorbell
 from api.services import Services
 from tests.support.asgi_reader import AsgiConnection
-from tests.support.model import Ledger
+from tests.support.ledger import Ledger
 from tests.support.sse_parser import SseParser
 
 TOPICS = 3
@@ -56,7 +56,7 @@ class Server(Protocol):
     def token(self) -> str: ...
 
 
-class World(Protocol):
+class Cluster(Protocol):
     """Servers that outlive the schedules, and the store behind them.
 
     `services` are those of a process that only publishes. The second of `streaming` is slow.
@@ -77,7 +77,7 @@ class World(Protocol):
     async def restart(self, number: int) -> None: ...
 
 
-def check_schedules(world: World, count: int, steps: Sequence[st.SearchStrategy[Any]]) -> None:
+def check_schedules(cluster: Cluster, count: int, steps: Sequence[st.SearchStrategy[Any]]) -> None:
     """Run `count` schedules of `steps`. A failing one is shrunk and printed."""
 
     @settings(
@@ -88,7 +88,7 @@ def check_schedules(world: World, count: int, steps: Sequence[st.SearchStrategy[
     )
     @given(st.lists(st.one_of(*steps), min_size=3, max_size=30))
     def each_event_once_and_in_order_or_reset(plan: Plan) -> None:
-        world.runner.run(Example(world).perform(plan))
+        cluster.runner.run(Example(cluster).perform(plan))
 
     each_event_once_and_in_order_or_reset()
 
@@ -96,9 +96,9 @@ def check_schedules(world: World, count: int, steps: Sequence[st.SearchStrategy[
 class Example:
     """Fresh topics, what was published on them, and the readers of one schedule."""
 
-    def __init__(self, world: World) -> None:
-        number = next(world.numbers)
-        self.world = world
+    def __init__(self, cluster: Cluster) -> None:
+        number = next(cluster.numbers)
+        self.cluster = cluster
         self.names = [TopicName(f"public:{number}:{letter}") for letter in "abc"]
         self.published: dict[str, list[str]] = defaultdict(list)
         self.begun: dict[str, int] = defaultdict(int)
@@ -121,7 +121,7 @@ class Example:
         commands: list[list[str | int]] = [["XADD", log_key(name), "*", "e", entry]] * count
         commands.append(["XTRIM", log_key(name), "MAXLEN", keep])
         self.begun[name] += count
-        results = await self.world.services.redis.transaction(commands)
+        results = await self.cluster.services.redis.transaction(commands)
         self.published[name] += results[:count]
 
     async def do_connect(self, at: int, number: int, wanted: set[int], mode: str) -> None:
@@ -145,21 +145,21 @@ class Example:
         await self.readers[at].disconnect()
 
     async def do_trim(self, index: int, keep: int) -> None:
-        await self.world.services.redis.write("XTRIM", log_key(self.names[index]), "MAXLEN", keep)
+        await self.cluster.services.redis.write("XTRIM", log_key(self.names[index]), "MAXLEN", keep)
 
     async def do_expire(self, index: int) -> None:
-        await self.world.services.redis.write("DEL", log_key(self.names[index]))
+        await self.cluster.services.redis.write("DEL", log_key(self.names[index]))
 
     async def do_pause(self, count: int) -> None:
         await asyncio.sleep(0.01 * count)
 
     async def do_restart(self, number: int) -> None:
-        await self.world.restart(number)
+        await self.cluster.restart(number)
 
     async def publish(self, name: TopicName, text: str) -> str:
         """As another process would: into the log, and ring."""
         entry = json.dumps({"type": "tick", "data": text})
-        log = self.world.services.streaming.log
+        log = self.cluster.services.streaming.log
         self.begun[name] += 1
         (event_id,) = await log.append([(name, entry)], rings=doorbell.rings([name]))
         assert not isinstance(event_id, Exception)
@@ -180,10 +180,10 @@ class Reader:
 
     async def connect(self, number: int, wanted: set[int], mode: str) -> None:
         await self.disconnect()
-        world = self.example.world
+        cluster = self.example.cluster
         self.topics = sorted(self.example.names[index] for index in wanted)
         self.ledger.subscribe(set(self.topics))
-        target = world.buffered if mode == "window" else world.streaming[number]
+        target = cluster.buffered if mode == "window" else cluster.streaming[number]
         accept = "application/json" if mode == "poll" else "text/event-stream"
         headers = {"Authorization": f"Bearer {target.token()}", "Accept": accept}
         if self.cursor:

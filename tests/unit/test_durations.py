@@ -30,7 +30,7 @@ OUTSIDE = {
     "api/notifications/state.py:oldest": "ids of events are times",
     "functions/runtime/invocation.py:left_s": "Lambda says when the invocation ends",
     "infra/local/ably/clock.py:stamp": "serials hold the time of day",
-    "infra/local/ably/tokens.py:check": "tokens say when they were made",
+    "infra/local/ably/keys_and_tokens/tokens.py:check": "tokens say when they were made",
     "infra/local/ably/webhooks.py:batch": "tests shift this time",
 }
 # ... or where time has to go on while a Lambda function is frozen, which the monotonic clock

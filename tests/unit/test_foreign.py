@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api.foreign_code import ForeignError, contained, result_of
-from tests.support.panics import ends
+from tests.support.foreign_errors import ends
 
 Work = Callable[[], Awaitable[object]]
 

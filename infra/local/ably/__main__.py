@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import sys
 
-from infra.local.ably.keys import Key
+from infra.local.ably.keys_and_tokens.keys import Key
 from infra.local.ably.server import Options, serve
 from infra.local.listening import StartError
 

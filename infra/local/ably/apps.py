@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from infra.local.ably.channels import Channels, Watchers
+from infra.local.ably.channel.channel import Channels, Watchers
 from infra.local.ably.clock import Clock
-from infra.local.ably.connections import Connections
-from infra.local.ably.credentials import Credentials
-from infra.local.ably.grant import Grant
-from infra.local.ably.keys import Key, Keyring
-from infra.local.ably.tokens import Tokens
+from infra.local.ably.connection.connections import Connections
+from infra.local.ably.keys_and_tokens.credentials import Credentials
+from infra.local.ably.keys_and_tokens.keys import Grant, Key, Keyring
+from infra.local.ably.keys_and_tokens.tokens import Tokens
 
 
 class Stream(Protocol):

@@ -1,21 +1,40 @@
-"""The ASGI application: bytes of requests to values, and back."""
+"""The ASGI application: it turns requests into values, and replies into bytes."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from infra.local.ably.apps import Apps
-from infra.local.ably.asgi import ASGIMessage, Receive, Send
-from infra.local.ably.control import PREFIX, Control
-from infra.local.ably.cors import cors
-from infra.local.ably.errors import AblyError
-from infra.local.ably.faults import Faults
-from infra.local.ably.request import Reply, Request
-from infra.local.ably.rest import Rest
-from infra.local.ably.sse import PATHS, EventStream
-from infra.local.ably.websocket import Socket
+from infra.local.ably.connection.websocket import Socket
+from infra.local.ably.control import PREFIX, Control, Faults
+from infra.local.ably.protocol import AblyError
+from infra.local.ably.rest.event_stream import PATHS, EventStream
+from infra.local.ably.rest.request import Reply, Request
+from infra.local.ably.rest.routes import Rest
+from infra.local.asgi import ASGIMessage, Receive, Send
 
 _MAX_BODY_BYTES = 1024 * 1024
+
+_METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+_EXPOSED = "Link, Transfer-Encoding, Content-Length, X-Ably-ErrorCode, X-Ably-ErrorMessage"
+
+
+def cors(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers for a request's Origin; a page may send credentials, so `*` would not do."""
+    origin = headers.get("origin")
+    if origin is None:
+        return {}
+    allowed = {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Expose-Headers": _EXPOSED,
+        "Vary": "Origin",
+    }
+    if (wanted := headers.get("access-control-request-headers")) is not None:
+        allowed["Access-Control-Allow-Headers"] = wanted
+        allowed["Access-Control-Allow-Methods"] = _METHODS
+    return allowed
 
 
 class Gateway:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from infra.local.ably.errors import AblyError, bad_request
-from infra.local.ably.frames import PresenceAction
-from infra.local.ably.grant import Grant
-from infra.local.ably.message import Message, accepted
+from infra.local.ably.keys_and_tokens.keys import Grant
+from infra.local.ably.messages import Message, accepted
+from infra.local.ably.protocol import AblyError, PresenceAction, bad_request
 
 _FROM_CLIENT = {PresenceAction.ENTER, PresenceAction.LEAVE, PresenceAction.UPDATE}
 

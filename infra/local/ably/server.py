@@ -14,12 +14,11 @@ import uvicorn
 
 from infra.local.ably.apps import Apps
 from infra.local.ably.clock import Clock
-from infra.local.ably.control import Control
-from infra.local.ably.delivery import Delivery
-from infra.local.ably.faults import Faults
+from infra.local.ably.control import Control, Faults
 from infra.local.ably.gateway import Gateway
-from infra.local.ably.keys import Key
-from infra.local.ably.rest import Rest
+from infra.local.ably.keys_and_tokens.keys import Key
+from infra.local.ably.rest.routes import Rest
+from infra.local.ably.webhooks import Delivery
 from infra.local.listening import bind, end_of_stdin, on_signal, url_of
 
 _TICK_S = 0.1

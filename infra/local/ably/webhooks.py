@@ -1,19 +1,27 @@
-"""What a webhook endpoint is still to be told, in order. No I/O."""
+"""Webhooks: the events that an endpoint is still to be told, and their delivery."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from infra.local.ably.channel import Channel, Entry
+import httpx
+
+from infra.local.ably.channel.channel import Channel, Entry
+from infra.local.ably.channel.occupancy import status
 from infra.local.ably.clock import Clock
-from infra.local.ably.codec import Format, encode
-from infra.local.ably.keys import Key
-from infra.local.ably.occupancy import status
+from infra.local.ably.keys_and_tokens.keys import Key
+from infra.local.ably.protocol import Format, encode
+
+_FACTOR = 2**0.5
+_MAX_PAUSE_S = 60.0
+_ANSWER_S = 10.0
 
 MAX_ITEMS = 50
 KEPT_MS = 300_000
@@ -112,3 +120,50 @@ class Backlog:
         data = {"channelId": channel.name, "site": "local", **content}
         self._items.append(Item(now_ms, {**origin, **event, "data": data}))
         self._wake()
+
+
+class Delivery:
+    """Posts to `url` as long as it is set. Pauses are in seconds."""
+
+    def __init__(
+        self, key: Key, clock: Clock, *, url: str, interval_s: float, retry_s: float
+    ) -> None:
+        self._news = asyncio.Event()
+        self.backlog = Backlog(key, clock, self._news.set)
+        self._interval_s = interval_s
+        self._retry_s = retry_s
+        self._url = ""
+        self.turn_to(url)
+
+    def turn_to(self, url: str) -> None:
+        """Deliver there from now on; nowhere, and note nothing, when it is empty."""
+        self._url = url
+        self.backlog.is_wanted = bool(url)
+        self.backlog.clear()
+        self._news.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled. What fails is tried again, ever more slowly."""
+        pause_s = self._retry_s
+        # Loopback needs no proxy, and an environment that names one cannot mean us.
+        async with httpx.AsyncClient(timeout=_ANSWER_S, trust_env=False) as http:
+            while True:
+                self._news.clear()
+                if not self._url or not self.backlog.batch():
+                    await self._news.wait()
+                elif await self._deliver(http):
+                    pause_s = self._retry_s
+                    await asyncio.sleep(self._interval_s)
+                else:
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * _FACTOR, _MAX_PAUSE_S)
+
+    async def _deliver(self, http: httpx.AsyncClient) -> bool:
+        batch = self.backlog.batch()
+        body, headers = self.backlog.signed(batch)
+        with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL):
+            answer = await http.post(self._url, content=body, headers=headers)
+            if answer.is_success:
+                self.backlog.done(batch)
+                return True
+        return False

@@ -18,6 +18,7 @@ from api.problems import PublishUncertain
 from tests.support.ably_server import AblyServer
 from tests.support.chat import KEY, Person, chat_settings
 from tests.support.instances import Instance, running
+from tests.support.tcp_server import TcpServer
 from tests.support.upstash_server import UpstashServer
 
 
@@ -265,24 +266,16 @@ async def test_a_key_that_ably_does_not_know_is_the_operators_matter(
 
 async def test_a_silent_ably_is_given_up() -> None:
     """Every call ends within its time, though nobody answers."""
-    held: list[asyncio.StreamWriter] = []
 
-    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        held.append(writer)
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    ably = AblyRest(AblyKey.parse(KEY), f"http://127.0.0.1:{port}", request_s=0.3)
     began = time.monotonic()
-    try:
+    async with TcpServer(silent) as server:
+        ably = AblyRest(AblyKey.parse(KEY), server.url, request_s=0.3)
         with pytest.raises(AblyUnavailable):
             await ably.presence("room:a", limit=1)
-    finally:
         await ably.close()
-        for writer in held:
-            writer.close()
-        server.close()
-        await server.wait_closed()
 
     assert time.monotonic() - began < 5
 

@@ -61,19 +61,19 @@ class Instances:
 
 
 @pytest.fixture(scope="module")
-def world(upstash_server: UpstashServer) -> Iterator[Instances]:
+def cluster(upstash_server: UpstashServer) -> Iterator[Instances]:
     upstash_server.reset()
-    world = Instances(upstash_server)
-    yield world
-    world.close()
+    cluster = Instances(upstash_server)
+    yield cluster
+    cluster.close()
 
 
 def test_any_schedule_delivers_each_event_once_and_in_order_or_says_reset(
-    world: Instances,
+    cluster: Instances,
 ) -> None:
-    check_schedules(world, SCHEDULES, list(STEPS.values()))
+    check_schedules(cluster, SCHEDULES, list(STEPS.values()))
 
 
 @pytest.mark.soak
-def test_a_long_run_of_schedules_keeps_the_promise(world: Instances) -> None:
-    check_schedules(world, SOAK_SCHEDULES, list(STEPS.values()))
+def test_a_long_run_of_schedules_keeps_the_promise(cluster: Instances) -> None:
+    check_schedules(cluster, SOAK_SCHEDULES, list(STEPS.values()))

@@ -15,7 +15,7 @@ from api.events.topic import TopicName
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client, Stream
 from tests.support.instances import Instance
-from tests.support.model import Ledger
+from tests.support.ledger import Ledger
 from tests.support.upstash_server import UpstashServer
 
 A, B = TopicName("public:a"), TopicName("public:b")

@@ -20,7 +20,7 @@ from api.upstash import UpstashClient, WrongType
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client
 from tests.support.instances import Instance
-from tests.support.leap import turns
+from tests.support.leap_loop import turns
 
 A, B = TopicName("public:a"), TopicName("public:b")
 

@@ -17,8 +17,8 @@ from api.jobs.model.queue import Delivery
 from api.jobs.work.sweep import Sweep
 from api.services import Services, build_services
 from functions.batch import BatchHandler
+from tests.support.foreign_errors import ends
 from tests.support.instances import settings_for
-from tests.support.panics import ends
 from tests.support.upstash_server import UpstashServer
 
 

@@ -159,15 +159,15 @@ class Functions:
 
 
 @pytest.fixture(scope="module")
-def world(upstash_server: UpstashServer) -> Iterator[Functions]:
+def cluster(upstash_server: UpstashServer) -> Iterator[Functions]:
     upstash_server.reset()
-    world = Functions(upstash_server)
-    yield world
-    world.close()
+    cluster = Functions(upstash_server)
+    yield cluster
+    cluster.close()
 
 
 def test_any_schedule_through_functions_delivers_each_event_once_or_says_reset(
-    world: Functions,
+    cluster: Functions,
 ) -> None:
     """Streams end after half a second, processes freeze between two and are killed in them."""
-    check_schedules(world, SCHEDULES, [step])
+    check_schedules(cluster, SCHEDULES, [step])

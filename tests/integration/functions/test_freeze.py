@@ -16,16 +16,16 @@ from tests.integration.functions.conftest import Elsewhere, Start
 from tests.support.execution_environment import BUFFERED, STREAMING, ExecutionEnvironment
 from tests.support.gateway_events import function_url
 from tests.support.runtime_api import Invocation
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.upstash_server import UpstashServer
-from tests.support.wire import Wire
 
 A = "public:a"
 MODES = [STREAMING, BUFFERED]
 
 
 @pytest.fixture
-async def wire(upstash: UpstashServer) -> AsyncIterator[Wire]:
-    async with Wire(upstash.url) as one:
+async def proxy(upstash: UpstashServer) -> AsyncIterator[TcpProxy]:
+    async with TcpProxy(upstash.url) as one:
         yield one
 
 
@@ -51,32 +51,32 @@ async def test_nothing_runs_and_nothing_is_asked_for_between_invocations(
 
 @pytest.mark.parametrize("command", MODES)
 async def test_connections_that_ended_meanwhile_are_replaced(
-    command: list[str], start: Start, elsewhere: Elsewhere, wire: Wire
+    command: list[str], start: Start, elsewhere: Elsewhere, proxy: TcpProxy
 ) -> None:
     """A publish is not repeated blindly, so it must not meet one of them."""
-    function = await start(command, env={"UPSTASH_REDIS_REST_URL": wire.url})
+    function = await start(command, env={"UPSTASH_REDIS_REST_URL": proxy.url})
     for number in range(3):
         published = await publish(function, elsewhere)
         assert published == 201, number
         await function.frozen()
-        wire.cut()
+        proxy.cut()
 
-    assert wire.accepted == 3
+    assert proxy.accepted == 3
 
 
 async def test_connections_that_were_forgotten_meanwhile_hold_up_nothing(
-    start: Start, elsewhere: Elsewhere, wire: Wire
+    start: Start, elsewhere: Elsewhere, proxy: TcpProxy
 ) -> None:
     """No sign of their end: reads are tried anew in time, and a stream loses nothing."""
     settings = {"redis_timeout_s": 1}
     function = await start(
-        STREAMING, settings, {"UPSTASH_REDIS_REST_URL": wire.url}, timeout_s=MARGIN_S + 2.5
+        STREAMING, settings, {"UPSTASH_REDIS_REST_URL": proxy.url}, timeout_s=MARGIN_S + 2.5
     )
     first = await elsewhere.stream(function, A)
     await elsewhere.publish(A, 1)
     await first.ended()
     await function.frozen()
-    await wire.forget()
+    await proxy.forget()
     await elsewhere.publish(A, 2)
     second = await (await elsewhere.ask(function, A, cursor_of(first))).ended()
 
@@ -86,11 +86,11 @@ async def test_connections_that_were_forgotten_meanwhile_hold_up_nothing(
 
 
 async def test_a_connection_that_rested_long_is_not_trusted(
-    upstash: UpstashServer, wire: Wire
+    upstash: UpstashServer, proxy: TcpProxy
 ) -> None:
     """It may be forgotten; a write on it could not be told from one that was executed."""
     now = 1000.0
-    pool = RestPool(wire.url, size=2, connect_timeout_s=1, clock=lambda: now)
+    pool = RestPool(proxy.url, size=2, connect_timeout_s=1, clock=lambda: now)
 
     async def ping() -> int:
         headers = {"Authorization": f"Bearer {upstash.token}"}
@@ -100,14 +100,14 @@ async def test_a_connection_that_rested_long_is_not_trusted(
     assert [await ping(), await ping()] == [200, 200]
     now += IDLE_S - 1
     assert await ping() == 200
-    assert wire.accepted == 1
-    await wire.forget()
+    assert proxy.accepted == 1
+    await proxy.forget()
     now += IDLE_S
     assert await ping() == 200
-    assert wire.accepted == 2
+    assert proxy.accepted == 2
     now -= 3600  # the clock was set back: nobody knows
     assert await ping() == 200
-    assert wire.accepted == 3
+    assert proxy.accepted == 3
     await pool.close()
 
 

@@ -77,7 +77,7 @@ async def test_invocations_are_polled_for_on_one_connection() -> None:
         for _ in range(3):
             await (await api.invoke(EVENT)).ended()
             await api.until_polled()
-        connections = api.connections
+        connections = api.accepted
 
     assert connections == 1 + 3
 

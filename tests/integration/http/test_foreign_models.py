@@ -6,8 +6,8 @@ import httpx
 import pytest
 from pydantic import BaseModel, field_validator
 
+from tests.support.foreign_errors import Panic
 from tests.support.instances import running, settings_for
-from tests.support.panics import Panic
 from tests.support.upstash_server import UpstashServer
 
 

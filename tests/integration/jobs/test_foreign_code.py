@@ -16,7 +16,7 @@ from api.jobs.model.job import Job, JobStatus
 from api.jobs.model.queue import DeliveryEnd
 from tests.integration.jobs.conftest import Bench
 from tests.integration.jobs.crew import Crew, Nothing, Said
-from tests.support.panics import Panic, ends
+from tests.support.foreign_errors import Panic, ends
 
 Body = Callable[[JobContext], Awaitable[Any]]
 LONE = "a\udcffb"

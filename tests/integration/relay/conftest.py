@@ -11,8 +11,8 @@ import pytest
 from tests.support.asgi_reader import AsgiConnection
 from tests.support.client import Stream
 from tests.support.instances import Instance, running, settings_for
+from tests.support.sse_upstream import UpstreamProcess
 from tests.support.upstash_server import UpstashServer
-from tests.support.upstream import UpstreamProcess
 
 SECRET_HEADER = "Bearer upstream-secret-0451"
 SECRET_QUERY = "key=query-secret-0451"

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.http.conftest import client_of
 from tests.integration.http.rows import assert_problem
 from tests.integration.relay.conftest import Start, source
-from tests.support.upstream import UpstreamProcess
+from tests.support.sse_upstream import UpstreamProcess
 
 JSON = {"Accept": "application/json"}
 

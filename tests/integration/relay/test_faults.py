@@ -18,7 +18,7 @@ from tests.integration.relay.conftest import (
     told,
     watch,
 )
-from tests.support.upstream import UpstreamProcess
+from tests.support.sse_upstream import UpstreamProcess
 
 PRIVATE = "the upstream's own words 0451"
 

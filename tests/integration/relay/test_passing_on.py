@@ -6,7 +6,7 @@ import asyncio
 
 from tests.integration.relay.conftest import Start, greetings, has, prices, told, watch
 from tests.support.client import Client
-from tests.support.upstream import UpstreamProcess
+from tests.support.sse_upstream import UpstreamProcess
 
 
 async def test_events_are_passed_on_with_our_cursor(start: Start, upstream: UpstreamProcess):

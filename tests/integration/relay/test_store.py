@@ -12,8 +12,8 @@ from api.relay.store import Entry, NotHeldError, SourceStore
 from api.services import build_services
 from tests.integration.relay.conftest import Start, has, prices, watch
 from tests.support.instances import settings_for
+from tests.support.sse_upstream import UpstreamProcess
 from tests.support.upstash_server import UpstashServer
-from tests.support.upstream import UpstreamProcess
 
 TOPIC = TopicName("relay:prices")
 NOW, LEASE_S = 1_795_000_000.0, 30.0

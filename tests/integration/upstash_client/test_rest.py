@@ -14,21 +14,20 @@ import pytest
 from api.telemetry.meter import CommandMeter
 from api.upstash import BadGateway, UpstashClient
 from api.upstash.transport import LostError, NotSentError, RestPool
+from tests.support.tcp_server import TcpServer
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 Serve = Callable[["Server", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class Server:
-    """Serves each connection by a function; counts connections and keeps the requests."""
+class Server(TcpServer):
+    """Serves each connection by a function, and keeps the requests."""
 
     def __init__(self, serve: Serve) -> None:
-        self.connections = 0
+        super().__init__()
         self.requests: list[bytes] = []
-        self.url = ""
         self._serve = serve
-        self._writers: dict[asyncio.StreamWriter, asyncio.Event] = {}
 
     async def request(self, reader: asyncio.StreamReader) -> bytes:
         """The next request's body; an end of the connection raises."""
@@ -38,34 +37,8 @@ class Server:
         self.requests.append(head + body)
         return body
 
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        self._writers[writer] = ended = asyncio.Event()
-        try:
-            await self._serve(self, reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            ended.set()
-
-    async def close(self) -> None:
-        """Close what is open and return when nobody serves any more."""
-        for writer, ended in self._writers.items():
-            writer.transport.abort()
-            await ended.wait()
-
-
-@asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[Server]:
-    one = Server(serve)
-    listener = await asyncio.start_server(one.accept, "127.0.0.1", 0)
-    one.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    try:
-        yield one
-    finally:
-        listener.close()
-        await one.close()
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._serve(self, reader, writer)
 
 
 @asynccontextmanager
@@ -96,7 +69,7 @@ def always(raw: bytes) -> Serve:
 
 async def test_a_request_is_what_http_asks_for():
     """One POST with its length, its host and the given headers."""
-    async with serving(always(OK)) as server, pool_of(server.url) as pool:
+    async with Server(always(OK)) as server, pool_of(server.url) as pool:
         assert await post(pool, b'["PING"]') == (200, b"ok")
 
     (request,) = server.requests
@@ -131,10 +104,10 @@ async def test_an_answer_is_read_in_any_form_and_any_pieces(raw: bytes, step: in
                 await writer.drain()
                 await asyncio.sleep(0)
 
-    async with serving(serve) as server, pool_of(server.url) as pool:
+    async with Server(serve) as server, pool_of(server.url) as pool:
         assert [await post(pool), await post(pool)] == [(200, b"ok")] * 2
 
-    assert server.connections == 1
+    assert server.accepted == 1
 
 
 async def test_an_interim_answer_does_not_hand_the_final_one_to_the_next_request():
@@ -149,7 +122,7 @@ async def test_an_interim_answer_does_not_hand_the_final_one_to_the_next_request
             await asyncio.sleep(0.02)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    async with serving(hinting) as server, pool_of(server.url, size=1) as pool:
+    async with Server(hinting) as server, pool_of(server.url, size=1) as pool:
         answers = [await post(pool, b"%d" % number) for number in range(4)]
 
     assert answers == [(200, b"%d" % number) for number in range(4)]
@@ -158,7 +131,7 @@ async def test_an_interim_answer_does_not_hand_the_final_one_to_the_next_request
 async def test_header_names_are_in_lower_case():
     """As HTTP does not care, we need not."""
     raw = b"HTTP/1.1 429 Slow\r\nUPSTASH-Sync-Token: t\r\nContent-Length: 0\r\n\r\n"
-    async with serving(always(raw)) as server, pool_of(server.url) as pool:
+    async with Server(always(raw)) as server, pool_of(server.url) as pool:
         answer = await pool.post("/", {}, b"")
 
     assert (answer.status, answer.headers["upstash-sync-token"]) == (429, "t")
@@ -172,11 +145,11 @@ async def test_callers_at_the_same_time_get_their_own_answers():
             body = await one.request(reader)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    async with serving(echo) as server, pool_of(server.url, size=3) as pool:
+    async with Server(echo) as server, pool_of(server.url, size=3) as pool:
         answers = await asyncio.gather(*(post(pool, b"%d" % n) for n in range(50)))
 
     assert answers == [(200, b"%d" % n) for n in range(50)]
-    assert server.connections == 3
+    assert server.accepted == 3
 
 
 async def test_a_call_that_was_cancelled_leaves_no_answer_to_the_next():
@@ -193,7 +166,7 @@ async def test_a_call_that_was_cancelled_leaves_no_answer_to_the_next():
                 await asyncio.sleep(0.02)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
-    async with serving(late_then_good) as server, pool_of(server.url, size=1) as pool:
+    async with Server(late_then_good) as server, pool_of(server.url, size=1) as pool:
         first = asyncio.create_task(post(pool, b"first"))
         await waiting.wait()
         first.cancel()
@@ -201,7 +174,7 @@ async def test_a_call_that_was_cancelled_leaves_no_answer_to_the_next():
 
         assert await post(pool, b"second") == (200, b"second")
         assert await post(pool, b"third") == (200, b"third")
-    assert server.connections == 2
+    assert server.accepted == 2
 
 
 async def test_a_connection_that_the_server_gave_up_is_not_used_again():
@@ -211,12 +184,12 @@ async def test_a_connection_that_the_server_gave_up_is_not_used_again():
         await one.request(reader)
         writer.write(OK)
 
-    async with serving(once) as server, pool_of(server.url) as pool:
+    async with Server(once) as server, pool_of(server.url) as pool:
         for _ in range(3):
             assert await post(pool) == (200, b"ok")
             await asyncio.sleep(0.02)  # the end of the connection is on its way
 
-    assert server.connections == 3
+    assert server.accepted == 3
 
 
 async def test_an_end_that_came_while_the_process_was_frozen_is_seen():
@@ -243,10 +216,10 @@ async def test_an_end_that_came_while_the_process_was_frozen_is_seen():
 async def test_an_answer_that_says_close_is_the_last_on_its_connection():
     """A proxy says so before it restarts."""
     raw = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
-    async with serving(always(raw)) as server, pool_of(server.url) as pool:
+    async with Server(always(raw)) as server, pool_of(server.url) as pool:
         assert [await post(pool) for _ in range(2)] == [(200, b"ok")] * 2
 
-    assert server.connections == 2
+    assert server.accepted == 2
 
 
 async def test_what_comes_without_a_request_is_no_answer():
@@ -261,7 +234,7 @@ async def test_what_comes_without_a_request_is_no_answer():
             await asyncio.sleep(0.01)
             writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 4\r\n\r\nlate")
 
-    async with serving(talkative) as server, pool_of(server.url) as pool:
+    async with Server(talkative) as server, pool_of(server.url) as pool:
         for _ in range(3):
             assert await post(pool) == (200, b"ok")
             await asyncio.sleep(0.03)
@@ -286,7 +259,7 @@ async def test_half_an_answer_is_lost(raw: bytes):
         await one.request(reader)
         writer.write(raw)
 
-    async with serving(serve) as server, pool_of(server.url) as pool:
+    async with Server(serve) as server, pool_of(server.url) as pool:
         with pytest.raises(LostError):
             await post(pool)
 
@@ -307,7 +280,7 @@ async def test_a_name_that_does_not_exist_means_nothing_was_sent():
 
 async def test_a_server_without_tls_means_nothing_was_sent():
     """The handshake comes before the request."""
-    async with serving(always(OK)) as server:
+    async with Server(always(OK)) as server:
         pool = RestPool(server.url.replace("http:", "https:"), size=1, connect_timeout_s=1)
         with pytest.raises(NotSentError):
             await post(pool)
@@ -319,7 +292,7 @@ async def test_a_server_without_tls_means_nothing_was_sent():
 async def test_an_answer_that_is_not_of_the_rest_api_is_a_bad_gateway(body: bytes):
     """JSON or not: what is no result and no error proves nothing."""
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    async with serving(always(raw)) as server:
+    async with Server(always(raw)) as server:
         client = UpstashClient(server.url, "t", timeout_s=2, meter=CommandMeter())
         with pytest.raises(BadGateway):
             await client.write("INCR", "n")
@@ -332,7 +305,7 @@ async def test_a_large_request_and_a_large_answer_pass():
     """Up to what Upstash takes."""
     size = 9_000_000
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
-    async with serving(always(raw)) as server, pool_of(server.url) as pool:
+    async with Server(always(raw)) as server, pool_of(server.url) as pool:
         assert await post(pool, b"y" * size) == (200, b"x" * size)
 
     assert server.requests[0].endswith(b"y" * size)

@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from api.clock.clock import Clock
-from tests.support.leap import leaping, turns
+from tests.support.leap_loop import leaping, turns
 from tests.unit.events.edge import Wire, connect
 
 NOON = 1_795_176_000.0

@@ -18,7 +18,7 @@ from api.events.reasons import CloseReason, ResetReason
 from api.events.request import Selection
 from api.events.topic import TopicName
 from tests.support.events import TOPIC, event
-from tests.support.leap import leaping, turns
+from tests.support.leap_loop import leaping, turns
 from tests.unit.events.edge import Wire, connect
 
 OTHER = TopicName("public:other")

@@ -12,7 +12,7 @@ import pytest
 from api.events.delivery.connection import Connection, body
 from api.events.delivery.sse import KEEP_ALIVE
 from api.events.reasons import CloseReason
-from tests.support.leap import leaping, turns
+from tests.support.leap_loop import leaping, turns
 from tests.unit.events.edge import FakeFeed, Wire, connect
 
 

@@ -10,7 +10,7 @@ import pytest
 from api.events.delivery.connection import Connection
 from api.events.delivery.sse import KEEP_ALIVE
 from api.events.stream.open_streams import OpenStreams
-from tests.support.leap import leaping, turns
+from tests.support.leap_loop import leaping, turns
 from tests.unit.events.edge import Wire, connect
 
 

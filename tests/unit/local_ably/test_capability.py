@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from infra.local.ably.capability import Capability, matches
-from infra.local.ably.errors import AblyError
-from infra.local.ably.frames import OPERATIONS
+from infra.local.ably.keys_and_tokens.capability import Capability, matches
+from infra.local.ably.protocol import OPERATIONS, AblyError
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ from typing import Any
 import msgpack
 import pytest
 
-from infra.local.ably.codec import Format, decode, encode
-from infra.local.ably.errors import AblyError
-from infra.local.ably.message import accepted, publishable
+from infra.local.ably.messages import accepted, publishable
+from infra.local.ably.protocol import AblyError, Format, decode, encode
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,10 @@ import pytest
 
 from infra.local.ably.apps import App, Apps
 from infra.local.ably.clock import Clock
-from infra.local.ably.connection import STATE_TTL_MS, Connection
-from infra.local.ably.frames import Action, Frame, Mode
-from infra.local.ably.grant import Grant
-from infra.local.ably.keys import EVERYTHING, Key
-from infra.local.ably.outbox import Outbox
+from infra.local.ably.connection.connection import STATE_TTL_MS, Connection
+from infra.local.ably.connection.outbox import Outbox
+from infra.local.ably.keys_and_tokens.keys import EVERYTHING, Grant, Key
+from infra.local.ably.protocol import Action, Frame, Mode
 
 KEY = Key("app.key", "secret", EVERYTHING)
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from infra.local.ably.capability import Capability
 from infra.local.ably.clock import Clock
-from infra.local.ably.errors import AblyError
-from infra.local.ably.grant import Grant
-from infra.local.ably.keys import Key, Keyring
-from infra.local.ably.tokens import Tokens
+from infra.local.ably.keys_and_tokens.capability import Capability
+from infra.local.ably.keys_and_tokens.keys import Grant, Key, Keyring
+from infra.local.ably.keys_and_tokens.tokens import Tokens
+from infra.local.ably.protocol import AblyError
 from tests.support.ably_tokens import signed_jwt, signed_request
 
 NOW_S = 1_700_000_000

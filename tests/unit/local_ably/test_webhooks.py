@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from infra.local.ably.channels import Channels, Watchers
+from infra.local.ably.channel.channel import Channels, Watchers
 from infra.local.ably.clock import Clock
-from infra.local.ably.keys import Key
+from infra.local.ably.keys_and_tokens.keys import Key
 from infra.local.ably.webhooks import KEPT_MS, Backlog
 
 KEY = Key("app.key", "secret")

@@ -12,6 +12,5 @@ from tests.unit.security.jwks_server import JwksServer
 @pytest.fixture
 async def jwks() -> AsyncIterator[JwksServer]:
     """A JWKS server without keys."""
-    server = await JwksServer().start()
-    yield server
-    await server.stop()
+    async with JwksServer() as server:
+        yield server

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from tests.support.tcp_server import TcpServer
 
 
 @cache
@@ -52,31 +54,24 @@ def es256(name: str, claims: dict[str, Any], **headers: Any) -> str:
     return jwt.encode(claims, ec_key(name), "ES256", headers={"kid": name, **headers})
 
 
-class JwksServer:
+class JwksServer(TcpServer):
     """Serves `keys` and counts `hits`; `status`, `body`, `gate` and `head` change the answer."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.keys: list[Any] = []
         self.status = 200
         self.body: bytes | None = None
         self.head = ""
         self.gate: asyncio.Event | None = None
         self.hits = 0
-        self.url = ""
-        self._server: asyncio.Server | None = None
 
-    async def start(self) -> JwksServer:
-        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-        port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/jwks.json"
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self.url += "/jwks.json"
         return self
 
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         self.hits += 1
         if self.gate:
@@ -84,7 +79,6 @@ class JwksServer:
         body = json.dumps({"keys": self.keys}).encode() if self.body is None else self.body
         head = f"HTTP/1.1 {self.status} X\r\n{self.head}Content-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
-        writer.close()
 
 
 def _published(jwk: dict[str, Any]) -> dict[str, Any]:

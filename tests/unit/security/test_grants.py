@@ -11,7 +11,7 @@ from api.security import grants
 from api.security.grants import Access, Action
 from api.security.patterns import InvalidPattern
 from api.security.principal import Principal
-from tests.support.panics import ends
+from tests.support.foreign_errors import ends
 from tests.unit.security.support import principal
 
 
