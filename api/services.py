@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any
 
 from api import extensions
-from api.activity import feeds
-from api.activity.fan_in import job_finished, message_posted
-from api.chat.chat import Chat, Feeds, Parts, build_chat
-from api.chat.inbound import ChatMessage
-from api.chat.mentions import Mention
+from api.activity.feature import build as build_activity
+from api.announcements import Announcements, JobFinished
+from api.chat.feature import build as build_chat
+from api.clock.feature import build as build_clock
 from api.events import (
     Catalogue,
     Draft,
@@ -22,13 +21,15 @@ from api.events import (
     Streaming,
     build_events,
 )
-from api.jobs import wiring as jobs_wiring
+from api.feature import Base, Feature, OwnEventType
 from api.jobs.job import Job
+from api.jobs.models import JobView
 from api.jobs.queue import JobQueue
+from api.jobs.rule import TOPICS
 from api.jobs.wiring import JobParts, build_jobs
-from api.notifications import topics
-from api.relay.reader import Tools
-from api.relay.service import Relay, build_relay
+from api.jobs.writes import EVENT_TYPE
+from api.notifications.feature import build as build_notifications
+from api.relay.feature import build as build_relay
 from api.security.wiring import Security, build_security
 from api.settings import Settings
 from api.system import System
@@ -36,17 +37,17 @@ from api.telemetry.meter import CommandMeter
 from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
 
-MENTION_CHARS: Final = 500
-DECLARING: Final = (
-    feeds.declare_events,
-    topics.declare_events,
-    jobs_wiring.declare_events,
-)
+if TYPE_CHECKING:
+    from api.events import Events
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts that handlers and entry points use."""
+    """The parts that the application and entry points use.
+
+    `clients` are all connections to Redis of this process. `jobs` is what workers need beside
+    the feature's routes.
+    """
 
     settings: Settings
     system: System
@@ -57,10 +58,9 @@ class Services:
     publisher: Publisher
     streaming: Streaming
     poller: Poller
+    features: Sequence[Feature]
     jobs: JobParts
-    chat: Chat
-    relay: Relay
-    clients: tuple[UpstashClient, ...]
+    clients: Sequence[UpstashClient]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -71,9 +71,9 @@ class Services:
         finally:
             renewing.cancel()
             await asyncio.wait([renewing])
-            await self.relay.close()
+            for feature in self.features:
+                await feature.close()
             await self.poller.close()
-            await self.chat.close()
             for client in self.clients:
                 await client.close()
 
@@ -85,44 +85,37 @@ def build_services(
     system = system or System.real()
     meter = CommandMeter()
     metrics = Metrics(meter)
-    commands = UpstashClient(
+    redis = UpstashClient(
         settings.upstash_url,
         settings.upstash_token.get_secret_value(),
         timeout_s=settings.redis_timeout_s,
         meter=meter,
         rng=system.rng,
     )
-    security = build_security(settings, commands, system)
-    catalogue = _catalogue()
-    events = build_events(
-        settings, commands, catalogue, _retentions(settings), metrics=metrics, system=system
-    )
-    jobs = build_jobs(
-        settings,
-        commands,
-        queue=queue,
-        publisher=events.publisher,
-        hub=events.streaming.hub,
-        access=security.access,
-        announce=_job_news,
-        streams=events.streaming.open_streams,
+    security = build_security(settings, redis, system)
+    catalogue, retentions = Catalogue(), Retentions(_usual_retention(settings))
+    events = build_events(settings, redis, catalogue, retentions, metrics=metrics, system=system)
+    base = Base(
         system=system,
+        redis=redis,
+        metrics=metrics,
+        security=security,
+        catalogue=catalogue,
+        publisher=events.publisher,
+        streaming=events.streaming,
+        announcements=Announcements(),
     )
-    chat = build_chat(
-        settings,
-        Parts(
-            redis=commands,
-            publisher=events.publisher,
-            catalogue=catalogue,
-            access=security.access,
-            rate=security.publish_rate,
-            system=system,
-        ),
-        feeds=Feeds(_posted, feeds.WORKSPACES) if settings.chat_activity else None,
-        notify=_mentioned,
+    jobs_feature, jobs = _build_jobs(settings, base, queue=queue)
+    features = (
+        build_activity(settings, base),
+        build_notifications(settings, base),
+        jobs_feature,
+        build_chat(settings, base),
+        build_relay(settings, base),
+        build_clock(settings, base),
     )
-    tools = Tools(events.publisher, settings.relay_lease_s, system.clock, system.rng)
-    relay = build_relay(settings, tools, security.access, new_id=system.new_id)
+    for feature in features:
+        _add(feature, base, retentions)
     extensions.load(
         settings.extensions,
         extensions.Extensions(catalogue, security.access, jobs.registry),
@@ -134,56 +127,66 @@ def build_services(
     return Services(
         settings=settings,
         system=system,
-        redis=commands,
+        redis=redis,
         metrics=metrics,
         catalogue=catalogue,
         security=security,
         publisher=events.publisher,
         streaming=events.streaming,
         poller=events.poller,
+        features=features,
         jobs=jobs,
-        chat=chat,
-        relay=relay,
-        clients=(commands, events.reader),
+        clients=(redis, events.reader),
     )
 
 
-def _catalogue() -> Catalogue:
-    """The event types of all features; extensions add theirs."""
-    catalogue = Catalogue()
-    for declare_events in DECLARING:
-        declare_events(catalogue)
-    return catalogue
-
-
-def _job_news(job: Job) -> Sequence[Draft]:
-    """What a job that is done brings into its owner's feed."""
-    return [job_finished(job.owner, job.id, job.type, job.status)]
-
-
-def _retentions(settings: Settings) -> Retentions:
-    """What topics keep; features have their own."""
-    usual = Retention(
+def _usual_retention(settings: Settings) -> Retention:
+    return Retention(
         max_events=settings.topic_max_events,
         ttl_s=settings.topic_ttl_s,
         idempotency_ttl_s=settings.idempotency_ttl_s,
     )
-    return Retentions(usual, {**feeds.retentions(settings), **topics.retentions(settings)})
 
 
-def _posted(message: ChatMessage) -> list[Draft]:
-    """What a chat message is in the activity feed of the workspace of its room's name."""
-    if message.client_id is None:
-        return []
-    return [message_posted(message.room, message.client_id, message.id)]
+def _add(feature: Feature, base: Base, retentions: Retentions) -> None:
+    """Register what a feature brings beside its routes."""
+    for kind in feature.events:
+        base.catalogue.declare(kind.name, kind.model, topics=kind.topics, summary=kind.summary)
+    for pattern, rule in feature.rules:
+        base.security.access.add_rule(pattern, rule)
+    for pattern, retention in feature.retention.items():
+        retentions.add(pattern, retention)
+    for announced, reaction in feature.reactions.items():
+        base.announcements.add(announced, reaction)
 
 
-def _mentioned(mention: Mention) -> list[Draft]:
-    """Whoever is named in a room's message is notified, wherever that user is."""
-    message = mention.message
-    notification = {
-        "title": f"{message.client_id or 'Somebody'} mentioned you in {message.room}",
-        "body": message.text[:MENTION_CHARS],
-        "data": {"room": message.room, "message": message.id},
-    }
-    return [Draft(topics.personal(mention.user), topics.NOTIFICATION, notification)]
+def _build_jobs(
+    settings: Settings, base: Base, *, queue: JobQueue | None
+) -> tuple[Feature, JobParts]:
+    def announce(job: Job) -> Sequence[Draft]:
+        return base.announcements.drafts(JobFinished(job.owner, job.id, job.type, job.status))
+
+    jobs = build_jobs(
+        settings,
+        base.redis,
+        queue=queue,
+        publisher=base.publisher,
+        hub=base.streaming.hub,
+        access=base.security.access,
+        announce=announce,
+        streams=base.streaming.open_streams,
+        system=base.system,
+    )
+
+    def routes(events: "Events") -> Sequence[type]:
+        from api.jobs.routes import JobServices, job_routes  # noqa: PLC0415  # needs Litestar
+
+        return job_routes(JobServices(jobs.service, jobs.watch, jobs.hints, events))
+
+    def describe(document: dict[str, Any]) -> None:
+        from api.jobs.openapi import describe_jobs  # noqa: PLC0415  # needs Litestar
+
+        describe_jobs(document, jobs.registry.kinds())
+
+    declared = [OwnEventType(EVENT_TYPE, JobView, (TOPICS,))]
+    return Feature(routes=routes, describe=describe, events=declared), jobs

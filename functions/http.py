@@ -10,7 +10,7 @@ from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from api.app import create_app
-from api.chat.tokens import JWT_MEDIA_TYPE
+from api.chat.tokens.issuer import JWT_MEDIA_TYPE
 from api.events import window
 from api.problems import PROBLEM_MEDIA_TYPE
 from functions.garbage import settle

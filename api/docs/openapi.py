@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import problems
-from api.chat.ably_errors import ably_error
+from api.chat.ably.errors import ably_error
 from api.problems import PROBLEM_MEDIA_TYPE, ApiError, outline
 from api.security.cookies import SESSION_COOKIE
 

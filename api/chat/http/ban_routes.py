@@ -5,10 +5,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from api.chat.chat import Chat
-from api.chat.models import BanBody, BannedView, BansView, following
-from api.chat.parameters import Offset, PageLimit
+from api.chat.http.models import BanBody, BannedView, BansView, following
+from api.chat.http.parameters import Offset, PageLimit
 from api.chat.problems import NotAllowedInRoom, RoomConflict, UnknownRoom
-from api.chat.standing import parse_room, parse_user
+from api.chat.rooms.standing import parse_room, parse_user
 from api.problems import Forbidden, ForeignOrigin, ValidationFailed
 from api.security.principal import Principal
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from litestar.params import HeaderParameter, QueryParameter
 
-from api.chat.models import MAX_LIMIT
+from api.chat.http.models import MAX_LIMIT
 
 Scope = Annotated[
     Literal["mine", "public"],

@@ -6,9 +6,9 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from api.chat.ban_routes import BansController, RoomBansController
 from api.chat.chat import Chat
-from api.chat.models import (
+from api.chat.http.ban_routes import BansController, RoomBansController
+from api.chat.http.models import (
     AppointBody,
     AppointedView,
     ChatHistoryView,
@@ -22,7 +22,9 @@ from api.chat.models import (
     SentView,
     following,
 )
-from api.chat.parameters import After, BeforeMessage, Offset, PageLimit, Scope
+from api.chat.http.parameters import After, BeforeMessage, Offset, PageLimit, Scope
+from api.chat.http.token_routes import TokenController
+from api.chat.http.webhook_routes import WebhookController
 from api.chat.problems import (
     AblyRefused,
     AblyUnavailable,
@@ -34,10 +36,9 @@ from api.chat.problems import (
     RoomEnded,
     UnknownRoom,
 )
-from api.chat.service import Seen
-from api.chat.standing import parse_room
-from api.chat.token_routes import TokenController
-from api.chat.webhook_routes import WebhookController
+from api.chat.rooms.service import Seen
+from api.chat.rooms.standing import parse_room
+from api.controllers import bound
 from api.events import IdempotencyHeader
 from api.problems import (
     ForeignOrigin,
@@ -212,9 +213,9 @@ class MessagesController(Controller):
 
 
 def chat_routes(chat: Chat) -> list[type[Controller]]:
-    """The handlers, bound to `chat`."""
+    """The handlers of this package."""
     controllers = (
         *(RoomsController, MessagesController, RoomBansController, BansController),
         *(TokenController, WebhookController),
     )
-    return [type(one.__name__, (one,), {"chat": chat}) for one in controllers]
+    return [bound(one, chat=chat) for one in controllers]
