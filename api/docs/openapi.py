@@ -10,7 +10,8 @@ from typing import Any
 
 from api import problems
 from api.chat.ably.errors import ably_error
-from api.problems import PROBLEM_MEDIA_TYPE, ApiError, outline
+from api.problem_json import PROBLEM_MEDIA_TYPE, outline
+from api.problems import ApiError
 from api.security.cookies import SESSION_COOKIE
 
 Document = dict[str, Any]

@@ -9,9 +9,9 @@ from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.middleware._internal.cors import CORSMiddleware
 from litestar.types import HTTPResponseStartEvent, Message, Receive, Scope, Send
 
-from api.problems import PROBLEM_MEDIA_TYPE, BadRequest, render
+from api.problem_json import answer_of
+from api.problems import BadRequest
 
-REFUSED = 400
 EXPOSED_HEADERS = [
     "ETag",
     "Idempotency-Replayed",
@@ -80,15 +80,11 @@ class Cors(CORSMiddleware):
 
     def _create_preflight_response(self, origin: str, request_headers: Headers) -> Response[Any]:
         answer: Response[Any] = super()._create_preflight_response(origin, request_headers)
-        if answer.status_code != REFUSED:
+        if answer.status_code != BadRequest.status:
             return answer
-        problem = render(BadRequest(f"{answer.content}."))
-        return Response(
-            problem,
-            status_code=REFUSED,
-            media_type=PROBLEM_MEDIA_TYPE,
-            headers={"Cache-Control": "no-store", "Vary": "Origin"},
-        )
+        error = BadRequest(f"{answer.content}.")
+        headers, body = answer_of(error)
+        return Response(body, status_code=error.status, headers=headers | {"vary": "Origin"})
 
 
 def _varying(send: Send) -> Send:

@@ -29,8 +29,8 @@ from api.problems import (
     NotAcceptable,
     OverConnectionLimit,
     TicketUsed,
-    UnknownSource,
 )
+from api.relay.problems import UnknownSource
 from api.relay.service import Relay, relay_topic
 from api.security.principal import Principal
 

@@ -7,7 +7,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 
 from api.events import TopicName
-from api.problems import UnknownSource
+from api.relay.problems import UnknownSource
 from api.relay.reader import SourceReader
 from api.security.grants import Action
 from api.security.principal import Principal

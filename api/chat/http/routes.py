@@ -22,19 +22,19 @@ from api.chat.http.models import (
     SentView,
     following,
 )
-from api.chat.http.parameters import After, BeforeMessage, Offset, PageLimit, Scope
+from api.chat.http.parameters import NO_STORE, After, BeforeMessage, Offset, PageLimit, Scope
 from api.chat.http.token_routes import TokenController
 from api.chat.http.webhook_routes import WebhookController
 from api.chat.problems import (
-    AblyRefused,
-    AblyUnavailable,
+    CHANGING,
+    DECIDING,
+    IN_ROOM,
+    ON_ABLY,
     Banned,
-    ChatNotConfigured,
     MessageRefused,
     NotAllowedInRoom,
     RoomConflict,
     RoomEnded,
-    UnknownRoom,
 )
 from api.chat.rooms.service import Seen
 from api.chat.rooms.standing import parse_room
@@ -48,12 +48,6 @@ from api.problems import (
     ValidationFailed,
 )
 from api.security.principal import Principal
-
-NO_STORE = {"Cache-Control": "no-store"}
-IN_ROOM = (ValidationFailed, UnknownRoom)
-CHANGING = (*IN_ROOM, ForeignOrigin)
-DECIDING = (*CHANGING, NotAllowedInRoom, RoomConflict)
-ON_ABLY = (ChatNotConfigured, AblyRefused, AblyUnavailable)
 
 
 class RoomsController(Controller):
