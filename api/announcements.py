@@ -1,13 +1,17 @@
 """What happens in one feature and leads to events of others, which it does not know.
 
-A feature announces; the features that care have said what they make of it.
+A feature announces what happened. The features that care have said which events they make of
+it. The one that announced stores these events together with its own change, or none of them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from api.events import Draft
+
+WORKSPACE_FEEDS: Final = "workspace:*:activity"
+"""The feeds of workspaces, which the members of a chat room of the same id read too."""
 
 
 @dataclass(frozen=True, slots=True)

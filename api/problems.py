@@ -1,14 +1,12 @@
-"""What can go wrong, as one tree, and its wire form (RFC 9457 problem+json)."""
+"""What can go wrong, as one tree. Each `title` says what a kind of problem means."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import ValidationError
 
 from api.payloads.models import plain
 
-PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
 OBJECT = "Input should be a JSON object"
 MAX_FIELD_CHARS = 200
@@ -146,12 +144,6 @@ class NotRetryable(ApiError):
     remediation = "Only jobs that have failed, expired or been canceled can; look at `retryable`."
 
 
-class UnknownSource(NotFound):
-    code = "unknown-source"
-    title = "There is no source of this name"
-    remediation = "Use a name of MILLRACE_RELAY_SOURCES."
-
-
 class MethodNotAllowed(ApiError):
     code = "method-not-allowed"
     status = 405
@@ -260,27 +252,6 @@ class StoreUnavailable(ApiError):
         super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
 
 
-class NotReady(ApiError):
-    """`parts` are the names of what cannot be used; without a reason, it does not answer."""
-
-    code = "not-ready"
-    status = 503
-    title = "This process cannot serve now"
-    remediation = "Send requests elsewhere, and look at what `errors` names."
-
-    def __init__(
-        self,
-        detail: str | None = None,
-        *,
-        parts: Sequence[str] = (),
-        reasons: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        errors = [
-            {"field": part, "message": reasons.get(part, "does not answer")} for part in parts
-        ]
-        super().__init__(detail, headers={"Retry-After": "2"}, errors=errors)
-
-
 class PublishUncertain(StoreUnavailable):
     code = "publish-uncertain"
     title = "The event may or may not have been stored"
@@ -314,26 +285,3 @@ def _dotted(within: str, names: Sequence[int | str]) -> str:
     # A name that is not known here is the caller's own text, of any length.
     path = [*filter(None, [within]), *map(str, names)] or ["body"]
     return plain(".".join(path))[:MAX_FIELD_CHARS]
-
-
-def outline(kind: type[ApiError]) -> dict[str, Any]:
-    """What all problem documents of one kind have in common."""
-    return {
-        "type": f"urn:millrace:problem:{kind.code}",
-        "title": kind.title,
-        "status": kind.status,
-        "code": kind.code,
-        "remediation": kind.remediation,
-    }
-
-
-def render(error: ApiError, *, ref: str | None = None) -> dict[str, Any]:
-    """The problem document of `error`; `ref` is the request id that logs carry too."""
-    body = outline(type(error))
-    if error.detail:
-        body["detail"] = error.detail
-    if error.errors:
-        body["errors"] = error.errors
-    if ref:
-        body["ref"] = ref
-    return body

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from api import extensions
-from api.activity import feeds
-from api.activity.fan_in import job_finished, message_posted
-from api.announcements import Announcements, JobFinished
-from api.chat.chat import Chat, Feeds, Parts, build_chat
-from api.chat.inbound import ChatMessage
-from api.chat.mentions import Mention
+from api.activity.feature import build as build_activity
+from api.announcements import Announcements
+from api.chat.feature import build as build_chat
+from api.clock.feature import build as build_clock
 from api.events import (
     Catalogue,
-    Draft,
     Poller,
     Publisher,
     Retention,
@@ -23,11 +20,10 @@ from api.events import (
     Streaming,
     build_events,
 )
-from api.feature import Base
+from api.feature import Base, Feature
 from api.jobs import JobQueue, JobsFeature, build_jobs_feature
-from api.notifications import topics
-from api.relay.reader import Tools
-from api.relay.service import Relay, build_relay
+from api.notifications.feature import build as build_notifications
+from api.relay.feature import build as build_relay
 from api.security.wiring import Security, build_security
 from api.settings import Settings
 from api.system import System
@@ -35,17 +31,16 @@ from api.telemetry.meter import CommandMeter
 from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
 
-MENTION_CHARS: Final = 500
 EXAMPLES: Final = ("api.examples",)
-DECLARING: Final = (
-    feeds.declare_events,
-    topics.declare_events,
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts that handlers and entry points use."""
+    """The parts that the application and entry points use.
+
+    `clients` are all connections to Redis of this process. `jobs` is also among the features:
+    workers need more of it than its routes.
+    """
 
     settings: Settings
     system: System
@@ -56,10 +51,9 @@ class Services:
     publisher: Publisher
     streaming: Streaming
     poller: Poller
+    features: Sequence[Feature]
     jobs: JobsFeature
-    chat: Chat
-    relay: Relay
-    clients: tuple[UpstashClient, ...]
+    clients: Sequence[UpstashClient]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -70,9 +64,9 @@ class Services:
         finally:
             renewing.cancel()
             await asyncio.wait([renewing])
-            await self.relay.close()
+            for feature in self.features:
+                await feature.close()
             await self.poller.close()
-            await self.chat.close()
             for client in self.clients:
                 await client.close()
 
@@ -84,50 +78,37 @@ def build_services(
     system = system or System.real()
     meter = CommandMeter()
     metrics = Metrics(meter)
-    commands = UpstashClient(
+    redis = UpstashClient(
         settings.upstash_url,
         settings.upstash_token.get_secret_value(),
         timeout_s=settings.redis_timeout_s,
         meter=meter,
         rng=system.rng,
     )
-    security = build_security(settings, commands, system)
-    catalogue = _catalogue()
-    events = build_events(
-        settings, commands, catalogue, _retentions(settings), metrics=metrics, system=system
-    )
-    announcements = Announcements()
-    announcements.add(JobFinished, _job_news)
+    security = build_security(settings, redis, system)
+    catalogue, retentions = Catalogue(), Retentions(_usual_retention(settings))
+    events = build_events(settings, redis, catalogue, retentions, metrics=metrics, system=system)
     base = Base(
         system=system,
-        redis=commands,
+        redis=redis,
         metrics=metrics,
         security=security,
         catalogue=catalogue,
         publisher=events.publisher,
         streaming=events.streaming,
-        announcements=announcements,
+        announcements=Announcements(),
     )
     jobs = build_jobs_feature(settings, base, queue=queue)
-    for own in jobs.events:
-        catalogue.declare(own.name, own.model, topics=own.topics)
-    for pattern, rule in jobs.rules:
-        security.access.add_rule(pattern, rule)
-    chat = build_chat(
-        settings,
-        Parts(
-            redis=commands,
-            publisher=events.publisher,
-            catalogue=catalogue,
-            access=security.access,
-            rate=security.publish_rate,
-            system=system,
-        ),
-        feeds=Feeds(_posted, feeds.WORKSPACES) if settings.chat_activity else None,
-        notify=_mentioned,
+    features = (
+        build_activity(settings, base),
+        build_notifications(settings, base),
+        jobs,
+        build_chat(settings, base),
+        build_relay(settings, base),
+        build_clock(settings, base),
     )
-    tools = Tools(events.publisher, settings.relay_lease_s, system.clock, system.rng)
-    relay = build_relay(settings, tools, security.access, new_id=system.new_id)
+    for feature in features:
+        _add(feature, base, retentions)
     extensions.load(
         (*EXAMPLES, *settings.extensions) if settings.has_example_jobs else settings.extensions,
         extensions.Extensions(catalogue, security.access, jobs.registry),
@@ -139,56 +120,34 @@ def build_services(
     return Services(
         settings=settings,
         system=system,
-        redis=commands,
+        redis=redis,
         metrics=metrics,
         catalogue=catalogue,
         security=security,
         publisher=events.publisher,
         streaming=events.streaming,
         poller=events.poller,
+        features=features,
         jobs=jobs,
-        chat=chat,
-        relay=relay,
-        clients=(commands, events.reader),
+        clients=(redis, events.reader),
     )
 
 
-def _catalogue() -> Catalogue:
-    """The event types of all features; extensions add theirs."""
-    catalogue = Catalogue()
-    for declare_events in DECLARING:
-        declare_events(catalogue)
-    return catalogue
-
-
-def _job_news(job: JobFinished) -> Sequence[Draft]:
-    """What a job that is done brings into its owner's feed."""
-    return [job_finished(job.owner, job.job_id, job.kind, job.status)]
-
-
-def _retentions(settings: Settings) -> Retentions:
-    """What topics keep; features have their own."""
-    usual = Retention(
+def _usual_retention(settings: Settings) -> Retention:
+    return Retention(
         max_events=settings.topic_max_events,
         ttl_s=settings.topic_ttl_s,
         idempotency_ttl_s=settings.idempotency_ttl_s,
     )
-    return Retentions(usual, {**feeds.retentions(settings), **topics.retentions(settings)})
 
 
-def _posted(message: ChatMessage) -> list[Draft]:
-    """What a chat message is in the activity feed of the workspace of its room's name."""
-    if message.client_id is None:
-        return []
-    return [message_posted(message.room, message.client_id, message.id)]
-
-
-def _mentioned(mention: Mention) -> list[Draft]:
-    """Whoever is named in a room's message is notified, wherever that user is."""
-    message = mention.message
-    notification = {
-        "title": f"{message.client_id or 'Somebody'} mentioned you in {message.room}",
-        "body": message.text[:MENTION_CHARS],
-        "data": {"room": message.room, "message": message.id},
-    }
-    return [Draft(topics.personal(mention.user), topics.NOTIFICATION, notification)]
+def _add(feature: Feature, base: Base, retentions: Retentions) -> None:
+    """Register what a feature brings beside its routes."""
+    for kind in feature.events:
+        base.catalogue.declare(kind.name, kind.model, topics=kind.topics, summary=kind.summary)
+    for pattern, rule in feature.rules:
+        base.security.access.add_rule(pattern, rule)
+    for pattern, retention in feature.retention.items():
+        retentions.add(pattern, retention)
+    for announced, reaction in feature.reactions.items():
+        base.announcements.add(announced, reaction)

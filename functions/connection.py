@@ -13,21 +13,19 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
-import msgspec
 import structlog
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from api.problem_json import answer_of
 from api.problems import (
-    PROBLEM_MEDIA_TYPE,
     ApiError,
     BadRequest,
     HeadTooLarge,
     RequestTimedOut,
     TooManyConnections,
     UrlTooLong,
-    render,
 )
 from api.settings import Settings
 
@@ -300,15 +298,8 @@ def _without_offer(value: bytes) -> bytes:
 
 
 def _answer(error: ApiError) -> bytes:
-    body = msgspec.json.encode(render(error))
+    fields, body = answer_of(error)
     status = HTTPStatus(error.status)
-    fields = {
-        "content-type": PROBLEM_MEDIA_TYPE,
-        "content-length": str(len(body)),
-        "cache-control": "no-store",
-        "connection": "close",
-        **error.headers,
-    }
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}"]
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", "connection: close"]
     lines += [f"{name}: {value}" for name, value in fields.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -10,9 +10,9 @@ from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from api.app import create_app
-from api.chat.tokens import JWT_MEDIA_TYPE
+from api.chat.tokens.issuer import JWT_MEDIA_TYPE
 from api.events import window
-from api.problems import PROBLEM_MEDIA_TYPE
+from api.problem_json import PROBLEM_MEDIA_TYPE
 from functions.memory import freeze_heap
 from functions.runtime.lifespan import start_once
 from functions.settings import read_settings

@@ -1,58 +1,45 @@
-"""What other features bring into feeds, as drafts for them to store with their own change.
-
-They do not know this package: the wiring hands these functions to them.
-"""
+"""The entries that what happens in other features makes in feeds."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from api.activity.feeds import ACTIVITY, feed_topic
+from api.announcements import JobFinished, MessagePosted
 from api.events import Draft
 
 
 def job_finished(
-    owner: str,
-    job_id: str,
-    kind: str,
-    status: str,
-    *,
-    feed: str | None = None,
-    details: Mapping[str, Any] | None = None,
+    done: JobFinished, *, feed: str | None = None, details: Mapping[str, Any] | None = None
 ) -> Draft:
-    """A job came to its end: in its owner's own feed unless another is named.
-
-    `status` is the verb: succeeded, failed, canceled or expired.
-    """
+    """The entry of a job that came to its end, in its owner's own feed unless `feed` is given."""
+    link = f"/api/jobs/{done.job_id}"
     return Draft(
-        feed_topic(feed or f"user:{owner}"),
+        feed_topic(feed or f"user:{done.owner}"),
         ACTIVITY,
         {
-            "actor": owner,
-            "verb": status,
-            "object": {"type": "job", "id": job_id, "title": kind, "link": f"/api/jobs/{job_id}"},
+            "actor": done.owner,
+            "verb": done.status,
+            "object": {"type": "job", "id": done.job_id, "title": done.kind, "link": link},
             "details": dict(details or {}),
         },
     )
 
 
 def message_posted(
-    room: str,
-    client_id: str,
-    message_id: str,
-    *,
-    feed: str | None = None,
-    details: Mapping[str, Any] | None = None,
+    posted: MessagePosted, *, feed: str | None = None, details: Mapping[str, Any] | None = None
 ) -> Draft:
-    """Somebody wrote in a chat room: in the feed of the workspace of the same id unless another
-    is named. The text itself stays in the room, whose members may be fewer than the feed's.
-    """  # noqa: D205  # one sentence
+    """The entry of a chat message, in the feed of the workspace that has the room's id.
+
+    It is in `feed` instead if that is given. The text of the message is not in it: a feed may
+    have more readers than the room.
+    """
     return Draft(
-        feed_topic(feed or f"workspace:{room}"),
+        feed_topic(feed or f"workspace:{posted.room}"),
         ACTIVITY,
         {
-            "actor": client_id,
+            "actor": posted.user,
             "verb": "posted",
-            "object": {"type": "message", "id": message_id},
-            "details": {"room": room, **(details or {})},
+            "object": {"type": "message", "id": posted.message_id},
+            "details": {"room": posted.room, **(details or {})},
         },
     )

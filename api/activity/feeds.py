@@ -3,15 +3,16 @@
 from typing import Final
 
 from api.activity.models import Activity
-from api.events import Catalogue, Retention, TopicName, parse_topic
+from api.announcements import WORKSPACE_FEEDS
+from api.events import TopicName, parse_topic
+from api.feature import OwnEventType
 from api.problems import InvalidTopic
 from api.security.patterns import TopicPattern
 from api.security.users import InvalidUserId, addressed_user
-from api.settings import Settings
 
 ACTIVITY: Final = "activity"
-WORKSPACES: Final = "workspace:*:activity"
-PATTERNS: Final = (WORKSPACES, "user:*:activity", "public:activity")
+PATTERNS: Final = (WORKSPACE_FEEDS, "user:*:activity", "public:activity")
+EVENTS: Final = (OwnEventType(ACTIVITY, Activity, PATTERNS),)
 _FEEDS = tuple(TopicPattern.parse(pattern) for pattern in PATTERNS)
 
 
@@ -29,18 +30,3 @@ def _of_user(named: str) -> str:
         return f"user:{addressed_user(named)}"
     except InvalidUserId:
         raise InvalidTopic("A feed of a user is user:<id>.") from None
-
-
-def declare_events(catalogue: Catalogue) -> None:
-    """Add our type."""
-    catalogue.declare(ACTIVITY, Activity, topics=PATTERNS)
-
-
-def retentions(settings: Settings) -> dict[TopicPattern, Retention]:
-    """Feeds are kept by number, and much longer than other topics."""
-    keep = Retention(
-        max_events=settings.activity_max_events,
-        ttl_s=settings.activity_ttl_s,
-        idempotency_ttl_s=settings.idempotency_ttl_s,
-    )
-    return dict.fromkeys(_FEEDS, keep)

@@ -1,6 +1,5 @@
 """`/api/activity`."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Controller, Response, get, post
@@ -10,6 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from api.activity.feeds import feed_topic
 from api.activity.models import ActivityBody, ActivityPosted, FeedView
 from api.activity.service import ActivityFeeds
+from api.controllers import bound
 from api.events import (
     MAX_HISTORY,
     AnyRequest,
@@ -77,18 +77,11 @@ First = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ActivityServices:
-    """What the handlers of this package call."""
-
-    feeds: ActivityFeeds
-    events: Events
-
-
 class ActivityController(Controller):
     path = "/api/activity/{feed:str}"
     tags = ("activity",)
-    services: ActivityServices
+    feeds: ActivityFeeds
+    events: Events
 
     @post(name="post_activity", opt=POSTING)
     async def post(
@@ -100,12 +93,10 @@ class ActivityController(Controller):
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[ActivityPosted]:
         """Add an action to a feed; with an Idempotency-Key once however often it is sent."""
-        topic, security = feed_topic(feed), self.services.events.security
+        topic, security = feed_topic(feed), self.events.security
         await security.access.require_publish(principal, [topic])
         security.publish_rate.take(principal.id)
-        published = await self.services.feeds.post(
-            topic, data, caller=principal.id, key=idempotency_key
-        )
+        published = await self.feeds.post(topic, data, caller=principal.id, key=idempotency_key)
         headers = {"Idempotency-Replayed": "true"} if published.replayed else {}
         return Response(ActivityPosted(id=str(published.id), topic=topic), headers=headers)
 
@@ -120,8 +111,8 @@ class ActivityController(Controller):
     ) -> Response[FeedView]:
         """A page of a feed, newest first; it stays right while entries are added."""
         topic = feed_topic(feed)
-        await self.services.events.security.access.require_read(principal, [topic])
-        page = await self.services.feeds.page(topic, limit=limit, cursor=cursor)
+        await self.events.security.access.require_read(principal, [topic])
+        page = await self.feeds.page(topic, limit=limit, cursor=cursor)
         content: Any = {
             "data": raw(page.events),
             "next_cursor": page.next_cursor,
@@ -145,20 +136,18 @@ class ActivityController(Controller):
     ) -> EventStream:
         """The newest entries of a feed, then live; goes on from a cursor as any stream."""
         topic = feed_topic(feed)
-        await self.services.events.security.access.require_read(principal, [topic])
+        await self.events.security.access.require_read(principal, [topic])
         require_stream_accepted(request, f"/api/activity/{feed}")
         read_request = ReadRequest.of(
             [topic],
             first_cursor(last_event_id, last_id_in_query, cursor),
             named=named,
             history=history,
-            charge=self.services.events.security.new_topics_of(principal),
+            charge=self.events.security.new_topics_of(principal),
         )
-        return await open_stream(
-            request, self.services.events, read_request, principal=principal, conn=conn
-        )
+        return await open_stream(request, self.events, read_request, principal=principal, conn=conn)
 
 
-def activity_routes(services: ActivityServices) -> list[type[Controller]]:
-    """The handlers, bound to `services`."""
-    return [type("ActivityController", (ActivityController,), {"services": services})]
+def activity_routes(feeds: ActivityFeeds, events: Events) -> list[type[Controller]]:
+    """The handlers of this package."""
+    return [bound(ActivityController, feeds=feeds, events=events)]

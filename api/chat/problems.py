@@ -1,6 +1,13 @@
 """What chat refuses, beside what everything may."""
 
-from api.problems import ApiError, Forbidden, NotFound, Unauthorized, ValidationFailed
+from api.problems import (
+    ApiError,
+    Forbidden,
+    ForeignOrigin,
+    NotFound,
+    Unauthorized,
+    ValidationFailed,
+)
 
 
 class UnknownRoom(NotFound):
@@ -71,3 +78,10 @@ class AblyRefused(ApiError):
     status = 502
     title = "Ably refuses the request"
     remediation = "The operator checks the capabilities of the key in ABLY_API_KEY."
+
+
+# What routes of rooms answer with, from reading a room to deciding about its members.
+IN_ROOM = (ValidationFailed, UnknownRoom)
+CHANGING = (*IN_ROOM, ForeignOrigin)
+DECIDING = (*CHANGING, NotAllowedInRoom, RoomConflict)
+ON_ABLY = (ChatNotConfigured, AblyRefused, AblyUnavailable)

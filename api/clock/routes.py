@@ -7,6 +7,7 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from api.clock.clock import Clock, ClockStream
+from api.controllers import bound
 from api.events import AnyRequest, Deadline, Events, Serve, hold_stream, sse, wants_json
 from api.payloads.responses import JSON
 from api.problems import NotAcceptable, OverConnectionLimit
@@ -34,8 +35,8 @@ HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 class ClockController(Controller):
     path = "/api/clock"
     tags = ("clock",)
-    services: Events
     clock: Clock
+    events: Events
 
     @get(name="read_clock", responses={200: STREAM}, opt=READING)
     async def read(self, request: AnyRequest) -> Response[Any]:
@@ -44,12 +45,11 @@ class ClockController(Controller):
             return Response({"time": self.clock.time()}, media_type=JSON, headers=HEADERS)
 
         def session(deadline: Deadline) -> Serve:
-            return ClockStream(self.services.streaming, deadline, self.clock).run
+            return ClockStream(self.events.streaming, deadline, self.clock).run
 
-        return await hold_stream(request, self.services, session, principal=None, conn=None)
+        return await hold_stream(request, self.events, session, principal=None, conn=None)
 
 
-def clock_routes(services: Events) -> list[type[Controller]]:
-    """The handler, bound to the one clock of the application."""
-    bound = {"services": services, "clock": Clock(services.streaming.clock)}
-    return [type("ClockController", (ClockController,), bound)]
+def clock_routes(clock: Clock, events: Events) -> list[type[Controller]]:
+    """The handler of this package."""
+    return [bound(ClockController, clock=clock, events=events)]

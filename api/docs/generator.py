@@ -1,6 +1,6 @@
 """Has the framework describe the handlers, and completes what it says."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,10 +14,8 @@ from litestar.typing import FieldDefinition
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from api.clock.openapi import describe_clock
 from api.docs.openapi import VERSION, Facts, complete
 from api.events import REF, Catalogue, describe_events, describe_stream
-from api.jobs import JobHandler, describe_jobs
 
 SUMMARY = "Real-time events over SSE that survive every disconnect, and the same by JSON polls."
 
@@ -28,9 +26,9 @@ def openapi(
     dependencies: Mapping[str, Provide],
     types: Sequence[Any],
     catalogue: Catalogue,
-    job_kinds: Sequence[JobHandler[Any, Any]],
+    describing: Iterable[Callable[[dict[str, Any]], None]],
 ) -> bytes:
-    """The OpenAPI 3.1 document of these handlers, as JSON.
+    """The OpenAPI 3.1 document of these handlers, as JSON; `describing` are what features add.
 
     An application of its own generates it, because Litestar's way to serve one brings pages
     that load scripts from elsewhere and answer 404 in HTML.
@@ -51,8 +49,8 @@ def openapi(
     document = described.openapi_schema.to_schema()
     document["components"]["schemas"] |= _model_schemas(_handlers(described))
     describe_events(document, catalogue)
-    describe_jobs(document, job_kinds)
-    describe_clock(document)
+    for describe in describing:
+        describe(document)
     handlers = {_operation_id(handler): handler for handler in _handlers(described)}
     for path in document["paths"].values():
         for operation in path.values():

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import problems
-from api.chat.ably_errors import ably_error
-from api.problems import PROBLEM_MEDIA_TYPE, ApiError, outline
+from api.chat.ably.errors import ably_error
+from api.problem_json import PROBLEM_MEDIA_TYPE, outline
+from api.problems import ApiError
 from api.security.cookies import SESSION_COOKIE
 
 Document = dict[str, Any]

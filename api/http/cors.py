@@ -4,13 +4,51 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.middleware._internal.cors import CORSMiddleware
 from litestar.types import HTTPResponseStartEvent, Message, Receive, Scope, Send
 
-from api.problems import PROBLEM_MEDIA_TYPE, BadRequest, render
+from api.problem_json import answer_of
+from api.problems import BadRequest
 
-REFUSED = 400
+EXPOSED_HEADERS = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Poll-After-Ms",
+    "X-Request-Id",
+    "X-Run-Id",
+    "X-Workflow-Run-Id",
+]
+ALLOWED_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+    "X-Request-Id",
+]
+
+
+def cors_config(allowed_origins: Sequence[str]) -> CORSConfig | None:
+    """What pages of these origins may do; None if there are none."""
+    if not allowed_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(allowed_origins),
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+        allow_headers=ALLOWED_HEADERS,
+        expose_headers=EXPOSED_HEADERS,
+        # A wildcard with credentials would let every page act as its visitor.
+        allow_credentials="*" not in allowed_origins,
+        max_age=7200,
+    )
 
 
 class Cors(CORSMiddleware):
@@ -42,15 +80,11 @@ class Cors(CORSMiddleware):
 
     def _create_preflight_response(self, origin: str, request_headers: Headers) -> Response[Any]:
         answer: Response[Any] = super()._create_preflight_response(origin, request_headers)
-        if answer.status_code != REFUSED:
+        if answer.status_code != BadRequest.status:
             return answer
-        problem = render(BadRequest(f"{answer.content}."))
-        return Response(
-            problem,
-            status_code=REFUSED,
-            media_type=PROBLEM_MEDIA_TYPE,
-            headers={"Cache-Control": "no-store", "Vary": "Origin"},
-        )
+        error = BadRequest(f"{answer.content}.")
+        headers, body = answer_of(error)
+        return Response(body, status_code=error.status, headers=headers | {"vary": "Origin"})
 
 
 def _varying(send: Send) -> Send:

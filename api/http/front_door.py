@@ -1,12 +1,12 @@
 """What every request passes before anything else reads it."""
 
-import json
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from hmac import compare_digest
 from typing import Any
 
-from api.problems import PROBLEM_MEDIA_TYPE, ApiError, DirectAccess, ForeignHost, render
+from api.problem_json import answer_of
+from api.problems import ApiError, DirectAccess, ForeignHost
 from api.telemetry.requests import QUIET
 
 ORIGIN_SECRET = b"x-origin-secret"
@@ -74,11 +74,7 @@ def combined(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 
 async def _answer(send: Send, error: ApiError, *, ref: str | None) -> None:
-    body = json.dumps(render(error, ref=ref)).encode()
-    headers = [
-        (b"content-type", PROBLEM_MEDIA_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
+    fields, body = answer_of(error, ref=ref)
+    headers = [(name.encode(), value.encode()) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

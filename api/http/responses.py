@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from api.events import brief, sse
 from api.foreign_code import contained
+from api.problem_json import answer_of
 from api.problems import (
-    PROBLEM_MEDIA_TYPE,
     ApiError,
     BadRequest,
     MethodNotAllowed,
@@ -22,7 +22,6 @@ from api.problems import (
     UnsupportedMediaType,
     ValidationFailed,
     field_errors,
-    render,
 )
 from api.upstash import RedisError
 
@@ -44,12 +43,8 @@ OF_STATUS: dict[int, type[ApiError]] = {
 def problem(request: AnyRequest, error: ApiError) -> Response[Any]:
     """The answer that tells the caller of `error`."""
     ref = request.scope["state"].get("request_id")
-    return Response(
-        render(error, ref=ref),
-        status_code=error.status,
-        media_type=PROBLEM_MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **error.headers},
-    )
+    headers, body = answer_of(error, ref=ref)
+    return Response(body, status_code=error.status, headers=headers)
 
 
 def _ours(request: AnyRequest, error: ApiError) -> Response[Any]:

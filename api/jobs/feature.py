@@ -61,8 +61,14 @@ def build(settings: Settings, base: Base, *, queue: JobQueue | None) -> JobsFeat
 
         return job_routes(service, watch, hints, events)
 
+    def describe(document: dict[str, Any]) -> None:
+        from api.jobs.http.openapi import describe_jobs  # noqa: PLC0415  # as above
+
+        describe_jobs(document, registry.all())
+
     return JobsFeature(
         routes=routes,
+        describe=describe,
         events=(OwnEventType(EVENT_TYPE, JobView, (TOPICS,)),),
         rules=((TOPICS, OwnersRead(cache)),),
         settings=settings,

@@ -1,6 +1,5 @@
 """`/api/notifications`."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,6 +8,7 @@ from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from api.controllers import bound
 from api.events import (
     MAX_HISTORY,
     AnyRequest,
@@ -89,18 +89,11 @@ FirstUnread = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class NotificationServices:
-    """What the handlers of this package call."""
-
-    notifications: Notifications
-    events: Events
-
-
 class NotificationsController(Controller):
     path = "/api/notifications"
     tags = ("notifications",)
-    services: NotificationServices
+    notifications: Notifications
+    events: Events
 
     @post(name="send_notification", opt=SENDING)
     async def send(
@@ -111,12 +104,10 @@ class NotificationsController(Controller):
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[NotificationSent]:
         """Notify users, or all; with an Idempotency-Key once however often it is sent."""
-        topics, security = recipients(data), self.services.events.security
+        topics, security = recipients(data), self.events.security
         await security.access.require_publish(principal, topics)
         security.publish_rate.take(principal.id, len(topics))
-        stored = await self.services.notifications.send(
-            data, caller=principal.id, key=idempotency_key
-        )
+        stored = await self.notifications.send(data, caller=principal.id, key=idempotency_key)
         sent = [SentNotification(id=str(one.id), topic=topic) for topic, one in stored]
         replayed = any(one.replayed for _, one in stored)
         headers = {"Idempotency-Replayed": "true"} if replayed else {}
@@ -132,7 +123,7 @@ class NotificationsController(Controller):
         unread: Unread = False,
     ) -> Response[NotificationsView]:
         """The caller's notifications, newest first; pages stay right while more come."""
-        page = await self.services.notifications.page(
+        page = await self.notifications.page(
             principal.id, limit=limit, cursor=cursor, unread=unread
         )
         content: Any = {
@@ -146,7 +137,7 @@ class NotificationsController(Controller):
     @get("/unread", name="count_unread_notifications")
     async def count_unread(self, principal: NamedDependency[Principal]) -> Response[UnreadView]:
         """How many of the caller's notifications are unread."""
-        unread = await self.services.notifications.unread(principal.id)
+        unread = await self.notifications.unread(principal.id)
         return Response(UnreadView(unread=unread), headers={"Cache-Control": "private, no-cache"})
 
     @get("/stream", name="stream_notifications", opt=STREAMING)
@@ -170,18 +161,16 @@ class NotificationsController(Controller):
             first_cursor(last_event_id, last_id_in_query, cursor),
             named=named,
             history=unread,
-            newest=partial(self.services.notifications.newest_unread, principal.id),
+            newest=partial(self.notifications.newest_unread, principal.id),
         )
-        return await open_stream(
-            request, self.services.events, read_request, principal=principal, conn=conn
-        )
+        return await open_stream(request, self.events, read_request, principal=principal, conn=conn)
 
     @post("/read", name="mark_notifications_read", status_code=200, opt=MARKING)
     async def mark_read(
         self, data: JSONBody[ReadBody], principal: NamedDependency[Principal]
     ) -> ChangedView:
         """Mark some as read, or all that a client has seen; the user's other devices follow."""
-        notifications = self.services.notifications
+        notifications = self.notifications
         if data.up_to is not None:
             changed = await notifications.mark_up_to(principal.id, data.up_to)
         else:
@@ -198,19 +187,19 @@ class NotificationsController(Controller):
         self, topic: FromPath[str], event_id: FromPath[str], principal: NamedDependency[Principal]
     ) -> None:
         """Mark one as read; once more is as good."""
-        await self.services.notifications.mark_one_read(principal.id, topic, event_id)
+        await self.notifications.mark_one_read(principal.id, topic, event_id)
 
     @delete("/{topic:str}/{event_id:str}", name="delete_notification", opt=CHANGING)
     async def delete(
         self, topic: FromPath[str], event_id: FromPath[str], principal: NamedDependency[Principal]
     ) -> None:
         """Never show one again; once more is as good."""
-        await self.services.notifications.delete(principal.id, topic, event_id)
+        await self.notifications.delete(principal.id, topic, event_id)
 
 
-def notification_routes(services: NotificationServices) -> list[type[Controller]]:
-    """The handlers, bound to `services`."""
-    return [type("NotificationsController", (NotificationsController,), {"services": services})]
+def notification_routes(notifications: Notifications, events: Events) -> list[type[Controller]]:
+    """The handlers of this package."""
+    return [bound(NotificationsController, notifications=notifications, events=events)]
 
 
 def _with_flag(event: Event, *, is_read: bool) -> msgspec.Raw:

@@ -1,12 +1,12 @@
 """`/api/relay`."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from api.controllers import bound
 from api.events import (
     AnyRequest,
     Conn,
@@ -29,8 +29,8 @@ from api.problems import (
     NotAcceptable,
     OverConnectionLimit,
     TicketUsed,
-    UnknownSource,
 )
+from api.relay.problems import UnknownSource
 from api.relay.service import Relay, relay_topic
 from api.security.principal import Principal
 
@@ -48,18 +48,11 @@ READING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RelayServices:
-    """What the handler of this package calls."""
-
-    relay: Relay
-    events: Events
-
-
 class RelayController(Controller):
     path = "/api/relay/{source:str}"
     tags = ("relay",)
-    services: RelayServices
+    relay: Relay
+    events: Events
 
     @get(name="read_relay", opt=READING)
     async def read(
@@ -78,7 +71,7 @@ class RelayController(Controller):
         conn: Conn = None,
     ) -> Response[Any]:
         """Read an upstream's events, as a held stream or as one JSON answer."""
-        relay, events = self.services.relay, self.services.events
+        relay, events = self.relay, self.events
         # First: who may not read a source does not learn whether there is one.
         await events.security.access.require_read(principal, [relay_topic(source)])
         topic = relay.require(source)
@@ -97,6 +90,6 @@ class RelayController(Controller):
         )
 
 
-def relay_routes(services: RelayServices) -> list[type[Controller]]:
-    """The handler, bound to `services`."""
-    return [type("RelayController", (RelayController,), {"services": services})]
+def relay_routes(relay: Relay, events: Events) -> list[type[Controller]]:
+    """The handler of this package."""
+    return [bound(RelayController, relay=relay, events=events)]

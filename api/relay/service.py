@@ -7,13 +7,10 @@ from contextvars import Context
 from dataclasses import dataclass, field
 
 from api.events import TopicName
-from api.problems import UnknownSource
-from api.relay.reader import SourceReader, Tools
-from api.relay.store import SourceStore
-from api.relay.upstream import Upstream
-from api.security.grants import Access, Action
+from api.relay.problems import UnknownSource
+from api.relay.reader import SourceReader
+from api.security.grants import Action
 from api.security.principal import Principal
-from api.settings import Settings
 from api.settings.relay_sources import RelaySource
 
 PREFIX = "relay"
@@ -96,24 +93,3 @@ class Relay:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-
-
-def build_relay(
-    settings: Settings, tools: Tools, access: Access, *, new_id: Callable[[], str]
-) -> Relay:
-    """The relay of these settings; no network is touched."""
-    sources = settings.relay_sources
-    access.add_rule(f"{PREFIX}:*", RelayRule(sources))
-
-    def read(name: str) -> SourceReader:
-        source = sources[name]
-        topic = TopicName(relay_topic(name))
-        return SourceReader(
-            name,
-            Upstream(source, https_only=not settings.is_local),
-            SourceStore(tools.publisher.log, topic, holder=new_id()),
-            tools,
-            unique_ids=source.unique_ids,
-        )
-
-    return Relay(sources, read)

@@ -1,10 +1,12 @@
 """The upstreams that a relay passes on, as an operator names them."""
 
+import json
 import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
@@ -62,4 +64,18 @@ class RelaySource(BaseModel):
 
     @property
     def is_https(self) -> bool:
+        """Whether nobody on the way reads what the upstream sends and is sent."""
         return self.url.get_secret_value().lower().startswith("https://")
+
+
+def _decoded(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError("must be a JSON object") from None
+
+
+RelaySources = Annotated[dict[SourceName, RelaySource], NoDecode, BeforeValidator(_decoded)]
+"""Upstreams by the name that clients read them under. Its text form is a JSON object."""

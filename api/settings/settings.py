@@ -1,25 +1,16 @@
 """All that can be set, in one place. Four settings make a deployment; the rest have defaults."""
 
-import json
-import os
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import (
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, model_validator
 
-from api.settings.environment import unknown_names
-from api.settings.relay_sources import RelaySource, SourceName
+from api.settings.reading import FromEnvironment
+from api.settings.relay_sources import RelaySources
 from api.settings.types import (
     AblyApiKey,
     CommaSeparated,
+    Environment,
     HeaderSecret,
     Origins,
     RestUrl,
@@ -28,38 +19,9 @@ from api.settings.types import (
 )
 from api.settings.urls import travels_in_clear
 
-OWN_NAMES = {"UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "ABLY_API_KEY"}
 
-
-class Environment(StrEnum):
-    LOCAL = "local"
-    PRODUCTION = "production"
-
-
-class SettingsError(Exception):
-    """The environment does not make a deployment; `complaints` has a line for each reason."""
-
-    def __init__(self, complaints: list[str]) -> None:
-        super().__init__("; ".join(complaints))
-        self.complaints = complaints
-
-
-def _complaint(error: ErrorDetails) -> str:
-    name = "_".join(str(part) for part in error["loc"]).upper()
-    if name and name not in OWN_NAMES:
-        name = f"MILLRACE_{name}"
-    return f"{name or 'settings'}: {error['msg'].removeprefix('Value error, ')}"
-
-
-class Settings(BaseSettings):
-    """Read from the environment once, at start; a bad value stops the start and is named.
-
-    White space around a value is no part of it, and a blank value is as good as none.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix="MILLRACE_", frozen=True, extra="ignore", env_ignore_empty=True
-    )
+class Settings(FromEnvironment):
+    """One process's settings; a bad value stops the start and is named."""
 
     env: Environment = Environment.PRODUCTION
 
@@ -262,7 +224,7 @@ class Settings(BaseSettings):
     drain_s: float = Field(default=10.0, ge=0, le=120, description="Time to end all on SIGTERM.")
 
     # Streams of others
-    relay_sources: Annotated[dict[SourceName, RelaySource], NoDecode] = Field(
+    relay_sources: RelaySources = Field(
         default={}, description="JSON: name -> url, headers, … of upstreams that are passed on."
     )
 
@@ -291,25 +253,6 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     extensions: CommaSeparated = Field(default=(), description="Modules, comma separated.")
     web_root: Path | None = Field(default=None, description="Folder of the page served at /.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_blanks(cls, values: dict[str, Any]) -> dict[str, Any]:
-        stripped = {
-            name: value.strip() if isinstance(value, str) else value
-            for name, value in values.items()
-        }
-        return {name: value for name, value in stripped.items() if value != ""}
-
-    @field_validator("relay_sources", mode="before")
-    @classmethod
-    def _decode(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            raise ValueError("must be a JSON object") from None
 
     @model_validator(mode="after")
     def _beats_in_time(self) -> Self:
@@ -342,31 +285,12 @@ class Settings(BaseSettings):
             raise ValueError("MILLRACE_RELAY_SOURCES: a url must be https outside local mode")
         return self
 
-    @classmethod
-    def read(cls) -> Self:
-        """From the environment. Raises `SettingsError`, which names what is wrong and no value."""
-        unknown = unknown_names(os.environ, cls.names())
-        try:
-            settings = cls()
-        except ValidationError as error:
-            complaints = [_complaint(one) for one in error.errors()]
-            raise SettingsError([*complaints, *unknown]) from None
-        if unknown:
-            raise SettingsError(unknown)
-        return settings
-
-    @classmethod
-    def names(cls) -> list[str]:
-        """What the settings are called in the environment."""
-        return [
-            str(field.validation_alias or f"MILLRACE_{name.upper()}")
-            for name, field in cls.model_fields.items()
-        ]
-
     @property
     def is_local(self) -> bool:
+        """Whether the process runs on a developer's machine, for that developer alone."""
         return self.env is Environment.LOCAL
 
     @property
     def has_example_jobs(self) -> bool:
+        """Whether callers may create jobs of the types that come with Millrace to try it."""
         return self.is_local if self.example_jobs is None else self.example_jobs

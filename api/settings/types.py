@@ -3,6 +3,7 @@
 No complaint shows a secret.
 """
 
+from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
@@ -13,6 +14,13 @@ from api.settings.urls import origin, rest_url, service_url
 
 MIN_SECRET_CHARS: Final = 32
 MIN_SECRET_VARIETY: Final = 10
+
+
+class Environment(StrEnum):
+    """Where the process runs. Local mode takes the place of what production must set."""
+
+    LOCAL = "local"
+    PRODUCTION = "production"
 
 
 def _split(value: object) -> object:

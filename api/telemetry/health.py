@@ -1,9 +1,12 @@
 """Whether the process can do its work now."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import structlog
+
+from api.problems import ApiError
 
 TIMEOUT_S = 2.0
 FRESH_S = 1.0
@@ -14,6 +17,27 @@ log = structlog.get_logger()
 
 class Unusable(Exception):
     """A part answers, and it will not be better by itself; the text says what to do."""
+
+
+class NotReady(ApiError):
+    """`parts` are the names of what cannot be used; without a reason, it does not answer."""
+
+    code = "not-ready"
+    status = 503
+    title = "This process cannot serve now"
+    remediation = "Send requests elsewhere, and look at what `errors` names."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        parts: Sequence[str] = (),
+        reasons: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        errors = [
+            {"field": part, "message": reasons.get(part, "does not answer")} for part in parts
+        ]
+        super().__init__(detail, headers={"Retry-After": "2"}, errors=errors)
 
 
 class Health:

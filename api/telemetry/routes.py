@@ -13,12 +13,11 @@ from api.problems import (
     BadRequest,
     Forbidden,
     KeysUnavailable,
-    NotReady,
     TokenExpired,
     Unauthorized,
 )
 from api.settings import Settings
-from api.telemetry.health import Health
+from api.telemetry.health import Health, NotReady
 from api.telemetry.metrics import MEDIA_TYPE, Metrics
 
 AnyRequest = Request[Any, Any, Any]

@@ -88,5 +88,6 @@ def test_logs_are_not_kept_for_ever(resources: Resources) -> None:
 def lint(*templates: Path, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     # W3005: a dependency that osls adds and that is implied already.
     program = "from cfnlint.runner import main; main()"
-    words = [sys.executable, "-c", program, *options, "--ignore-checks", "W3005", "--", *templates]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", program, *options, "--ignore-checks", "W3005", "--"]
+    command = [*words, *map(str, templates)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

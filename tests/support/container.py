@@ -16,7 +16,7 @@ from typing import IO, Any, Self
 import httpx
 import psutil
 
-from api.settings.settings import OWN_NAMES
+from api.settings.reading import OWN_NAMES
 from tests.support.instances import SECRET
 from tests.support.local_server import ROOT
 from tests.support.upstash_server import UpstashServer

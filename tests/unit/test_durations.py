@@ -16,8 +16,8 @@ NAMES = {"now", "at", "now_ms", "began", "started"}  # what such a reading is ke
 # Where a reading of the wall clock is compared with a time that came from outside this process
 # (an event's id, a token, a job, Ably, Lambda), which no other clock can do ...
 OUTSIDE = {
-    "api/chat/token_desk.py:_ttl_ms": "tokens say when they end",
-    "api/chat/webhook.py:_is_fresh": "Ably says when it sent a message",
+    "api/chat/tokens/service.py:_ttl_ms": "tokens say when they end",
+    "api/chat/webhook/receiver.py:_is_fresh": "Ably says when it sent a message",
     "api/clock/clock.py:_tick": "a tick falls on a full second of the day",
     "api/events/stream/session.py:_timers": "tokens say when they end",
     "api/jobs/model/view.py:poll_after_ms": "another process noted when the job was queued",

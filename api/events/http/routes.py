@@ -39,6 +39,7 @@ from api.events.request import ReadRequest
 from api.events.stream.admission import AnyRequest, Events
 from api.events.topic import parse_topic
 from api.payloads.responses import json_response
+from api.problem_json import render
 from api.problems import (
     ApiError,
     Forbidden,
@@ -53,7 +54,6 @@ from api.problems import (
     RateLimited,
     ReservedEventType,
     TicketUsed,
-    render,
 )
 from api.security.principal import Principal
 

@@ -1,6 +1,5 @@
 """How much of each topic is kept, and for how long."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from api.events.topic import TopicName
@@ -21,7 +20,11 @@ class Retentions:
     """What each topic keeps: as the first pattern that matches says, else `usual`."""
 
     usual: Retention
-    special: Mapping[TopicPattern, Retention] = field(default_factory=dict)
+    special: dict[TopicPattern, Retention] = field(default_factory=dict)
+
+    def add(self, pattern: str, retention: Retention) -> None:
+        """Have topics of `pattern` keep this. Raises `InvalidPattern`."""
+        self.special[TopicPattern.parse(pattern)] = retention
 
     def of(self, topic: TopicName) -> Retention:
         for pattern, retention in self.special.items():

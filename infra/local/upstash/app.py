@@ -139,9 +139,7 @@ class App:
         content_type = b"application/octet-stream" if form is Format.RESP2 else JSON
         return _Answer(status, body, content_type)
 
-    async def _fails_early(
-        self, call: Call, fault: Fault | None, cleared: asyncio.Event
-    ) -> bool:
+    async def _fails_early(self, call: Call, fault: Fault | None, cleared: asyncio.Event) -> bool:
         if fault is Fault.BAD_GATEWAY:
             await call.reply(502, _BAD_GATEWAY, b"text/html")
         elif fault is Fault.QUOTA:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from api.activity.fan_in import job_finished, message_posted
+from api.announcements import JobFinished, MessagePosted
 from api.events import Published, TopicName, log_key
 from tests.integration.activity.conftest import FEED
 from tests.support.client import Client
@@ -184,9 +185,9 @@ async def test_feeds_of_others_can_neither_be_read_nor_written(instance: Instanc
 async def test_what_jobs_and_chat_bring_in_fits_the_feeds(instance: Instance):
     """The drafts of the fan-in are valid, and land where their readers look."""
     drafts = [
-        job_finished("wendy", "job_1", "report", "succeeded", details={"pages": 3}),
-        job_finished("wendy", "job_2", "report", "failed", feed=FEED),
-        message_posted("42", "wendy", "message-1"),
+        job_finished(JobFinished("wendy", "job_1", "report", "succeeded"), details={"pages": 3}),
+        job_finished(JobFinished("wendy", "job_2", "report", "failed"), feed=FEED),
+        message_posted(MessagePosted("42", "wendy", "message-1")),
     ]
     stored = await instance.services.publisher.publish_many(drafts, owner="wiring")
     client = Client(instance)

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from api.chat.problems import RoomEnded
-from api.chat.rooms import Room, user_key
-from api.chat.standing import Role, RoomId
+from api.chat.rooms.standing import Role, RoomId
+from api.chat.rooms.store import Room, RoomStore, user_key
 from tests.support.chat import Person, batch, chat_settings, item, message
 from tests.support.instances import Instance, running
 from tests.support.upstash_server import UpstashServer
@@ -55,7 +55,7 @@ async def test_a_repeated_creation_undoes_nothing(
     instance: Instance, alice: Person, bob: Person, admin: Person
 ) -> None:
     """It is sent again when its answer is lost; what was decided since then stands."""
-    rooms = instance.services.chat.rooms.rooms
+    rooms = RoomStore(instance.services.redis, max_rooms=200)
     den, pub = Room("Den", True, Role.MEMBER, "alice", 1), Room("Pub", True, Role.MEMBER, "bob", 2)
     await rooms.create(RoomId("den"), den)
     await rooms.create(RoomId("pub"), pub)

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.chat.inbound import MAX_ITEMS
-from api.chat.webhook import MAX_AGE_S
+from api.chat.webhook.inbound import MAX_ITEMS
+from api.chat.webhook.receiver import MAX_AGE_S
 from tests.support.chat import (
     KEY,
     SECRET,

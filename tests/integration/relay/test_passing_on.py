@@ -78,7 +78,8 @@ async def test_an_instance_that_goes_is_followed_by_the_next(
     await has(leaving, 3)
     await has(staying, 3)
     await leaving.close()
-    await one.services.relay.close()
+    for feature in one.services.features:
+        await feature.close()
     await upstream.order(count=6)
     await has(staying, 6)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from api.activity.fan_in import job_finished, message_posted
-from api.activity.feeds import declare_events, feed_topic
+from api.activity.feeds import EVENTS, feed_topic
+from api.announcements import JobFinished, MessagePosted
 from api.events import Catalogue, Draft
 from api.problems import InvalidTopic
 
@@ -28,19 +29,20 @@ def test_other_topics_are_no_feeds(feed: str):
 @pytest.mark.parametrize(
     ("draft", "topic"),
     [
-        (job_finished("alice", "job_1", "report", "failed"), "user:alice:activity"),
+        (job_finished(JobFinished("alice", "job_1", "report", "failed")), "user:alice:activity"),
         (
-            job_finished("alice", "job_1", "report", "succeeded", feed="workspace:1"),
+            job_finished(JobFinished("alice", "job_1", "report", "succeeded"), feed="workspace:1"),
             "workspace:1:activity",
         ),
-        (message_posted("1", "alice", "m1"), "workspace:1:activity"),
-        (message_posted("1", "alice", "m1", feed="public"), "public:activity"),
+        (message_posted(MessagePosted("1", "alice", "m1")), "workspace:1:activity"),
+        (message_posted(MessagePosted("1", "alice", "m1"), feed="public"), "public:activity"),
     ],
 )
 def test_what_others_bring_in_is_valid(draft: Draft, topic: str):
     """Stored as it is, with every field that the type has."""
     catalogue = Catalogue()
-    declare_events(catalogue)
+    for kind in EVENTS:
+        catalogue.declare(kind.name, kind.model, topics=kind.topics)
     stored = catalogue.checked(draft.topic, draft.type, draft.data)
 
     assert draft.topic == topic

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api import problems
-from api.chat.ably_errors import NoRooms, TooManyRooms, ably_error
+from api.chat.ably.errors import NoRooms, TooManyRooms, ably_error
 from api.chat.problems import Banned, ChatNotConfigured
 
 

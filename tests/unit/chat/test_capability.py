@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.chat.capability import Channels, Policy
-from api.chat.standing import Role, RoomId, parse_room
+from api.chat.rooms.standing import Role, RoomId, parse_room
+from api.chat.tokens.capability import Channels, Policy
 from api.problems import ValidationFailed
 
 ROOM = RoomId("a")

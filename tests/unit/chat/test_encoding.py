@@ -11,7 +11,7 @@ from ably.types.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.chat.encoding import MAX_NESTING, decode
+from api.chat.ably.encoding import MAX_NESTING, decode
 
 values: Any = st.recursive(
     st.none()

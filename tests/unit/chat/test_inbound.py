@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.chat.capability import Channels
-from api.chat.inbound import MAX_ITEMS, ChatMessage, PresenceChange, read_delivery
+from api.chat.tokens.capability import Channels
+from api.chat.webhook.inbound import MAX_ITEMS, ChatMessage, PresenceChange, read_delivery
 from api.problems import PayloadTooLarge, ValidationFailed
 
 CHANNELS = Channels()

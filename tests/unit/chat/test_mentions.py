@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.chat.inbound import ChatMessage
-from api.chat.mentions import MAX_MENTIONS, candidates
-from api.chat.standing import RoomId
+from api.chat.rooms.standing import RoomId
+from api.chat.webhook.inbound import ChatMessage
+from api.chat.webhook.mentions import MAX_MENTIONS, candidates
 
 
 def message(data: Any, **changes: Any) -> ChatMessage:

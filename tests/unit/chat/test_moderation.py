@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.chat.moderation import Moderator
+from api.chat.messages.moderation import Moderator
 from api.chat.problems import MessageRefused
 
 MODERATOR = Moderator(max_bytes=100, blocked_words=["Spam", "größe", "a.b"])

@@ -15,7 +15,7 @@ from ably import AblyRest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.chat.tokens import AblyKey, TokenIssuer
+from api.chat.tokens.issuer import AblyKey, TokenIssuer
 from tests.support.local_server import ROOT
 
 NOW = 1_795_204_020.0
@@ -102,7 +102,7 @@ def test_a_secret_may_hold_colons_and_is_never_shown() -> None:
 def test_signing_does_not_load_the_sdk() -> None:
     """A function that only hands out tokens never pays for it."""
     code = (
-        "import sys, api.app, api.chat.routes\n"
+        "import sys, api.app, api.chat.http.routes\n"
         "loaded = {name.partition('.')[0] for name in sys.modules}\n"
         "sys.exit(bool(loaded & {'ably', 'websockets', 'msgpack'}))"
     )

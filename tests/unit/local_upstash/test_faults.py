@@ -64,12 +64,11 @@ def test_an_unknown_fault_is_refused() -> None:
 
 
 async def test_clearing_releases_what_is_kept_silent() -> None:
-    """Held requests do not outlive their fault."""
+    """Held requests do not outlive their fault, also those that have not begun to wait."""
     faults = _faults(silent=1)
-    held = asyncio.create_task(faults.released())
-    await asyncio.sleep(0)
+    cleared = faults.released
 
     faults.clear()
 
     async with asyncio.timeout(1):
-        await held
+        await cleared.wait()

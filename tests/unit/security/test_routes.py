@@ -10,7 +10,8 @@ import httpx
 import pytest
 from litestar import Litestar, Request, Response
 
-from api.problems import ApiError, render
+from api.problem_json import render
+from api.problems import ApiError
 from api.security.routes import dev_session_controller
 from api.security.wiring import Security, build_security
 from api.settings import Environment, Settings

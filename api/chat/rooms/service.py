@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from api.chat.ably_rest import AblyRest
+from api.chat.ably.rest import AblyRest
 from api.chat.problems import AblyRefused, AblyUnavailable, NotAllowedInRoom, UnknownRoom
-from api.chat.rooms import Member, Room, RoomStore
-from api.chat.standing import Role, RoomId
+from api.chat.rooms.standing import Role, RoomId
+from api.chat.rooms.store import Member, Room, RoomStore
 from api.events import TopicName
 from api.problems import Forbidden
 from api.security.grants import Access

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from api.chat.capability import CHAT_SUFFIX, Channels
-from api.chat.encoding import decode
-from api.chat.standing import RoomId
+from api.chat.ably.encoding import decode
+from api.chat.rooms.standing import RoomId
+from api.chat.tokens.capability import CHAT_SUFFIX, Channels
 from api.problems import PayloadTooLarge, ValidationFailed
 from api.security.patterns import is_segment
 

@@ -1,10 +1,12 @@
-"""What chat's requests carry beside a body, as the OpenAPI document describes it."""
+"""What chat's requests and answers carry beside a body, as the OpenAPI document describes it."""
 
 from typing import Annotated, Literal
 
 from litestar.params import HeaderParameter, QueryParameter
 
-from api.chat.models import MAX_LIMIT
+from api.chat.http.models import MAX_LIMIT
+
+NO_STORE = {"Cache-Control": "no-store"}
 
 Scope = Annotated[
     Literal["mine", "public"],

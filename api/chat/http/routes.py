@@ -6,9 +6,9 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from api.chat.ban_routes import BansController, RoomBansController
 from api.chat.chat import Chat
-from api.chat.models import (
+from api.chat.http.ban_routes import BansController, RoomBansController
+from api.chat.http.models import (
     AppointBody,
     AppointedView,
     ChatHistoryView,
@@ -22,22 +22,23 @@ from api.chat.models import (
     SentView,
     following,
 )
-from api.chat.parameters import After, BeforeMessage, Offset, PageLimit, Scope
+from api.chat.http.parameters import NO_STORE, After, BeforeMessage, Offset, PageLimit, Scope
+from api.chat.http.token_routes import TokenController
+from api.chat.http.webhook_routes import WebhookController
 from api.chat.problems import (
-    AblyRefused,
-    AblyUnavailable,
+    CHANGING,
+    DECIDING,
+    IN_ROOM,
+    ON_ABLY,
     Banned,
-    ChatNotConfigured,
     MessageRefused,
     NotAllowedInRoom,
     RoomConflict,
     RoomEnded,
-    UnknownRoom,
 )
-from api.chat.service import Seen
-from api.chat.standing import parse_room
-from api.chat.token_routes import TokenController
-from api.chat.webhook_routes import WebhookController
+from api.chat.rooms.service import Seen
+from api.chat.rooms.standing import parse_room
+from api.controllers import bound
 from api.events import IdempotencyHeader
 from api.problems import (
     ForeignOrigin,
@@ -47,12 +48,6 @@ from api.problems import (
     ValidationFailed,
 )
 from api.security.principal import Principal
-
-NO_STORE = {"Cache-Control": "no-store"}
-IN_ROOM = (ValidationFailed, UnknownRoom)
-CHANGING = (*IN_ROOM, ForeignOrigin)
-DECIDING = (*CHANGING, NotAllowedInRoom, RoomConflict)
-ON_ABLY = (ChatNotConfigured, AblyRefused, AblyUnavailable)
 
 
 class RoomsController(Controller):
@@ -212,9 +207,9 @@ class MessagesController(Controller):
 
 
 def chat_routes(chat: Chat) -> list[type[Controller]]:
-    """The handlers, bound to `chat`."""
+    """The handlers of this package."""
     controllers = (
         *(RoomsController, MessagesController, RoomBansController, BansController),
         *(TokenController, WebhookController),
     )
-    return [type(one.__name__, (one,), {"chat": chat}) for one in controllers]
+    return [bound(one, chat=chat) for one in controllers]

@@ -5,10 +5,10 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from api.chat.messages import PastMessage, Present
-from api.chat.rooms import Member
-from api.chat.service import Seen
-from api.chat.standing import Role
+from api.chat.messages.service import PastMessage, Present
+from api.chat.rooms.service import Seen
+from api.chat.rooms.standing import Role
+from api.chat.rooms.store import Member
 from api.payloads.models import Body, View, example
 from api.security.users import UserId
 

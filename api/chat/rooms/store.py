@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 
-from api.chat import room_scripts
 from api.chat.problems import Banned, NotAllowedInRoom, RoomConflict, RoomEnded, UnknownRoom
-from api.chat.standing import BANNED, EVERYWHERE, INVITED, Role, RoomId, Standing
+from api.chat.rooms import scripts as room_scripts
+from api.chat.rooms.standing import BANNED, EVERYWHERE, INVITED, Role, RoomId, Standing
 from api.events import TopicName, log_key
 from api.problems import ApiError
 from api.security.principal import Principal

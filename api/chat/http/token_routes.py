@@ -13,13 +13,13 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from api.chat.ably_errors import NoRooms, TooManyRooms, ably_error
+from api.chat.ably.errors import NoRooms, TooManyRooms, ably_error
 from api.chat.chat import Chat
-from api.chat.models import TokenRequestView
-from api.chat.parameters import Format, Rooms, Ttl
+from api.chat.http.models import TokenRequestView
+from api.chat.http.parameters import Format, Rooms, Ttl
 from api.chat.problems import Banned, ChatNotConfigured
-from api.chat.token_desk import Wanted
-from api.chat.tokens import JWT_MEDIA_TYPE
+from api.chat.tokens.issuer import JWT_MEDIA_TYPE
+from api.chat.tokens.service import Wanted
 from api.payloads.responses import json_response
 from api.problems import (
     ApiError,

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from api.chat.standing import Role, RoomId
+from api.chat.rooms.standing import Role, RoomId
 from api.security.patterns import is_segment
 
 CHAT_SUFFIX: Final = "::$chat"

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
-from api.chat.ably_rest import AblyRest
-from api.chat.capability import Channels
-from api.chat.encoding import decode
-from api.chat.moderation import Moderator
+from api.chat.ably.encoding import decode
+from api.chat.ably.rest import AblyRest
+from api.chat.messages.moderation import Moderator
 from api.chat.problems import NotAllowedInRoom, UnknownRoom
-from api.chat.rooms import RoomStore
-from api.chat.standing import Role, RoomId
+from api.chat.rooms.standing import Role, RoomId
+from api.chat.rooms.store import RoomStore
+from api.chat.tokens.capability import Channels
 from api.problems import InvalidCursor, Unauthorized
 from api.security.principal import Principal
 from api.security.rates import RateLimiter

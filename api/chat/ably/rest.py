@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from api.chat.problems import AblyRefused, AblyUnavailable
-from api.chat.tokens import AblyKey
+from api.chat.tokens.issuer import AblyKey
 from api.problems import PublishUncertain
 
 VERSION: Final = "3"

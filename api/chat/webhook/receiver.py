@@ -1,18 +1,19 @@
 """From Ably's webhook into our topics: verified, each message once, in one round trip."""
 
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from api.chat.capability import Channels
-from api.chat.inbound import ChatMessage, Inbound, PresenceChange, read_delivery
-from api.chat.mentions import Mention, candidates
+from api.announcements import Announcements, MessagePosted, UserMentioned
 from api.chat.problems import WebhookUnverified
-from api.chat.rooms import RoomStore
-from api.chat.standing import RoomId
-from api.chat.tokens import AblyKey
-from api.chat.topics import drafts_of
+from api.chat.rooms.standing import RoomId
+from api.chat.rooms.store import RoomStore
+from api.chat.tokens.capability import Channels
+from api.chat.tokens.issuer import AblyKey
+from api.chat.webhook.inbound import ChatMessage, Inbound, PresenceChange, read_delivery
+from api.chat.webhook.mentions import candidates
+from api.chat.webhook.topics import drafts_of
 from api.events import Draft, Publisher
 
 OWNER: Final = "chat:webhook"
@@ -20,14 +21,6 @@ OWNER: Final = "chat:webhook"
 # of what is younger are all still there.
 MAX_AGE_S: Final = 3600
 MARK_TTL_S: Final = 2 * MAX_AGE_S + 60
-
-Announce = Callable[[ChatMessage], Sequence[Draft]]
-Notify = Callable[[Mention], Sequence[Draft]]
-
-
-def nothing(_: object) -> Sequence[Draft]:
-    """No further events."""
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +51,19 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookDesk:
+class WebhookReceiver:
     """Stores what a delivery brings. `clock` gives epoch seconds.
 
-    `announce` and `notify` say which further events a message and a mention lead to; they are
-    stored with the message or not at all.
+    A message and each mention are announced; the events that this leads to are stored with the
+    message or not at all.
     """
 
     verifier: WebhookVerifier
     channels: Channels
     rooms: RoomStore
     publisher: Publisher
+    announcements: Announcements
     clock: Callable[[], float]
-    announce: Announce = nothing
-    notify: Notify = nothing
 
     async def receive(self, body: Any) -> Received:
         """Store it; one round trip, two where somebody is mentioned.
@@ -97,9 +89,8 @@ class WebhookDesk:
             case PresenceChange():
                 return drafts
             case ChatMessage(action="created"):
-                drafts += self.announce(one)
-                for user in mentions.get(one.key, ()):
-                    drafts += self.notify(Mention(one, user))
+                for announced in _announced(one, mentions.get(one.key, ())):
+                    drafts += self.announcements.drafts(announced)
                 return drafts
             case ChatMessage():
                 return drafts
@@ -118,6 +109,15 @@ class WebhookDesk:
             message.key: [user for user in named[message.key] if (message.room, user) in members]
             for message in messages
         }
+
+
+def _announced(
+    message: ChatMessage, mentioned: Sequence[str]
+) -> Iterator[MessagePosted | UserMentioned]:
+    if message.client_id is not None:
+        yield MessagePosted(message.room, message.client_id, message.id)
+    for user in mentioned:
+        yield UserMentioned(user, message.client_id, message.room, message.id, message.text)
 
 
 def _equal(given: str, right: str) -> bool:

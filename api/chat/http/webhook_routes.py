@@ -5,8 +5,8 @@ from typing import Any
 from litestar import Controller, Request, post
 
 from api.chat.chat import Chat
-from api.chat.models import ReceivedView
-from api.chat.parameters import Signature, SignatureKey, WebhookSecret
+from api.chat.http.models import ReceivedView
+from api.chat.http.parameters import Signature, SignatureKey, WebhookSecret
 from api.chat.problems import WebhookUnverified
 from api.payloads.responses import JSON
 from api.problems import (

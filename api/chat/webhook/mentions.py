@@ -2,23 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-from api.chat.inbound import ChatMessage
+from api.chat.webhook.inbound import ChatMessage
 from api.security.users import InvalidUserId, addressed_user
 
 MAX_MENTIONS: Final = 20
 # Not within a word, so that an e-mail address names nobody.
 _AT = re.compile(r"(?<![A-Za-z0-9_.~@-])@([A-Za-z0-9_.~-]{1,64})")
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """`user` is a member of the message's room, and not its author."""
-
-    message: ChatMessage
-    user: str
 
 
 def candidates(message: ChatMessage) -> list[str]:

@@ -1,14 +1,15 @@
 """Chat on our own topics: who reads `room:<id>`, and what the events there hold."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from pydantic import Field
 
-from api.chat.inbound import ChatMessage, Inbound, PresenceChange
-from api.chat.rooms import RoomStore
-from api.chat.standing import RoomId
-from api.events import Catalogue, Draft, TopicName
+from api.chat.rooms.standing import RoomId
+from api.chat.rooms.store import RoomStore
+from api.chat.webhook.inbound import ChatMessage, Inbound, PresenceChange
+from api.events import Draft, TopicName
+from api.feature import OwnEventType
 from api.payloads.models import View
 from api.problems import StoreUnavailable
 from api.security.grants import Action
@@ -62,15 +63,17 @@ class RoomReaders:
             raise StoreUnavailable from error
 
 
-def declare_events(catalogue: Catalogue) -> None:
-    """Add our types. `chat.message` is the one to show; the others change what was shown."""
-    for name, model, summary in (
-        ("chat.message", ChatMessageEvent, "A message was sent to the room."),
-        ("chat.message.updated", ChatMessageEvent, "A message of the room was edited."),
-        ("chat.message.deleted", ChatMessageEvent, "A message of the room was deleted."),
-        ("chat.presence", ChatPresenceEvent, "Who is in the room has changed."),
-    ):
-        catalogue.declare(name, model, topics=(PATTERN,), summary=summary)
+# `chat.message` is the one to show; the others change what was shown.
+EVENTS: Final = (
+    OwnEventType("chat.message", ChatMessageEvent, (PATTERN,), "A message was sent to the room."),
+    OwnEventType(
+        "chat.message.updated", ChatMessageEvent, (PATTERN,), "A message of the room was edited."
+    ),
+    OwnEventType(
+        "chat.message.deleted", ChatMessageEvent, (PATTERN,), "A message of the room was deleted."
+    ),
+    OwnEventType("chat.presence", ChatPresenceEvent, (PATTERN,), "Who is in the room has changed."),
+)
 
 
 def topic_of(room: RoomId) -> TopicName:

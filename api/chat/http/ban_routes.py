@@ -5,15 +5,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from api.chat.chat import Chat
-from api.chat.models import BanBody, BannedView, BansView, following
-from api.chat.parameters import Offset, PageLimit
-from api.chat.problems import NotAllowedInRoom, RoomConflict, UnknownRoom
-from api.chat.standing import parse_room, parse_user
+from api.chat.http.models import BanBody, BannedView, BansView, following
+from api.chat.http.parameters import NO_STORE, Offset, PageLimit
+from api.chat.problems import DECIDING, IN_ROOM, NotAllowedInRoom
+from api.chat.rooms.standing import parse_room, parse_user
 from api.problems import Forbidden, ForeignOrigin, ValidationFailed
 from api.security.principal import Principal
-
-IN_ROOM = (ValidationFailed, UnknownRoom, NotAllowedInRoom)
-DECIDING = (*IN_ROOM, ForeignOrigin, RoomConflict)
 
 
 class RoomBansController(Controller):
@@ -21,7 +18,7 @@ class RoomBansController(Controller):
     tags = ("chat",)
     chat: Chat
 
-    @get(name="list_room_bans", opt={"problems": IN_ROOM})
+    @get(name="list_room_bans", opt={"problems": (*IN_ROOM, NotAllowedInRoom)})
     async def list_bans(
         self,
         *,
@@ -93,4 +90,4 @@ class BansController(Controller):
 
 def _page(users: list[str], offset: int, limit: int) -> Response[BansView]:
     view = BansView(users=users, offset=following(users, offset, limit))
-    return Response(view, headers={"Cache-Control": "no-store"})
+    return Response(view, headers=NO_STORE)

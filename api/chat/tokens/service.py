@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from api.chat.ably_errors import NoRooms, TooManyRooms
-from api.chat.capability import Policy
+from api.chat.ably.errors import NoRooms, TooManyRooms
 from api.chat.problems import Banned
-from api.chat.rooms import RoomStore
-from api.chat.standing import Role, RoomId, Standing
-from api.chat.tokens import TokenIssuer, TokenRequest
+from api.chat.rooms.standing import Role, RoomId, Standing
+from api.chat.rooms.store import RoomStore
+from api.chat.tokens.capability import Policy
+from api.chat.tokens.issuer import TokenIssuer, TokenRequest
 from api.problems import Unauthorized
 from api.security.principal import Principal
 from api.security.rates import RateLimiter
@@ -32,7 +32,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenDesk:
+class TokenService:
     """`clock` gives epoch seconds."""
 
     issuer: TokenIssuer

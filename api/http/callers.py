@@ -1,0 +1,59 @@
+"""Who calls: found out once for each request, before its parameters and its body are read."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from api.security.authenticator import Authenticator, Credentials
+from api.security.cookies import SESSION_COOKIE
+from api.security.principal import Principal
+
+AnyRequest = Request[Any, Any, Any]
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Knows the caller of a request by its credentials."""
+
+    authenticator: Authenticator
+
+    async def authenticate(self, request: AnyRequest) -> Principal:
+        """The caller. Raises `Unauthorized`, and `KeysUnavailable` where that cannot be told."""
+        return await self.authenticator.authenticate(_credentials(request))
+
+    async def guard(self, connection: Connection, handler: BaseRouteHandler) -> None:
+        """Authenticate where the handler takes a `principal`.
+
+        This is a guard because guards run before parameters and body are read: whoever is not
+        signed in gets 401 and not what is wrong with the rest of the request.
+        """
+        if "principal" in handler.parsed_fn_signature.parameters:
+            request: AnyRequest = Request(connection.scope)
+            connection.scope["state"]["principal"] = await self.authenticate(request)
+
+
+async def principal_of(request: AnyRequest) -> Principal:
+    """The caller that the guard found; handlers take it as `principal`."""
+    known: Principal = request.scope["state"]["principal"]
+    return known
+
+
+def _credentials(request: AnyRequest) -> Credentials:
+    # Not Litestar's reading, which it keeps: names in the query are respelled after this.
+    query = dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    return Credentials(
+        method=request.method,
+        authorization=request.headers.get("authorization"),
+        cookie=request.cookies.get(SESSION_COOKIE),
+        ticket=query.get("ticket"),
+        origin=request.headers.get("origin"),
+        host=request.headers.get("host"),
+        fetch_site=request.headers.get("sec-fetch-site"),
+        query_names=frozenset(query),
+        takes_ticket=bool(request.route_handler.opt.get("takes_ticket")),
+    )

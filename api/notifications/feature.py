@@ -1,0 +1,61 @@
+"""Notifications, built from the settings."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from api.announcements import UserMentioned
+from api.events import Draft, Retention
+from api.feature import Base, Feature
+from api.notifications.service import Notifications
+from api.notifications.state import ReadStates
+from api.notifications.topics import BROADCAST, EVENTS, NOTIFICATION, PERSONAL, personal
+from api.settings import Settings
+
+if TYPE_CHECKING:
+    from api.events import Events
+
+# A user's own topic also tells what was read and deleted: two more entries for each at most.
+ENTRIES_EACH: Final = 3
+MENTION_CHARS: Final = 500
+
+
+def build(settings: Settings, base: Base) -> Feature:
+    """The topics keep a number of events; how old they may be counts where they are read."""
+    log = base.streaming.log
+    states = ReadStates(log, settings.notifications_ttl_s, base.system.clock)
+    notifications = Notifications(base.publisher, log, states)
+
+    def routes(events: "Events") -> Sequence[type]:
+        from api.notifications.routes import (  # noqa: PLC0415  # workers need no Litestar
+            notification_routes,
+        )
+
+        return notification_routes(notifications, events)
+
+    def keep(max_events: int) -> Retention:
+        return Retention(
+            max_events=max_events,
+            # A topic is only sure to outlive an event by three quarters of its TTL.
+            ttl_s=settings.notifications_ttl_s * 4 // 3 + 1,
+            idempotency_ttl_s=settings.idempotency_ttl_s,
+        )
+
+    return Feature(
+        routes=routes,
+        events=EVENTS,
+        retention={
+            PERSONAL: keep(settings.notifications_max * ENTRIES_EACH),
+            BROADCAST: keep(settings.notifications_max),
+        },
+        reactions={UserMentioned: user_mentioned},
+    )
+
+
+def user_mentioned(mention: UserMentioned) -> list[Draft]:
+    """The notification of a user whom a chat message names, wherever that user is."""
+    notification = {
+        "title": f"{mention.author or 'Somebody'} mentioned you in {mention.room}",
+        "body": mention.text[:MENTION_CHARS],
+        "data": {"room": mention.room, "message": mention.message_id},
+    }
+    return [Draft(personal(mention.user), NOTIFICATION, notification)]
