@@ -16,14 +16,14 @@ from api.events.event import EVENT_TYPE, RESERVED_TYPES, Event, EventId
 from api.events.feature import EventParts, build_events
 from api.events.live.hub import Hub
 from api.events.live.poller import JITTER, Pace, Poller
-from api.events.log.history import PastPage, Shows, page_back
-from api.events.log.log import TopicLog
-from api.events.log.page import Page
+from api.events.log.commands import EVENT_FIELD, Span, entries_of, xrevrange
+from api.events.log.history import HistoryPage, Shows, page_back
+from api.events.log.page import LogPage
 from api.events.log.retention import Retention, Retentions
-from api.events.log.rows import EVENT_FIELD, Span, rows_of, xrevrange
+from api.events.log.topic_log import TopicLog
 from api.events.publisher import Draft, Published, Publisher
+from api.events.read_request import ReadRequest
 from api.events.reasons import CloseReason
-from api.events.request import ReadRequest
 from api.events.stream.deadline import FUNCTION_HOLD_S, Deadline, Deadlines, rotation, window
 from api.events.stream.open_streams import OpenStreams
 from api.events.stream.session import Session, Streaming
@@ -51,11 +51,11 @@ if TYPE_CHECKING:
     from api.events.http.read import answer_read, first_cursor, raw
     from api.events.http.routes import event_routes
     from api.events.http.schemas import REF, ref
-    from api.events.stream.admission import (
+    from api.events.stream.opening import (
         AnyRequest,
         Events,
-        held_answer,
-        hold_stream,
+        admit_long_poll,
+        admit_stream,
         open_stream,
     )
     from api.events.stream.response import EventStream, Serve, brief
@@ -95,11 +95,11 @@ _SERVING = {
         "REF",
         "ref",
     ),
-    "stream.admission": (
+    "stream.opening": (
         "AnyRequest",
         "Events",
-        "held_answer",
-        "hold_stream",
+        "admit_long_poll",
+        "admit_stream",
         "open_stream",
     ),
     "stream.response": (
@@ -136,18 +136,18 @@ __all__ = [
     "EventStream",
     "Events",
     "History",
+    "HistoryPage",
     "Hub",
     "IdempotencyHeader",
     "LastEventId",
     "LastEventIdInQuery",
     "Limit",
+    "LogPage",
     "Message",
     "Named",
     "OpenStreams",
     "Pace",
-    "Page",
     "PageCursor",
-    "PastPage",
     "Poller",
     "Published",
     "Publisher",
@@ -163,6 +163,8 @@ __all__ = [
     "TopicName",
     "Types",
     "Wait",
+    "admit_long_poll",
+    "admit_stream",
     "answer_read",
     "body",
     "brief",
@@ -171,10 +173,9 @@ __all__ = [
     "describe_asyncapi",
     "describe_events",
     "describe_stream",
+    "entries_of",
     "event_routes",
     "first_cursor",
-    "held_answer",
-    "hold_stream",
     "log_key",
     "open_stream",
     "page_back",
@@ -183,7 +184,6 @@ __all__ = [
     "ref",
     "require_stream_accepted",
     "rotation",
-    "rows_of",
     "sse",
     "wants_json",
     "window",

@@ -82,7 +82,7 @@ class RedisQueue:
                 self._pace.quicken()
                 self._ask_at = self._monotonic()  # there may be more
                 return found
-            pause = self._pace.after(news=False, is_rung=False)
+            pause = self._pace.after(news=False, has_doorbell=False)
             self._ask_at = self._monotonic() + pause * self._rng.uniform(1 - JITTER, 1 + JITTER)
             if wait_s <= 0:
                 break

@@ -49,7 +49,7 @@ def build_workshop(
             pace=Pace(
                 shortest_s=settings.poll_min_ms / 1000,
                 longest_s=settings.job_poll_idle_ms / 1000,
-                longest_rung_s=settings.job_poll_idle_ms / 1000,
+                longest_with_doorbell_s=settings.job_poll_idle_ms / 1000,
             ),
             clock=system.clock,
             monotonic=system.monotonic,

@@ -33,7 +33,7 @@ FORBIDDEN = [
     ("layers", "api/app.py", "api.cli.client"),
     ("terminal", "api/app.py", "rich_click"),
     ("terminal", "functions/container.py", "click"),
-    ("redis", "api/events/log/log.py", "upstash_redis.asyncio"),
+    ("redis", "api/events/log/topic_log.py", "upstash_redis.asyncio"),
     ("redis", "functions/container.py", "upstash_redis"),
     ("ably", "api/events/live/hub.py", "ably"),
     ("local-servers", "infra/local/stack.py", "api.settings"),

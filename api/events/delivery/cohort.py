@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from api.events.cursor import CursorWriter
 from api.events.delivery import sse
 from api.events.delivery.backlog import Backlog
-from api.events.delivery.connection import JOIN_BYTES, Connection, body
+from api.events.delivery.connection import CHUNK_BYTES, Connection, body
 from api.events.event import Event, EventId
+from api.events.read_request import Selection
 from api.events.reasons import CloseReason, ResetReason
-from api.events.request import Selection
 from api.events.topic import TopicName
 
 SENDS_AT_ONCE = 256
@@ -30,13 +30,13 @@ def encode_events(
     return frames
 
 
-def join(frames: Iterable[bytes]) -> list[bytes]:
-    """Frames joined into as few chunks of at most `JOIN_BYTES` as their order allows."""
+def chunks_of(frames: Iterable[bytes]) -> list[bytes]:
+    """Frames joined into as few chunks of at most `CHUNK_BYTES` as their order allows."""
     chunks: list[bytes] = []
     pending: list[bytes] = []
     size = 0
     for frame in frames:
-        if pending and size + len(frame) > JOIN_BYTES:
+        if pending and size + len(frame) > CHUNK_BYTES:
             chunks.append(b"".join(pending))
             pending, size = [], 0
         pending.append(frame)
@@ -62,7 +62,7 @@ class Cohort:
     def cursor(self) -> bytes:
         return self._writer.text()
 
-    def join(self, connection: Connection) -> None:
+    def add(self, connection: Connection) -> None:
         """Feed a connection that stands exactly where the cohort does."""
         connection.feed = self
         connection.seq = self.backlog.next
@@ -70,7 +70,7 @@ class Cohort:
         if not connection.is_idle:  # a keep-alive from before is still under way
             self.fell_behind(connection)
 
-    def leave(self, connection: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
         self.members.discard(connection)
         self.caught_up(connection)
 
@@ -114,7 +114,7 @@ class Cohort:
         self._release()
 
     def _queue(self, frames: Iterable[bytes]) -> None:
-        for chunk in join(frames):
+        for chunk in chunks_of(frames):
             if self._unsent is None:
                 self._unsent = self.backlog.next
             self.backlog.append(chunk)

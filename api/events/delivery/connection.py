@@ -14,7 +14,7 @@ from api.events.delivery import sse
 from api.events.delivery.backlog import Backlog, Overrun
 from api.events.reasons import CloseReason
 
-JOIN_BYTES = 65_536
+CHUNK_BYTES = 65_536
 
 Message = Mapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
@@ -203,7 +203,7 @@ class Connection:
 
     async def _drain_backlog(self) -> None:
         while self.feed and not self._ending and self.seq < self.feed.backlog.next:
-            chunk, self.seq = self.feed.backlog.take(self.seq, JOIN_BYTES)
+            chunk, self.seq = self.feed.backlog.take(self.seq, CHUNK_BYTES)
             await self._send(body(chunk))
 
     def _say_bye(self) -> None:

@@ -3,7 +3,7 @@
 from litestar.datastructures.headers import Accept
 
 from api.events.delivery import sse
-from api.events.stream.admission import AnyRequest
+from api.events.stream.opening import AnyRequest
 from api.payloads.responses import JSON
 from api.problems import NotAcceptable
 

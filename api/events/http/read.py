@@ -17,8 +17,8 @@ from api.events.http.negotiation import wants_json
 from api.events.live.catch_up import CatchUp
 from api.events.live.hub import Restarts
 from api.events.log.page import ANSWER_BYTES, size_of
-from api.events.request import ReadRequest
-from api.events.stream.admission import AnyRequest, Events, held_answer, open_stream
+from api.events.read_request import ReadRequest
+from api.events.stream.opening import AnyRequest, Events, admit_long_poll, open_stream
 from api.events.stream.session import Streaming
 from api.payloads.responses import json_response
 from api.security.principal import Principal
@@ -28,7 +28,7 @@ BUSY_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReadAnswer:
     """What was new, the cursor behind it, and whether there is more to ask for at once."""
 
     events: Sequence[Event]
@@ -70,14 +70,14 @@ async def answer_read(
         return await open_stream(
             request, events, read_request, principal=principal, conn=conn, meanwhile=meanwhile
         )
-    counted = held_answer(request, events, principal, conn) if wait_s else nullcontext()
+    counted = admit_long_poll(request, events, principal, conn) if wait_s else nullcontext()
     async with counted:
         with meanwhile():
             answer = await poll(events.streaming, read_request, wait_s=wait_s)
     return _shaped(request, events, answer, is_held=wait_s > 0)
 
 
-async def poll(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> Answer:
+async def poll(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> ReadAnswer:
     """What follows the cursor; with `wait_s`, the first that comes within that time.
 
     Raises `RedisError`, and what the request's charge does.
@@ -93,7 +93,7 @@ async def poll(streaming: Streaming, read_request: ReadRequest, *, wait_s: float
         streaming.hub.unwatch(read_request.topics)
 
 
-async def _read(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> Answer:
+async def _read(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> ReadAnswer:
     ends_at = asyncio.get_running_loop().time() + wait_s
     shows = read_request.selection.shows
     catch_up = CatchUp(streaming.hub, streaming.log, read_request)
@@ -118,10 +118,12 @@ async def _read(streaming: Streaming, read_request: ReadRequest, *, wait_s: floa
     cursor = cursor_text(catch_up.positions)
     streaming.metrics.delivered.inc(len(events))
     streaming.metrics.resets.inc(len(restarts))
-    return Answer(events, restarts, cursor, more=batch is not None)
+    return ReadAnswer(events, restarts, cursor, more=batch is not None)
 
 
-def _shaped(request: AnyRequest, events: Events, answer: Answer, *, is_held: bool) -> Response[Any]:
+def _shaped(
+    request: AnyRequest, events: Events, answer: ReadAnswer, *, is_held: bool
+) -> Response[Any]:
     etag = f'"{blake2b(answer.cursor.encode(), digest_size=12).hexdigest()}"'
     hint = _hint_ms(events, answer)
     headers = {
@@ -145,7 +147,7 @@ def _shaped(request: AnyRequest, events: Events, answer: Answer, *, is_held: boo
     return json_response(content, headers)
 
 
-def _hint_ms(events: Events, answer: Answer) -> int:
+def _hint_ms(events: Events, answer: ReadAnswer) -> int:
     if answer.more:
         return 0
     middle = BUSY_MS if answer.is_news else events.settings.poll_idle_ms

@@ -35,8 +35,8 @@ from api.events.http.parameters import (
 from api.events.http.read import answer_read, first_cursor, raw
 from api.events.log.page import ANSWER_BYTES
 from api.events.publisher import Draft, Outcome, Published
-from api.events.request import ReadRequest
-from api.events.stream.admission import AnyRequest, Events
+from api.events.read_request import ReadRequest
+from api.events.stream.opening import AnyRequest, Events
 from api.events.topic import parse_topic
 from api.payloads.responses import json_response
 from api.problems import (

@@ -21,7 +21,7 @@ SILENT_POLLS = 10
 log = structlog.get_logger()
 
 
-def rings(topics: Sequence[TopicName]) -> list[list[str]]:
+def wake_up_commands(topics: Sequence[TopicName]) -> list[list[str]]:
     """The commands that ring for `topics`: one billed command each."""
     return [["PUBLISH", CHANNEL, topic] for topic in topics]
 
@@ -36,8 +36,8 @@ class Doorbell:
         self._unannounced = 0
         self._has_told = False
 
-    def brought(self, events: int) -> None:
-        """Note what a poll brought, to tell once when all of it came without a ring.
+    def note_poll(self, events: int) -> None:
+        """Note what a poll note_poll, to tell once when all of it came without a ring.
 
         A ring that is late by a round trip does not count as missing: it starts the count anew.
         """
@@ -48,8 +48,8 @@ class Doorbell:
             self._has_told = True
             log.warning("doorbell.silent", polls=self._unannounced)
 
-    async def listen(self, on_ring: Callable[[str | None], None]) -> None:
-        """Call `on_ring` with each topic that rings; with None after every connect.
+    async def listen(self, on_wake_up: Callable[[str | None], None]) -> None:
+        """Call `on_wake_up` with each topic that rings; with None after every connect.
 
         Goes on for ever: a subscription that ends is renewed after a jittered pause.
         """
@@ -63,11 +63,11 @@ class Doorbell:
                         self.is_connected = True
                         if topic:
                             self._unannounced = 0
-                        on_ring(topic or None)
+                        on_wake_up(topic or None)
             except RedisError as error:
                 log.info("doorbell.lost", error=type(error).__name__)
             finally:
                 self.is_connected = False
-            on_ring(None)
+            on_wake_up(None)
             await asyncio.sleep(pause * self._rng.uniform(0.5, 1.5))
             pause = min(longest, pause * 2)

@@ -12,11 +12,11 @@ from api.events.topic import TopicName
 STEP_BYTES = 262_144  # of a reader that catches up, between two sends
 ANSWER_BYTES = 1_048_576  # of one answer, or of the history that a stream begins with
 TOPIC_BYTES = 65_536  # that a topic may take of an answer, however many there are
-FIRST_ROWS = 64  # asked for before it is known how large the events are
+FIRST_ENTRIES = 64  # asked for before it is known how large the events are
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class LogPage:
     """What follows a position in one topic's log, oldest first.
 
     `end` is the new position. `more` says that the log goes on after it. With a `gap` the
@@ -50,7 +50,7 @@ def within(events: Iterable[Event], max_bytes: int) -> list[Event]:
     return taken
 
 
-def cut(pages: Mapping[TopicName, Page], max_bytes: int) -> dict[TopicName, Page]:
+def cut(pages: Mapping[TopicName, LogPage], max_bytes: int) -> dict[TopicName, LogPage]:
     """The pages with their oldest events that fit together; each ends behind what it keeps."""
     everything = merge(*(page.events for page in pages.values()), key=attrgetter("id"))
     kept: dict[TopicName, list[Event]] = {topic: [] for topic in pages}
@@ -59,14 +59,14 @@ def cut(pages: Mapping[TopicName, Page], max_bytes: int) -> dict[TopicName, Page
     return {topic: _shortened(page, kept[topic]) for topic, page in pages.items()}
 
 
-def _shortened(page: Page, events: list[Event]) -> Page:
+def _shortened(page: LogPage, events: list[Event]) -> LogPage:
     if len(events) == len(page.events):
         return page
     end = events[-1].id if events else page.start
     return replace(page, end=end, events=events, more=True)
 
 
-def known(pages: Iterable[Page]) -> list[Event]:
+def known(pages: Iterable[LogPage]) -> list[Event]:
     """The events of pages of the past, newest first, down to where one of them was cut off.
 
     Below that, an older event of the page that goes on may be missing among the others.

@@ -9,7 +9,7 @@ from typing import Any
 
 from api.events.delivery.connection import Connection, Send
 from api.events.live.hub import Hub
-from api.events.log.log import TopicLog
+from api.events.log.topic_log import TopicLog
 from api.events.reasons import CloseReason
 from api.events.stream.deadline import Deadline
 from api.events.stream.open_streams import OpenStreams

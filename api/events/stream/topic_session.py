@@ -9,12 +9,12 @@ import structlog
 
 from api.events.cursor import CursorWriter
 from api.events.delivery import sse
-from api.events.delivery.cohort import encode_events, join
+from api.events.delivery.cohort import chunks_of, encode_events
 from api.events.delivery.connection import Connection, Send
 from api.events.event import Event, EventId
 from api.events.live.catch_up import Batch, CatchUp
+from api.events.read_request import ReadRequest
 from api.events.reasons import CloseReason
-from api.events.request import ReadRequest
 from api.events.stream.deadline import Deadline
 from api.events.stream.session import Session, Streaming
 from api.events.topic import TopicName
@@ -58,7 +58,7 @@ class TopicSession(Session):
 
     def _closed(self, connection: Connection) -> None:
         topics = self._request.topics
-        self._streaming.hub.leave(connection)
+        self._streaming.hub.drop(connection)
         self._streaming.hub.unwatch(topics)
         log.debug("stream.closed", topic_count=len(topics), reason=connection.ended)
 
@@ -99,7 +99,7 @@ class TopicSession(Session):
                 connection.end(CloseReason.DEADLINE)
                 return
             elif streaming.hub.is_level(catch_up.positions):
-                streaming.hub.join(connection, selection, catch_up.positions)
+                streaming.hub.feed(connection, selection, catch_up.positions)
                 return
             else:  # the log was read further than the poller has come
                 with suppress(TimeoutError):
@@ -150,7 +150,7 @@ class TopicSession(Session):
 
     async def _send(self, connection: Connection, frames: Sequence[bytes]) -> bool:
         """Push frames as they fit; whether there were any."""
-        for chunk in join(frames):
+        for chunk in chunks_of(frames):
             await connection.push(chunk)
         if connection.ended:
             raise _EndedError

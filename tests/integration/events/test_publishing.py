@@ -208,11 +208,11 @@ async def test_a_doorbell_that_was_cut_is_hung_up_again(start: Start, upstash: U
 
 
 async def until_rung(instance: Instance) -> None:
-    """Return when the instance hears the bell."""
-    bell = instance.services.poller._doorbell
-    assert bell is not None
+    """Return when the instance hears the doorbell."""
+    doorbell = instance.services.poller._doorbell
+    assert doorbell is not None
     async with asyncio.timeout(5):
-        while not bell.is_connected:
+        while not doorbell.is_connected:
             await asyncio.sleep(0.005)
 
 

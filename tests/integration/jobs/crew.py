@@ -49,7 +49,7 @@ class Crew:
         self.queue = RedisQueue(
             bench.redis,
             lease_s=lease_s,
-            pace=Pace(shortest_s=0.01, longest_s=0.05, longest_rung_s=0.05),
+            pace=Pace(shortest_s=0.01, longest_s=0.05, longest_with_doorbell_s=0.05),
             clock=bench.clock,
             monotonic=bench.clock,
             rng=rng,

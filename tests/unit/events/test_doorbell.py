@@ -13,16 +13,16 @@ from api.events.live.doorbell import SILENT_POLLS, Doorbell
 
 
 class Line:
-    """A subscription at which the test rings."""
+    """A subscription at which the test wake_ups."""
 
     def __init__(self) -> None:
-        self.rings: asyncio.Queue[str] = asyncio.Queue()
-        self.rings.put_nowait("")
+        self.wake_ups: asyncio.Queue[str] = asyncio.Queue()
+        self.wake_ups.put_nowait("")
 
     async def listen(self, _: str) -> AsyncIterator[str]:
         while True:
-            yield await self.rings.get()
-            self.rings.task_done()
+            yield await self.wake_ups.get()
+            self.wake_ups.task_done()
 
 
 async def told(*, rings_every: int = 0) -> list[Any]:
@@ -30,13 +30,13 @@ async def told(*, rings_every: int = 0) -> list[Any]:
     line = Line()
     doorbell = Doorbell(cast(Any, line), rng=random.Random(1))
     listening = asyncio.create_task(doorbell.listen(lambda _: None))
-    await line.rings.join()
+    await line.wake_ups.join()
     with capture_logs() as logs:
         for poll in range(1, 3 * SILENT_POLLS + 1):
             if rings_every and poll % rings_every == 0:
-                line.rings.put_nowait("public:a")
-                await line.rings.join()
-            doorbell.brought(1)
+                line.wake_ups.put_nowait("public:a")
+                await line.wake_ups.join()
+            doorbell.note_poll(1)
     listening.cancel()
     await asyncio.wait([listening])
     return [one["event"] for one in logs]

@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from api.events.cursor import Cursor
 from api.events.event import Event
-from api.events.log.page import Page
+from api.events.log.page import LogPage
 from api.events.topic import TopicName
 from api.security.rates import Charge, free
 
@@ -30,14 +30,14 @@ class Selection:
 class Newest(Protocol):
     """Chooses the history of a new reader, as `TopicLog.newest` does, for all topics together.
 
-    `Page.end` is where the reader goes on; `Page.events` are of what stands up to there, oldest
-    first. A topic without a page starts now. Since events may be left out, none that is chosen
+    `LogPage.end` is where the reader goes on; `LogPage.events` are of what stands up to there,
+    oldest first. A topic without a page starts now. Since events may be left out, none that is chosen
     is a place to go on from: a reader cut among them, or new to one of its topics, begins anew.
     """
 
     async def __call__(
         self, topics: Sequence[TopicName], /, *, limit: int
-    ) -> dict[TopicName, Page]: ...
+    ) -> dict[TopicName, LogPage]: ...
 
 
 @dataclass(frozen=True, slots=True)

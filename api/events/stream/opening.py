@@ -15,7 +15,7 @@ from litestar import Request
 
 from api.events.delivery import sse
 from api.events.publisher import Publisher
-from api.events.request import ReadRequest
+from api.events.read_request import ReadRequest
 from api.events.stream.deadline import Deadline, Deadlines
 from api.events.stream.response import EventStream, OnEnd, Serve, brief
 from api.events.stream.session import Streaming, until_gone
@@ -69,10 +69,10 @@ async def open_stream(
 
         return serve
 
-    return await hold_stream(request, events, session, principal=principal, conn=conn)
+    return await admit_stream(request, events, session, principal=principal, conn=conn)
 
 
-async def hold_stream(
+async def admit_stream(
     request: AnyRequest,
     events: Events,
     session: Callable[[Deadline], Serve],
@@ -105,7 +105,7 @@ async def hold_stream(
 
 
 @asynccontextmanager
-async def held_answer(
+async def admit_long_poll(
     request: AnyRequest, events: Events, principal: Principal, conn: str | None = None
 ) -> AsyncIterator[None]:
     """Count a JSON answer that is held for news as one of the caller's streams, meanwhile.

@@ -13,7 +13,7 @@ from api.events.topic import TopicName, log_key
 EVENT_FIELD = "e"
 
 log = structlog.get_logger()
-Row = tuple[EventId, dict[str, str]]
+Entry = tuple[EventId, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +49,22 @@ class Span:
 
 
 def xrevrange(topic: TopicName, span: Span, count: int) -> list[str | int]:
-    """The command for the newest rows in `span`, newest first."""
+    """The command for the newest entries in `span`, newest first."""
     return ["XREVRANGE", log_key(topic), *span.bounds, "COUNT", count]
 
 
-def rows_of(entries: Iterable[tuple[str, Sequence[str]]] | None) -> list[Row]:
+def entries_of(reply: Iterable[tuple[str, Sequence[str]]] | None) -> list[Entry]:
     """The entries of one stream in a reply; none where there is no reply."""
     return [
         (EventId.parse(entry_id), dict(zip(flat[::2], flat[1::2], strict=True)))
-        for entry_id, flat in entries or ()
+        for entry_id, flat in reply or ()
     ]
 
 
-def events_of(topic: TopicName, rows: Iterable[Row]) -> list[Event]:
-    """The events among the rows; genesis entries are none."""
+def events_of(topic: TopicName, entries: Iterable[Entry]) -> list[Event]:
+    """The events among the entries; genesis entries are none."""
     events = []
-    for event_id, fields in rows:
+    for event_id, fields in entries:
         if EVENT_FIELD not in fields:
             continue
         try:

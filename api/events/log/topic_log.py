@@ -2,7 +2,7 @@
 
 Nothing is lost in silence because every position stands on an entry. Reading *inclusively*
 from a position must bring that entry back first; if it does not, something after it may have
-been trimmed or expired, and the reader is told (`Page.gap`). A topic without entries gets a
+been trimmed or expired, and the reader is told (`LogPage.gap`). A topic without entries gets a
 genesis entry, which is never delivered, so that there is something to stand on.
 """
 
@@ -14,10 +14,10 @@ from sys import maxsize
 from typing import Any
 
 from api.events.event import EventId
+from api.events.log.commands import EVENT_FIELD, Entry, Span, entries_of, events_of, xrevrange
 from api.events.log.idempotency import APPEND_ONCE, Group, Stored, append_groups
-from api.events.log.page import FIRST_ROWS, TOPIC_BYTES, Page, size_of, within
+from api.events.log.page import FIRST_ENTRIES, TOPIC_BYTES, LogPage, size_of, within
 from api.events.log.retention import Retention, Retentions
-from api.events.log.rows import EVENT_FIELD, Row, Span, events_of, rows_of, xrevrange
 from api.events.reasons import ResetReason
 from api.events.topic import TopicName, log_key, topic_of_key
 from api.security.rates import Charge, free
@@ -50,19 +50,19 @@ class TopicLog:
         self,
         entries: Sequence[tuple[TopicName, str]],
         *,
-        rings: Sequence[Sequence[str]] = (),
+        also: Sequence[Sequence[str]] = (),
         as_one: bool = False,
     ) -> list[EventId | RedisError]:
         """Store events in one round trip; for each its id, or why it was not stored.
 
         One billed command an event, one more where the topic's TTL is due for a refresh.
-        `rings` are further commands of the same round trip, whose results nobody needs.
+        `also` are further commands of the same round trip, whose results nobody needs.
         `as_one` lets nobody see some of the events without the others.
         """
         due = [topic for topic in dict.fromkeys(topic for topic, _ in entries) if self._due(topic)]
         commands: list[Sequence[str | int]] = [self._xadd(topic, text) for topic, text in entries]
         commands += [self._expire(topic) for topic in due]
-        commands += rings
+        commands += also
         if len(commands) == 1:
             results = [await self.client.write(*commands[0])]
         elif as_one:
@@ -112,8 +112,8 @@ class TopicLog:
 
     async def last(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
         """The newest entry of each topic that has one."""
-        rows = await self._last_rows(topics) if topics else {}
-        return {topic: row[-1][0] for topic, row in rows.items()}
+        found = await self._last_entries(topics) if topics else {}
+        return {topic: entries[-1][0] for topic, entries in found.items()}
 
     async def begin(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
         """Write a genesis entry for each topic; a second one by a racing process does no harm."""
@@ -128,7 +128,7 @@ class TopicLog:
         *,
         limit: int,
         anchored: Collection[TopicName] | None = None,
-    ) -> dict[TopicName, Page]:
+    ) -> dict[TopicName, LogPage]:
         """A page for each topic that has news, with one command for all of them.
 
         Topics in `anchored` (by default all) are read inclusively. The others cost no bytes
@@ -150,15 +150,15 @@ class TopicLog:
 
     async def _pages(
         self, positions: Mapping[TopicName, EventId], sure: Collection[TopicName], limit: int
-    ) -> dict[TopicName, Page]:
+    ) -> dict[TopicName, LogPage]:
         starts = {t: at.previous() if t in sure else at for t, at in positions.items()}
         async with self._large_reads:
-            rows = await self._rows_after(starts, limit + 1)
-        unsure = {t: positions[t].previous() for t in rows if t not in sure}
-        proof = await self._rows_after(unsure, 1) if unsure else {}
+            entries = await self._entries_after(starts, limit + 1)
+        unsure = {t: positions[t].previous() for t in entries if t not in sure}
+        proof = await self._entries_after(unsure, 1) if unsure else {}
         pages = {}
         for topic, start in positions.items():
-            mine = rows.get(topic, [])
+            mine = entries.get(topic, [])
             more = len(mine) > limit
             if topic in sure:
                 pages[topic] = _page(topic, start, mine[:1], mine[1:], more=more)
@@ -167,7 +167,7 @@ class TopicLog:
         return pages
 
     async def restart(
-        self, gaps: Mapping[TopicName, Page], *, charge: Charge = free
+        self, gaps: Mapping[TopicName, LogPage], *, charge: Charge = free
     ) -> dict[TopicName, tuple[EventId, ResetReason]]:
         """Where to go on after each real gap, which is "now", and why. Charges as `heads`.
 
@@ -193,7 +193,7 @@ class TopicLog:
         before: Mapping[TopicName, EventId] | None = None,
         after: Mapping[TopicName, EventId] | None = None,
         max_bytes: int | None = None,
-    ) -> dict[TopicName, Page]:
+    ) -> dict[TopicName, LogPage]:
         """The newest events of each, oldest first; one command each.
 
         Below `before` and above `after` on the topics that these name. `end` is the newest
@@ -205,13 +205,13 @@ class TopicLog:
         wanted = {topic: span for topic, span in spans.items() if not span.is_empty}
         most = max(TOPIC_BYTES, (max_bytes or maxsize) // max(1, len(topics)))
         # One for the genesis entry, one to see whether there are older ones.
-        count = min(limit + 2, max(3, FIRST_ROWS // max(1, len(topics))))
+        count = min(limit + 2, max(3, FIRST_ENTRIES // max(1, len(topics))))
         commands = [xrevrange(topic, span, count) for topic, span in wanted.items()]
         try:
             async with self._large_reads:
                 replies = await self._all_or_error(commands) if commands else []
-                rows = [rows_of(reply) for reply in replies]
-            found = dict(zip(wanted, rows, strict=True))
+                entries = [entries_of(reply) for reply in replies]
+            found = dict(zip(wanted, entries, strict=True))
         except TooLarge:
             found = {t: await self._older(t, span, count) for t, span in wanted.items()}
             count = 0
@@ -224,22 +224,29 @@ class TopicLog:
         return {topic: page for topic, page in pages.items() if page is not None}
 
     async def _past(
-        self, topic: TopicName, rows: list[Row], span: Span, limit: int, most: int, *, is_all: int
-    ) -> Page | None:
-        """The newest events of `rows` and, where these hold too few, of those below them.
+        self,
+        topic: TopicName,
+        entries: list[Entry],
+        span: Span,
+        limit: int,
+        most: int,
+        *,
+        is_all: int,
+    ) -> LogPage | None:
+        """The newest events of `entries` and, where these hold too few, of those below them.
 
-        Fewer rows than `is_all` are all that there are.
+        Fewer entries than `is_all` are all that there are.
         """
-        if not rows:
+        if not entries:
             return None
-        end, lowest = rows[0][0], rows[-1][0]
-        at_end = len(rows) < is_all
-        events = events_of(topic, rows)
-        del rows
+        end, lowest = entries[0][0], entries[-1][0]
+        at_end = len(entries) < is_all
+        events = events_of(topic, entries)
+        del entries
         while not at_end and len(events) <= limit and (size := size_of(events)) <= most:
             # As many of their size as fit, and no more at once than are held already.
             fitting = (most - size) * len(events) // max(1, size) + 1
-            count = min(limit + 2, max(FIRST_ROWS // 4, fitting))
+            count = min(limit + 2, max(FIRST_ENTRIES // 4, fitting))
             below = await self._older(topic, span.below(lowest), count)
             at_end = not below
             if below:
@@ -247,15 +254,15 @@ class TopicLog:
                 events += events_of(topic, below)
         kept = within(events[:limit], most)
         more = len(events) > len(kept) or not at_end
-        return Page(end, end, kept[::-1], more=more)
+        return LogPage(end, end, kept[::-1], more=more)
 
-    async def _older(self, topic: TopicName, span: Span, count: int) -> list[Row]:
-        """Some of the rows in `span`, newest first; none only when there are none."""
+    async def _older(self, topic: TopicName, span: Span, count: int) -> list[Entry]:
+        """Some of the entries in `span`, newest first; none only when there are none."""
         if span.is_empty:
             return []
         try:
             async with self._large_reads:
-                return rows_of(await self.client.read(*xrevrange(topic, span, count)))
+                return entries_of(await self.client.read(*xrevrange(topic, span, count)))
         except TooLarge:
             if count == 1:
                 raise
@@ -293,7 +300,7 @@ class TopicLog:
         self._note_refreshed(topics)
         return {topic: EventId.parse(one) for topic, one in ids.items()}
 
-    async def _last_rows(self, topics: Collection[TopicName]) -> dict[TopicName, list[Row]]:
+    async def _last_entries(self, topics: Collection[TopicName]) -> dict[TopicName, list[Entry]]:
         if self._knows_plus:
             try:
                 return await self._xread(topics, ["+"] * len(topics), 1)
@@ -302,8 +309,8 @@ class TopicLog:
                     raise
                 self._knows_plus = False  # `XREAD +` came with Redis 7.4
         replies = await self._all_or_error([xrevrange(topic, Span(), 1) for topic in topics])
-        rows = {topic: rows_of(reply) for topic, reply in zip(topics, replies, strict=True)}
-        return {topic: some for topic, some in rows.items() if some}
+        entries = {topic: entries_of(reply) for topic, reply in zip(topics, replies, strict=True)}
+        return {topic: some for topic, some in entries.items() if some}
 
     async def _all_or_error(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
         """The replies to reading commands, in one round trip."""
@@ -314,17 +321,17 @@ class TopicLog:
             raise failed
         return replies
 
-    async def _rows_after(
+    async def _entries_after(
         self, starts: Mapping[TopicName, EventId], count: int
-    ) -> dict[TopicName, list[Row]]:
+    ) -> dict[TopicName, list[Entry]]:
         return await self._xread(starts.keys(), [str(at) for at in starts.values()], count)
 
     async def _xread(
         self, topics: Collection[TopicName], after: Sequence[str], count: int
-    ) -> dict[TopicName, list[Row]]:
+    ) -> dict[TopicName, list[Entry]]:
         keys = [log_key(topic) for topic in topics]
         reply = await self.client.read("XREAD", "COUNT", count, "STREAMS", *keys, *after)
-        return {topic_of_key(key): rows_of(entries) for key, entries in reply or ()}
+        return {topic_of_key(key): entries_of(entries) for key, entries in reply or ()}
 
 
 def _batches(items: Iterable[TopicName], size: int) -> Iterable[Sequence[TopicName]]:
@@ -334,10 +341,10 @@ def _batches(items: Iterable[TopicName], size: int) -> Iterable[Sequence[TopicNa
 
 
 def _page(
-    topic: TopicName, start: EventId, anchor: Sequence[Row], news: Sequence[Row], *, more: bool
-) -> Page:
+    topic: TopicName, start: EventId, anchor: Sequence[Entry], news: Sequence[Entry], *, more: bool
+) -> LogPage:
     if not anchor or anchor[0][0] != start:
         reason = ResetReason.TRIMMED if anchor else ResetReason.EXPIRED
-        return Page(start, start, gap=reason)
+        return LogPage(start, start, gap=reason)
     end = news[-1][0] if news else start
-    return Page(start, end, events_of(topic, news), more=more)
+    return LogPage(start, end, events_of(topic, news), more=more)
