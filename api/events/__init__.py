@@ -16,7 +16,7 @@ from api.events.event import EVENT_TYPE, RESERVED_TYPES, Event, EventId
 from api.events.feature import EventParts, build_events
 from api.events.live.hub import Hub
 from api.events.live.poller import JITTER, Pace, Poller
-from api.events.log.commands import EVENT_FIELD, Span, entries_of, xrevrange
+from api.events.log.entries import EVENT_FIELD, Span, entries_of, xrevrange
 from api.events.log.history import HistoryPage, Shows, page_back
 from api.events.log.page import LogPage
 from api.events.log.retention import Retention, Retentions
@@ -31,7 +31,6 @@ from api.events.topic import TopicName, log_key, parse_topic
 
 if TYPE_CHECKING:
     from api.events.http.asyncapi import describe_asyncapi
-    from api.events.http.negotiation import require_stream_accepted, wants_json
     from api.events.http.openapi import describe_events, describe_stream
     from api.events.http.parameters import (
         LAST_EVENT_ID,
@@ -48,24 +47,28 @@ if TYPE_CHECKING:
         Types,
         Wait,
     )
-    from api.events.http.read import answer_read, first_cursor, raw
+    from api.events.http.read import (
+        answer_read,
+        encoded,
+        first_cursor,
+        require_stream_accepted,
+        wants_json,
+    )
     from api.events.http.routes import event_routes
     from api.events.http.schemas import REF, ref
     from api.events.stream.opening import (
         AnyRequest,
         Events,
+        EventStream,
+        Serve,
         admit_long_poll,
         admit_stream,
+        one_message,
         open_stream,
     )
-    from api.events.stream.response import EventStream, Serve, brief
 
 _SERVING = {
     "http.asyncapi": ("describe_asyncapi",),
-    "http.negotiation": (
-        "require_stream_accepted",
-        "wants_json",
-    ),
     "http.openapi": (
         "describe_events",
         "describe_stream",
@@ -87,8 +90,10 @@ _SERVING = {
     ),
     "http.read": (
         "answer_read",
+        "encoded",
         "first_cursor",
-        "raw",
+        "require_stream_accepted",
+        "wants_json",
     ),
     "http.routes": ("event_routes",),
     "http.schemas": (
@@ -97,15 +102,13 @@ _SERVING = {
     ),
     "stream.opening": (
         "AnyRequest",
+        "EventStream",
+        "Serve",
+        "one_message",
         "Events",
         "admit_long_poll",
         "admit_stream",
         "open_stream",
-    ),
-    "stream.response": (
-        "EventStream",
-        "Serve",
-        "brief",
     ),
 }
 _MODULE_OF = {name: module for module, names in _SERVING.items() for name in names}
@@ -167,20 +170,20 @@ __all__ = [
     "admit_stream",
     "answer_read",
     "body",
-    "brief",
     "build_events",
     "cursor_text",
     "describe_asyncapi",
     "describe_events",
     "describe_stream",
+    "encoded",
     "entries_of",
     "event_routes",
     "first_cursor",
     "log_key",
+    "one_message",
     "open_stream",
     "page_back",
     "parse_topic",
-    "raw",
     "ref",
     "require_stream_accepted",
     "rotation",

@@ -22,6 +22,8 @@ FORBIDDEN = [
     ("layers", "api/security/tokens.py", "api.events.topic"),
     ("layers", "api/events/live/hub.py", "api.services"),
     ("layers", "api/events/live/hub.py", "api.jobs.service"),
+    ("events-face", "api/jobs/service.py", "api.events.publisher"),
+    ("events-rooms", "api/events/log/page.py", "api.events.live.hub"),
     ("layers", "api/jobs/service.py", "api.notifications.service"),
     ("layers", "api/jobs/service.py", "api.app"),
     ("layers", "api/extensions.py", "api.services"),

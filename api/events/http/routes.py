@@ -32,7 +32,7 @@ from api.events.http.parameters import (
     Types,
     Wait,
 )
-from api.events.http.read import answer_read, first_cursor, raw
+from api.events.http.read import answer_read, encoded, first_cursor
 from api.events.log.page import ANSWER_BYTES
 from api.events.publisher import Draft, Outcome, Published
 from api.events.read_request import ReadRequest
@@ -174,7 +174,7 @@ class EventsController(Controller):
         past = list(reversed(page.events)) if page else []
         more = bool(page and page.more)
         content = {
-            "events": raw(past),
+            "events": encoded(past),
             "before": str(past[-1].id) if more else None,
             "has_more": more,
         }

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from api.events.event import Event, EventId
 from api.events.live.hub import Hub, Restarts
-from api.events.log.page import ANSWER_BYTES, STEP_BYTES, LogPage, cut, known, size_of, within
+from api.events.log.page import ANSWER_BYTES, STEP_BYTES, LogPage, cut, merged_past, size_of, within
 from api.events.log.topic_log import TopicLog
 from api.events.read_request import Newest, ReadRequest
 from api.events.topic import TopicName
@@ -72,7 +72,7 @@ class CatchUp:
         found = {topic: page.end for topic, page in pages.items()}
         silent = [topic for topic in fresh if topic not in found]
         found |= await self._hub.locate(silent, charge=self._charge)
-        events = within(known(pages.values())[: self._history], ANSWER_BYTES)[::-1]
+        events = within(merged_past(pages.values())[: self._history], ANSWER_BYTES)[::-1]
         told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
         start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
         self.positions |= found

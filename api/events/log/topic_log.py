@@ -1,49 +1,53 @@
 """The durable log of each topic: one Redis stream, whose entry ids are the event ids.
 
-Nothing is lost in silence because every position stands on an entry. Reading *inclusively*
-from a position must bring that entry back first; if it does not, something after it may have
-been trimmed or expired, and the reader is told (`LogPage.gap`). A topic without entries gets a
-genesis entry, which is never delivered, so that there is something to stand on.
+No event is lost without a word, because every position is the id of an entry. To read on from
+a position, that entry itself is asked for first. If it does not come back, entries after it
+may have been trimmed or expired as well, and the reader is told so (`LogPage.gap`). A topic
+without entries gets a genesis entry, which no reader sees, so that it has a position too.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from sys import maxsize
-from typing import Any
 
 from api.events.event import EventId
-from api.events.log.commands import EVENT_FIELD, Entry, Span, entries_of, events_of, xrevrange
-from api.events.log.idempotency import APPEND_ONCE, Group, Stored, append_groups
-from api.events.log.page import FIRST_ENTRIES, TOPIC_BYTES, LogPage, size_of, within
+from api.events.log.entries import (
+    EVENT_FIELD,
+    Entry,
+    EntryReader,
+    Span,
+    events_of,
+    xadd,
+)
+from api.events.log.idempotency import Group, Stored, append_groups, append_once
+from api.events.log.page import FIRST_ENTRIES, TOPIC_BYTES, LogPage, page_after, size_of, within
 from api.events.log.retention import Retention, Retentions
 from api.events.reasons import ResetReason
-from api.events.topic import TopicName, log_key, topic_of_key
+from api.events.topic import TopicName, log_key
 from api.security.rates import Charge, free
-from api.upstash import RedisError, Refused, TooLarge, UpstashClient
+from api.upstash import RedisError, TooLarge, UpstashClient
 
 GENESIS_FIELD = "genesis"
 WRITES_AT_ONCE = 200
 REFRESHED_TOPICS = 10_000
 REPLICA_LAG_S = 0.25
-LARGE_READS = 4
 
 
-@dataclass(slots=True)
 class TopicLog:
-    """All topics' logs. Every method raises `RedisError` when Redis does not do its part."""
+    """The logs of all topics. Every method raises `RedisError` when Redis cannot do its part."""
 
-    client: UpstashClient
-    retentions: Retentions
-    monotonic: Callable[[], float]
-    _refreshed: dict[TopicName, float] = field(default_factory=dict)
-    _knows_plus: bool = True
-    # Replies are as large as their events: no more of them at a time, whoever asks.
-    _large_reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_READS))
+    def __init__(
+        self, client: UpstashClient, retentions: Retentions, monotonic: Callable[[], float]
+    ) -> None:
+        self.client = client
+        self.retentions = retentions
+        self.monotonic = monotonic
+        self._reader = EntryReader(client)
+        self._refreshed: dict[TopicName, float] = {}
 
     def retention(self, topic: TopicName) -> Retention:
-        """What the topic keeps: for whoever appends by a script of its own."""
+        """What the topic keeps: for features that append by a script of their own."""
         return self.retentions.of(topic)
 
     async def append(
@@ -55,12 +59,15 @@ class TopicLog:
     ) -> list[EventId | RedisError]:
         """Store events in one round trip; for each its id, or why it was not stored.
 
-        One billed command an event, one more where the topic's TTL is due for a refresh.
-        `also` are further commands of the same round trip, whose results nobody needs.
-        `as_one` lets nobody see some of the events without the others.
+        Costs one billed command an event, and one more for each topic whose TTL is due for a
+        refresh. `also` are further commands for the same round trip, whose results are not
+        returned. With `as_one` nobody sees some of the events without the others.
         """
         due = [topic for topic in dict.fromkeys(topic for topic, _ in entries) if self._due(topic)]
-        commands: list[Sequence[str | int]] = [self._xadd(topic, text) for topic, text in entries]
+        commands: list[Sequence[str | int]] = [
+            xadd(log_key(topic), EVENT_FIELD, text, keep=self.retention(topic).max_events)
+            for topic, text in entries
+        ]
         commands += [self._expire(topic) for topic in due]
         commands += also
         if len(commands) == 1:
@@ -78,31 +85,27 @@ class TopicLog:
     ) -> Stored:
         """Store events, all or none, unless `key` has stored some before.
 
-        However often this is repeated. The fingerprint returned is that of the first time.
+        A repeat stores nothing and returns what the first call stored, with its fingerprint.
         """
-        topics = [topic for topic, _ in entries]
-        args: list[str | int] = [self.retentions.usual.idempotency_ttl_s, fingerprint]
-        for topic, text in entries:
-            keep = self.retention(topic)
-            args += [text, keep.max_events, keep.ttl_s]
-        keys = [f"millrace:once:{key}", *map(log_key, topics)]
-        result = await self.client.script(APPEND_ONCE, keys=keys, args=args, repeatable=True)
-        self._note_refreshed(topics)
-        return Stored.of(result)
+        stored = await append_once(
+            self.client, self.retentions, entries, key=key, fingerprint=fingerprint
+        )
+        self._note_refreshed(topic for topic, _ in entries)
+        return stored
 
     async def append_groups(self, groups: Sequence[Group], *, mark_ttl_s: int) -> list[bool]:
-        """Store each group of events unless its key has stored it within `mark_ttl_s`.
+        """Store each group of events unless its key stored one in the last `mark_ttl_s` seconds.
 
-        For each whether it was stored now.
+        Returns for each group whether it was stored now.
         """
         return await append_groups(self.client, self.retentions, groups, mark_ttl_s=mark_ttl_s)
 
     async def heads(
         self, topics: Collection[TopicName], *, charge: Charge = free
     ) -> dict[TopicName, EventId]:
-        """Where "now" is on each topic. One command, and two for each topic never used.
+        """Where each topic stands now. One command, and two for each topic never used.
 
-        The number of these is told to `charge` before they are written; it may raise instead.
+        `charge` is told how many were never used before these are written; it may raise instead.
         """
         heads = await self.last(topics)
         if missing := [topic for topic in topics if topic not in heads]:
@@ -111,14 +114,17 @@ class TopicLog:
         return heads
 
     async def last(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
-        """The newest entry of each topic that has one."""
-        found = await self._last_entries(topics) if topics else {}
-        return {topic: entries[-1][0] for topic, entries in found.items()}
+        """The id of the newest entry of each topic; topics without entries are left out."""
+        return await self._reader.last(topics)
 
     async def begin(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
-        """Write a genesis entry for each topic; a second one by a racing process does no harm."""
+        """Write a genesis entry for each topic and return their ids.
+
+        Another process may do the same at the same time: a second genesis entry does no harm.
+        """
         begun: dict[TopicName, EventId] = {}
-        for some in _batches(topics, WRITES_AT_ONCE):
+        rest = iter(topics)
+        while some := list(islice(rest, WRITES_AT_ONCE)):
             begun |= await self._begin(some)
         return begun
 
@@ -129,11 +135,12 @@ class TopicLog:
         limit: int,
         anchored: Collection[TopicName] | None = None,
     ) -> dict[TopicName, LogPage]:
-        """A page for each topic that has news, with one command for all of them.
+        """A page of `limit` events for each topic that has news, with one command for all.
 
-        Topics in `anchored` (by default all) are read inclusively. The others cost no bytes
-        while they are silent; when they speak, one more command proves that nothing is gone.
-        Reads less at once where Upstash finds the reply too large.
+        For topics in `anchored` (all by default) the entry at the position is read again, which
+        proves that nothing after it is gone. That costs its bytes at each poll, so a poller
+        leaves out the silent topics: only when these have news, a second command proves it.
+        Reads fewer at once where Upstash finds the reply too large.
         """
         sure = positions.keys() if anchored is None else anchored
         try:
@@ -148,35 +155,18 @@ class TopicLog:
         pages = await self.read_after(dict(items[:half]), limit=1, anchored=sure)
         return pages | await self.read_after(dict(items[half:]), limit=1, anchored=sure)
 
-    async def _pages(
-        self, positions: Mapping[TopicName, EventId], sure: Collection[TopicName], limit: int
-    ) -> dict[TopicName, LogPage]:
-        starts = {t: at.previous() if t in sure else at for t, at in positions.items()}
-        async with self._large_reads:
-            entries = await self._entries_after(starts, limit + 1)
-        unsure = {t: positions[t].previous() for t in entries if t not in sure}
-        proof = await self._entries_after(unsure, 1) if unsure else {}
-        pages = {}
-        for topic, start in positions.items():
-            mine = entries.get(topic, [])
-            more = len(mine) > limit
-            if topic in sure:
-                pages[topic] = _page(topic, start, mine[:1], mine[1:], more=more)
-            elif mine:
-                pages[topic] = _page(topic, start, proof.get(topic, []), mine, more=more)
-        return pages
-
     async def restart(
         self, gaps: Mapping[TopicName, LogPage], *, charge: Charge = free
     ) -> dict[TopicName, tuple[EventId, ResetReason]]:
-        """Where to go on after each real gap, which is "now", and why. Charges as `heads`.
+        """Where to go on after each real gap, which is the newest entry, and why.
 
-        A replica that lags does not hold a position that another process got from a fresher
-        one. That looks like a position from the future, so such are read once more, later.
+        A topic whose gap was none after all is left out. Charges as `heads` does.
         """
         heads = await self.heads(gaps.keys(), charge=charge)
         suspects = {t: gaps[t].start for t, head in heads.items() if head < gaps[t].start}
         if suspects:
+            # A replica that lags does not hold a position yet that another process read from a
+            # fresher one. It looks as if the position came from the future: look again, later.
             await asyncio.sleep(REPLICA_LAG_S)
             again = await self.read_after(suspects, limit=1)
             heads = {t: at for t, at in heads.items() if t not in again or again[t].gap}
@@ -194,43 +184,57 @@ class TopicLog:
         after: Mapping[TopicName, EventId] | None = None,
         max_bytes: int | None = None,
     ) -> dict[TopicName, LogPage]:
-        """The newest events of each, oldest first; one command each.
+        """The newest `limit` events of each topic, oldest first; one command each.
 
-        Below `before` and above `after` on the topics that these name. `end` is the newest
-        entry there, `more` says that there may be older events. A topic without any entry there
-        has no page. All together hold `max_bytes`, or `TOPIC_BYTES` each if that is more: a
-        topic with larger events has fewer of them, at least one.
+        Only those below `before` and above `after`, on the topics that these name. `end` is the
+        newest entry there, `more` says that there may be older events. A topic without any
+        entry there has no page. All pages together hold `max_bytes`, or each `TOPIC_BYTES` if
+        that is more: a topic with larger events has fewer of them, at least one.
         """
         spans = {topic: Span.between(topic, before or {}, after or {}) for topic in topics}
         wanted = {topic: span for topic, span in spans.items() if not span.is_empty}
         most = max(TOPIC_BYTES, (max_bytes or maxsize) // max(1, len(topics)))
         # One for the genesis entry, one to see whether there are older ones.
         count = min(limit + 2, max(3, FIRST_ENTRIES // max(1, len(topics))))
-        commands = [xrevrange(topic, span, count) for topic, span in wanted.items()]
         try:
-            async with self._large_reads:
-                replies = await self._all_or_error(commands) if commands else []
-                entries = [entries_of(reply) for reply in replies]
-            found = dict(zip(wanted, entries, strict=True))
+            found = await self._reader.newest(wanted, count)
         except TooLarge:
-            found = {t: await self._older(t, span, count) for t, span in wanted.items()}
+            found = {t: await self._reader.newest_of(t, span, count) for t, span in wanted.items()}
             count = 0
         pages = {
+            # Popped, so that what was read of a topic is let go when its page is made.
             topic: await self._past(
-                topic, found.pop(topic), wanted[topic], limit, most, is_all=count
+                topic, found.pop(topic), wanted[topic], limit=limit, most=most, is_all=count
             )
             for topic in tuple(found)
         }
         return {topic: page for topic, page in pages.items() if page is not None}
+
+    async def _pages(
+        self, positions: Mapping[TopicName, EventId], sure: Collection[TopicName], limit: int
+    ) -> dict[TopicName, LogPage]:
+        starts = {t: at.previous() if t in sure else at for t, at in positions.items()}
+        found = await self._reader.after(starts, limit + 1)
+        unsure = {t: positions[t].previous() for t in found if t not in sure}
+        proof = await self._reader.after(unsure, 1) if unsure else {}
+        pages = {}
+        for topic, start in positions.items():
+            news = found.get(topic, [])
+            more = len(news) > limit
+            if topic in sure:
+                pages[topic] = page_after(topic, start, news[:1], news[1:], more=more)
+            elif news:
+                pages[topic] = page_after(topic, start, proof.get(topic, []), news, more=more)
+        return pages
 
     async def _past(
         self,
         topic: TopicName,
         entries: list[Entry],
         span: Span,
+        *,
         limit: int,
         most: int,
-        *,
         is_all: int,
     ) -> LogPage | None:
         """The newest events of `entries` and, where these hold too few, of those below them.
@@ -244,10 +248,10 @@ class TopicLog:
         events = events_of(topic, entries)
         del entries
         while not at_end and len(events) <= limit and (size := size_of(events)) <= most:
-            # As many of their size as fit, and no more at once than are held already.
+            # As many of their size as fit, and no more at once than are in memory already.
             fitting = (most - size) * len(events) // max(1, size) + 1
             count = min(limit + 2, max(FIRST_ENTRIES // 4, fitting))
-            below = await self._older(topic, span.below(lowest), count)
+            below = await self._reader.newest_of(topic, span.below(lowest), count)
             at_end = not below
             if below:
                 lowest = below[-1][0]
@@ -255,22 +259,6 @@ class TopicLog:
         kept = within(events[:limit], most)
         more = len(events) > len(kept) or not at_end
         return LogPage(end, end, kept[::-1], more=more)
-
-    async def _older(self, topic: TopicName, span: Span, count: int) -> list[Entry]:
-        """Some of the entries in `span`, newest first; none only when there are none."""
-        if span.is_empty:
-            return []
-        try:
-            async with self._large_reads:
-                return entries_of(await self.client.read(*xrevrange(topic, span, count)))
-        except TooLarge:
-            if count == 1:
-                raise
-        return await self._older(topic, span, count // 2)
-
-    def _xadd(self, topic: TopicName, text: str) -> list[str | int]:
-        keep = self.retention(topic).max_events
-        return ["XADD", log_key(topic), "MAXLEN", "~", keep, "*", EVENT_FIELD, text]
 
     def _expire(self, topic: TopicName) -> list[str | int]:
         return ["EXPIRE", log_key(topic), self.retention(topic).ttl_s]
@@ -299,52 +287,3 @@ class TopicLog:
             raise failed
         self._note_refreshed(topics)
         return {topic: EventId.parse(one) for topic, one in ids.items()}
-
-    async def _last_entries(self, topics: Collection[TopicName]) -> dict[TopicName, list[Entry]]:
-        if self._knows_plus:
-            try:
-                return await self._xread(topics, ["+"] * len(topics), 1)
-            except Refused as error:
-                if error.kind != "ERR":
-                    raise
-                self._knows_plus = False  # `XREAD +` came with Redis 7.4
-        replies = await self._all_or_error([xrevrange(topic, Span(), 1) for topic in topics])
-        entries = {topic: entries_of(reply) for topic, reply in zip(topics, replies, strict=True)}
-        return {topic: some for topic, some in entries.items() if some}
-
-    async def _all_or_error(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
-        """The replies to reading commands, in one round trip."""
-        if len(commands) == 1:
-            return [await self.client.read(*commands[0])]
-        replies = await self.client.pipeline(commands, repeatable=True)
-        for failed in (one for one in replies if isinstance(one, RedisError)):
-            raise failed
-        return replies
-
-    async def _entries_after(
-        self, starts: Mapping[TopicName, EventId], count: int
-    ) -> dict[TopicName, list[Entry]]:
-        return await self._xread(starts.keys(), [str(at) for at in starts.values()], count)
-
-    async def _xread(
-        self, topics: Collection[TopicName], after: Sequence[str], count: int
-    ) -> dict[TopicName, list[Entry]]:
-        keys = [log_key(topic) for topic in topics]
-        reply = await self.client.read("XREAD", "COUNT", count, "STREAMS", *keys, *after)
-        return {topic_of_key(key): entries_of(entries) for key, entries in reply or ()}
-
-
-def _batches(items: Iterable[TopicName], size: int) -> Iterable[Sequence[TopicName]]:
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some
-
-
-def _page(
-    topic: TopicName, start: EventId, anchor: Sequence[Entry], news: Sequence[Entry], *, more: bool
-) -> LogPage:
-    if not anchor or anchor[0][0] != start:
-        reason = ResetReason.TRIMMED if anchor else ResetReason.EXPIRED
-        return LogPage(start, start, gap=reason)
-    end = news[-1][0] if news else start
-    return LogPage(start, end, events_of(topic, news), more=more)

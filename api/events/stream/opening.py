@@ -1,25 +1,27 @@
-"""How every stream begins, whoever writes to it: a refusal, or a deadline and a lease.
+"""How every stream is opened, whoever writes to it: refused, or given a deadline and a lease.
 
-Features that hold streams of their own open them here, so that all streams of a process are
-counted, limited, refused and ended alike.
+Features that have streams of their own open them here too, so that all streams of a process
+are counted, limited, refused and ended alike. An opened stream is an `EventStream`: a response
+that hands the connection over to a session.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from litestar import Request
+from litestar import Request, Response
+from litestar.response.base import ASGIResponse
+from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 
 from api.events.delivery import sse
+from api.events.delivery.connection import body
 from api.events.publisher import Publisher
 from api.events.read_request import ReadRequest
 from api.events.stream.deadline import Deadline, Deadlines
-from api.events.stream.response import EventStream, OnEnd, Serve, brief
-from api.events.stream.session import Streaming, until_gone
-from api.events.stream.topic_session import TopicSession
+from api.events.stream.session import Streaming, TopicSession, until_gone
 from api.problems import BadRequest, OverConnectionLimit
 from api.security.addresses import client_ip
 from api.security.leases import Lease
@@ -28,8 +30,16 @@ from api.security.wiring import Security
 from api.settings import Settings
 
 ANONYMOUS_S = 10.0
+HEADERS = {
+    "Content-Type": sse.MEDIA_TYPE,
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
 
 AnyRequest = Request[Any, Any, Any]
+Serve = Callable[[Any, Any], Awaitable[None]]
+"""Writes a response behind its head, given ASGI's `receive` and `send`."""
+OnEnd = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +61,12 @@ async def open_stream(
     principal: Principal,
     conn: str | None,
     meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> EventStream:
-    """The answer that streams the topics of `read_request`, which the caller may read.
+) -> "EventStream":
+    """The response that streams the topics of `read_request`, which the caller may read.
 
-    `meanwhile()` is entered as long as the stream lasts. Raises `OverConnectionLimit`, and
-    `BadRequest` for a `conn` that is none.
+    `conn` is the client's own name for its stream: a reconnect under the same name replaces the
+    lease of the stream before. `meanwhile()` is entered as long as the stream lasts. Raises
+    `OverConnectionLimit`, and `BadRequest` for a `conn` that cannot be one.
     """
 
     def session(deadline: Deadline) -> Serve:
@@ -79,11 +90,12 @@ async def admit_stream(
     *,
     principal: Principal | None,
     conn: str | None,
-) -> EventStream:
-    """The answer that `session(deadline)` writes, under the limits of all streams.
+) -> "EventStream":
+    """The response that `session(deadline)` writes, under the limits of all streams.
 
-    `session` has to keep the deadline and the end of the caller's token. Without a principal,
-    where anybody may read, the limits are those of who has not signed in. Raises as `open_stream`.
+    `session` has to keep the deadline and the end of the caller's token. `principal` is None
+    where anybody may read: then the limits of anonymous callers hold. While the process is full
+    or about to end, the response only tells the client to come back. Raises as `open_stream`.
     """
     streaming, crowd = events.streaming, events.security.crowd
     reason = streaming.open_streams.refusal
@@ -91,12 +103,12 @@ async def admit_stream(
         reason = "overloaded"
     if reason:
         streaming.metrics.refused.labels(reason).inc()
-        return brief(sse.come_back(streaming.pause_ms(), reason))
+        return one_message(sse.come_back(streaming.pause_ms(), reason))
     deadline = events.deadlines(request.scope)
     if deadline.one_batch:  # a buffered answer holds nothing for long
         return EventStream(session(deadline))
     if principal is None:
-        if deadline.is_alone:  # a few callers without a name could take every instance there is
+        if deadline.is_alone:  # a few anonymous callers could else take every instance there is
             lifetime_s = min(deadline.lifetime_s, ANONYMOUS_S)
             deadline = replace(deadline, lifetime_s=lifetime_s)
         return EventStream(session(deadline), on_end=_enter(request, events))
@@ -108,10 +120,10 @@ async def admit_stream(
 async def admit_long_poll(
     request: AnyRequest, events: Events, principal: Principal, conn: str | None = None
 ) -> AsyncIterator[None]:
-    """Count a JSON answer that is held for news as one of the caller's streams, meanwhile.
+    """Count a JSON answer that waits for news as one of the caller's streams, meanwhile.
 
-    Whoever leaves is not waited for, or his next poll could be refused because of this one.
-    Raises as `open_stream`, and `BadRequest`, which nobody reads, when the client has left.
+    Ends as soon as the client has left, with a `BadRequest` that nobody reads: else the next
+    poll of the same client could be refused because of this one. Raises as `open_stream`.
     """
     lease = await _lease(request, events, principal, conn)
     patience = asyncio.timeout(None)
@@ -134,7 +146,7 @@ async def admit_long_poll(
 
 
 def _enter(request: AnyRequest, events: Events) -> OnEnd:
-    """Count a stream of who has not signed in; gives what is to be called at its end."""
+    """Count an anonymous stream; returns what is to be called at its end."""
     crowd, address = events.security.crowd, _address(request, events)
     try:
         crowd.enter(address)
@@ -163,3 +175,57 @@ def _address(request: AnyRequest, events: Events) -> str:
     peer = request.client.host if request.client else None
     forwarded = request.headers.get("x-forwarded-for")
     return client_ip(peer, forwarded, events.settings.trusted_proxies)
+
+
+async def _nothing() -> None:
+    pass
+
+
+class _TakenOver(ASGIResponse):
+    """Sends the head and lets `serve` write the rest."""
+
+    _should_set_content_length = False
+
+    def __init__(self, serve: Serve, on_end: OnEnd) -> None:
+        super().__init__(media_type=sse.MEDIA_TYPE, headers=HEADERS)
+        self._serve = serve
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head: HTTPResponseStartEvent = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.encode_headers(),
+        }
+        try:
+            await send(head)
+            # The wrappers of the middleware only look at the head: each event would pass them all.
+            await self._serve(receive, scope["state"].get("raw_send", send))
+        finally:
+            await asyncio.shield(self._on_end())
+
+
+class EventStream(Response[None]):
+    """A `text/event-stream` whose bytes `serve(receive, send)` writes, to the last one.
+
+    Litestar's own streaming responses change threads, wake a task for each event and leave the
+    generator open when a stalled client goes. This one keeps the framework's guards, dependencies
+    and headers. `on_end()` is awaited however it ends, also when it never really began.
+    """
+
+    def __init__(self, serve: Serve, *, on_end: OnEnd = _nothing) -> None:
+        super().__init__(None, media_type=sse.MEDIA_TYPE)
+        self._serve = serve
+        self._on_end = on_end
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
+        return _TakenOver(self._serve, self._on_end)
+
+
+def one_message(text: bytes) -> EventStream:
+    """A stream that sends `text` and ends."""
+
+    async def serve(_: Any, send: Any) -> None:
+        await send(body(text, more=False))
+
+    return EventStream(serve)

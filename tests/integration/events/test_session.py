@@ -11,7 +11,7 @@ import pytest
 from api.events.read_request import ReadRequest
 from api.events.reasons import CloseReason
 from api.events.stream.deadline import Deadline
-from api.events.stream.topic_session import TopicSession
+from api.events.stream.session import TopicSession
 from api.events.topic import TopicName
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client

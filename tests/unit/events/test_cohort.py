@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.events.cursor import Cursor, CursorWriter
-from api.events.delivery.cohort import SENDS_AT_ONCE, Cohort, chunks_of, encode_events
-from api.events.delivery.connection import CHUNK_BYTES, Connection
+from api.events.delivery.cohort import SENDS_AT_ONCE, Cohort
+from api.events.delivery.connection import Connection
+from api.events.delivery.sse import CHUNK_BYTES, chunks_of, event_frames
 from api.events.event import Event, EventId
 from api.events.read_request import Selection
 from api.events.reasons import CloseReason, ResetReason
@@ -70,8 +71,8 @@ def test_the_cursor_moves_over_what_the_filter_hides():
     view = Selection((TOPIC,), frozenset({"shown"}), named=True)
     writer = CursorWriter({TOPIC: EventId(0, 0)})
 
-    frames = encode_events(view, [event(1, kind="hidden"), event(2, kind="shown")], writer)
-    encode_events(view, [event(3, kind="hidden")], writer)
+    frames = event_frames(view, [event(1, kind="hidden"), event(2, kind="shown")], writer)
+    event_frames(view, [event(3, kind="hidden")], writer)
 
     assert len(frames) == 1
     assert Cursor.parse(writer.text().decode()).position(TOPIC) == EventId(3, 0)
