@@ -16,7 +16,7 @@ from api.events.event import EVENT_TYPE, RESERVED_TYPES, Event, EventId
 from api.events.feature import EventParts, build_events
 from api.events.live.hub import Hub
 from api.events.live.poller import JITTER, Pace, Poller
-from api.events.log.entries import EVENT_FIELD, Span, entries_of, xrevrange
+from api.events.log.entries import EVENT_FIELD, Span, entries_of, xadd, xrevrange
 from api.events.log.history import HistoryPage, Shows, page_back
 from api.events.log.page import LogPage
 from api.events.log.retention import Retention, Retentions
@@ -190,6 +190,7 @@ __all__ = [
     "sse",
     "wants_json",
     "window",
+    "xadd",
     "xrevrange",
 ]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from api.events import JITTER, Pace
+from api.events import JITTER, Pace, xadd
 from api.jobs import keys
 from api.jobs.claiming import uncut
 from api.jobs.job import JobId, find_job_id
@@ -227,4 +227,4 @@ class RedisQueue:
 
 
 def _grave(job_id: JobId) -> Command:
-    return ("XADD", keys.DEAD, "MAXLEN", "~", DEAD_KEPT, "*", keys.QUEUE_FIELD, job_id)
+    return xadd(keys.DEAD, keys.QUEUE_FIELD, job_id, keep=DEAD_KEPT)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from api.events import EVENT_FIELD, Draft, Retentions, TopicName, log_key
+from api.events import EVENT_FIELD, Draft, Retentions, TopicName, log_key, xadd
 from api.jobs import keys
 from api.jobs.hints import Hints
 from api.jobs.job import Job, JobStatus, topic_of
@@ -136,5 +136,4 @@ class Writes:
         return "SET", keys.result_key(job.id), result_json, "EX", self.keep.after(job.status)
 
     def _xadd(self, topic: TopicName, text: str) -> Command:
-        most = self.topics.of(topic).max_events
-        return "XADD", log_key(topic), "MAXLEN", "~", most, "*", EVENT_FIELD, text
+        return xadd(log_key(topic), EVENT_FIELD, text, keep=self.topics.of(topic).max_events)

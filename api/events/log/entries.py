@@ -58,12 +58,12 @@ class Span:
         return top, "-" if self.after is None else f"({self.after}"
 
 
-def xadd(key: str, name: str, value: str, *, keep: int) -> list[str | int]:
+def xadd(key: str, name: str, value: str, *, keep: int) -> tuple[str, str, *tuple[str | int, ...]]:
     """The command that adds an entry of one field to a stream and keeps `keep` entries or more.
 
     Redis removes whole blocks of old entries (`~`), which is much cheaper than an exact number.
     """
-    return ["XADD", key, "MAXLEN", "~", keep, "*", name, value]
+    return "XADD", key, "MAXLEN", "~", keep, "*", name, value
 
 
 def xrevrange(topic: TopicName, span: Span, count: int) -> list[str | int]:

@@ -181,7 +181,7 @@ async def test_a_doorbell_wakes_other_processes(start: Start, redis: UpstashClie
 
 
 async def test_a_doorbell_rings_after_a_lost_reply_too(start: Start, upstash: UpstashServer):
-    """The event was stored by the first try, and nobody else will ring for it."""
+    """The event was stored by the first try, and nobody else sends a wake-up for it."""
     publishing = Client(await start(doorbell=True))
     reading = await start(doorbell=True, poll_min_ms=5000, poll_idle_ms=60_000)
     async with Client(reading).stream([A]) as held:
@@ -216,7 +216,7 @@ async def until_rung(instance: Instance) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_ring_that_is_lost_does_not_fail_the_publish(start: Start, upstash: UpstashServer):
+async def test_a_wake_up_that_is_lost_does_not_fail_the_publish(start: Start, upstash: UpstashServer):
     """The event is stored; others find it by polling."""
     client = Client(await start(doorbell=True, redis_timeout_s=0.4))
     upstash.faults(quota=-1, only=["PUBLISH"])

@@ -132,7 +132,7 @@ async def test_a_full_batch_is_followed_by_the_next_at_once(start: Start):
     assert [event["data"] for event in events] == list(range(450))
 
 
-async def test_a_ring_for_a_topic_that_nobody_reads_wakes_nobody(
+async def test_a_wake_up_for_a_topic_that_nobody_reads_wakes_nobody(
     start: Start, upstash: UpstashServer
 ):
     """Or every publish anywhere would cost every process a command."""

@@ -1,4 +1,4 @@
-"""What a doorbell tells of publishers that do not ring."""
+"""What a doorbell tells of publishers that send no wake-ups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.events.live.doorbell import SILENT_POLLS, Doorbell
 
 
 class Line:
-    """A subscription at which the test wake_ups."""
+    """A subscription to which the test sends wake-ups."""
 
     def __init__(self) -> None:
         self.wake_ups: asyncio.Queue[str] = asyncio.Queue()
@@ -42,11 +42,11 @@ async def told(*, rings_every: int = 0) -> list[Any]:
     return [one["event"] for one in logs]
 
 
-async def test_events_without_a_ring_are_told_of_once():
+async def test_events_without_a_wake_up_are_told_of_once():
     """Some publisher has its doorbell off, and readers here wait for polls."""
     assert await told() == ["doorbell.silent"]
 
 
 async def test_events_with_their_rings_are_nothing_to_tell_of():
-    """One ring may stand for the events of several polls."""
+    """One wake-up may stand for the events of several polls."""
     assert await told(rings_every=SILENT_POLLS // 2) == []

@@ -51,8 +51,6 @@ def test_quickening_starts_over():
 def test_a_year_of_silence_changes_nothing():
     """No number grows without end."""
     one = pace()
-    pauses = {
-        one.after(news=False, has_doorbell=rung) for rung in (True, False) for _ in range(5000)
-    }
+    pauses = {one.after(news=False, has_doorbell=has) for has in (True, False) for _ in range(5000)}
 
     assert max(pauses) == 30

@@ -79,7 +79,7 @@ def test_a_position_between_events_is_not_believed():
     assert recent.after(EventId(2, 0)) is None
 
 
-def test_a_ring_holds_a_bounded_number_of_events():
+def test_memory_holds_a_bounded_number_of_events():
     """What fell out is asked of the log, what stayed is complete."""
     recent = started()
     for ms in range(1, MAX_EVENTS + 11):
@@ -92,7 +92,7 @@ def test_a_ring_holds_a_bounded_number_of_events():
 
 
 @given(st.lists(st.integers(0, MAX_BYTES // 3), min_size=1, max_size=12))
-def test_a_ring_holds_a_bounded_number_of_bytes(sizes: list[int]):
+def test_memory_holds_a_bounded_number_of_bytes(sizes: list[int]):
     """However large the events are, and only as few as must go."""
     recent = started()
     for ms, size in enumerate(sizes, start=1):
@@ -106,7 +106,7 @@ def test_a_ring_holds_a_bounded_number_of_bytes(sizes: list[int]):
     assert not dropped or sum(bodies[dropped - 1 :]) > MAX_BYTES
 
 
-def test_one_event_larger_than_the_ring_leaves_it_empty_and_right():
+def test_one_event_larger_than_memory_leaves_it_empty_and_right():
     """The position is still served; only what it follows is not."""
     recent = started()
     extend(recent, [event(1), event(2, data="x" * MAX_BYTES)])
@@ -116,7 +116,7 @@ def test_one_event_larger_than_the_ring_leaves_it_empty_and_right():
 
 
 def test_bytes_are_counted_anew_after_a_restart():
-    """Or a recent would shrink with each gap."""
+    """Or the memory would shrink with each gap."""
     recent = started()
     extend(recent, [event(1, data="x" * (MAX_BYTES - 1000))])
     recent.restart(EventId(5, 0))
@@ -137,7 +137,7 @@ def test_a_restart_forgets_what_was_before_it():
     assert recent.after(EventId(9, 0)) == ()
 
 
-def test_a_ring_remembers_when_it_last_spoke():
+def test_memory_knows_when_it_last_had_news():
     """Hot topics are read another way."""
     recent = started()
     before = recent.last_news_at
