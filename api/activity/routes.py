@@ -24,9 +24,9 @@ from api.events import (
     Named,
     PageCursor,
     ReadRequest,
+    encoded,
     first_cursor,
     open_stream,
-    raw,
     require_stream_accepted,
 )
 from api.payloads.responses import json_response
@@ -114,7 +114,7 @@ class ActivityController(Controller):
         await self.events.security.access.require_read(principal, [topic])
         page = await self.feeds.page(topic, limit=limit, cursor=cursor)
         content: Any = {
-            "data": raw(page.events),
+            "data": encoded(page.events),
             "next_cursor": page.next_cursor,
             "has_more": page.next_cursor is not None,
         }

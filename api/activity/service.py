@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from api.activity.feeds import ACTIVITY
 from api.activity.models import ActivityBody
-from api.events import Draft, PastPage, Published, Publisher, TopicLog, TopicName, page_back
+from api.events import Draft, HistoryPage, Published, Publisher, TopicLog, TopicName, page_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,6 @@ class ActivityFeeds:
         draft = Draft(topic, ACTIVITY, data, key)
         return await self.publisher.publish(draft, owner=caller)
 
-    async def page(self, topic: TopicName, *, limit: int, cursor: str | None) -> PastPage:
+    async def page(self, topic: TopicName, *, limit: int, cursor: str | None) -> HistoryPage:
         """What stands in the feed, newest first. Raises `InvalidCursor` and `RedisError`."""
         return await page_back(self.log, [topic], limit=limit, cursor=cursor)

@@ -8,7 +8,7 @@ from litestar.openapi.spec import Example
 
 from api.clock.clock import Clock, ClockStream
 from api.controllers import bound
-from api.events import AnyRequest, Deadline, Events, Serve, hold_stream, sse, wants_json
+from api.events import AnyRequest, Deadline, Events, Serve, admit_stream, sse, wants_json
 from api.payloads.responses import JSON
 from api.problems import NotAcceptable, OverConnectionLimit
 
@@ -47,7 +47,7 @@ class ClockController(Controller):
         def session(deadline: Deadline) -> Serve:
             return ClockStream(self.events.streaming, deadline, self.clock).run
 
-        return await hold_stream(request, self.events, session, principal=None, conn=None)
+        return await admit_stream(request, self.events, session, principal=None, conn=None)
 
 
 def clock_routes(clock: Clock, events: Events) -> list[type[Controller]]:

@@ -16,14 +16,14 @@ from api.events.event import EVENT_TYPE, RESERVED_TYPES, Event, EventId
 from api.events.feature import EventParts, build_events
 from api.events.live.hub import Hub
 from api.events.live.poller import JITTER, Pace, Poller
-from api.events.log.history import PastPage, Shows, page_back
-from api.events.log.log import TopicLog
-from api.events.log.page import Page
+from api.events.log.entries import EVENT_FIELD, Span, entries_of, xadd, xrevrange
+from api.events.log.history import HistoryPage, Shows, page_back
+from api.events.log.page import LogPage
 from api.events.log.retention import Retention, Retentions
-from api.events.log.rows import EVENT_FIELD, Span, rows_of, xrevrange
+from api.events.log.topic_log import TopicLog
 from api.events.publisher import Draft, Published, Publisher
+from api.events.read_request import ReadRequest
 from api.events.reasons import CloseReason
-from api.events.request import ReadRequest
 from api.events.stream.deadline import FUNCTION_HOLD_S, Deadline, Deadlines, rotation, window
 from api.events.stream.open_streams import OpenStreams
 from api.events.stream.session import Session, Streaming
@@ -31,7 +31,6 @@ from api.events.topic import TopicName, log_key, parse_topic
 
 if TYPE_CHECKING:
     from api.events.http.asyncapi import describe_asyncapi
-    from api.events.http.negotiation import require_stream_accepted, wants_json
     from api.events.http.openapi import describe_events, describe_stream
     from api.events.http.parameters import (
         LAST_EVENT_ID,
@@ -48,24 +47,28 @@ if TYPE_CHECKING:
         Types,
         Wait,
     )
-    from api.events.http.read import answer_read, first_cursor, raw
+    from api.events.http.read import (
+        answer_read,
+        encoded,
+        first_cursor,
+        require_stream_accepted,
+        wants_json,
+    )
     from api.events.http.routes import event_routes
     from api.events.http.schemas import REF, ref
-    from api.events.stream.admission import (
+    from api.events.stream.opening import (
         AnyRequest,
         Events,
-        held_answer,
-        hold_stream,
+        EventStream,
+        Serve,
+        admit_long_poll,
+        admit_stream,
+        one_message,
         open_stream,
     )
-    from api.events.stream.response import EventStream, Serve, brief
 
 _SERVING = {
     "http.asyncapi": ("describe_asyncapi",),
-    "http.negotiation": (
-        "require_stream_accepted",
-        "wants_json",
-    ),
     "http.openapi": (
         "describe_events",
         "describe_stream",
@@ -87,25 +90,25 @@ _SERVING = {
     ),
     "http.read": (
         "answer_read",
+        "encoded",
         "first_cursor",
-        "raw",
+        "require_stream_accepted",
+        "wants_json",
     ),
     "http.routes": ("event_routes",),
     "http.schemas": (
         "REF",
         "ref",
     ),
-    "stream.admission": (
+    "stream.opening": (
         "AnyRequest",
-        "Events",
-        "held_answer",
-        "hold_stream",
-        "open_stream",
-    ),
-    "stream.response": (
         "EventStream",
         "Serve",
-        "brief",
+        "one_message",
+        "Events",
+        "admit_long_poll",
+        "admit_stream",
+        "open_stream",
     ),
 }
 _MODULE_OF = {name: module for module, names in _SERVING.items() for name in names}
@@ -136,18 +139,18 @@ __all__ = [
     "EventStream",
     "Events",
     "History",
+    "HistoryPage",
     "Hub",
     "IdempotencyHeader",
     "LastEventId",
     "LastEventIdInQuery",
     "Limit",
+    "LogPage",
     "Message",
     "Named",
     "OpenStreams",
     "Pace",
-    "Page",
     "PageCursor",
-    "PastPage",
     "Poller",
     "Published",
     "Publisher",
@@ -163,30 +166,31 @@ __all__ = [
     "TopicName",
     "Types",
     "Wait",
+    "admit_long_poll",
+    "admit_stream",
     "answer_read",
     "body",
-    "brief",
     "build_events",
     "cursor_text",
     "describe_asyncapi",
     "describe_events",
     "describe_stream",
+    "encoded",
+    "entries_of",
     "event_routes",
     "first_cursor",
-    "held_answer",
-    "hold_stream",
     "log_key",
+    "one_message",
     "open_stream",
     "page_back",
     "parse_topic",
-    "raw",
     "ref",
     "require_stream_accepted",
     "rotation",
-    "rows_of",
     "sse",
     "wants_json",
     "window",
+    "xadd",
     "xrevrange",
 ]
 

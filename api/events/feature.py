@@ -1,13 +1,14 @@
 """The heart, built from the settings: a log, one poller that reads it, one hub that hands out."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from api.events.catalogue import Catalogue
-from api.events.live.doorbell import Doorbell, rings
+from api.events.live.doorbell import Doorbell, wake_up_commands
 from api.events.live.hub import Hub
 from api.events.live.poller import Pace, Poller
-from api.events.log.log import TopicLog
 from api.events.log.retention import Retentions
+from api.events.log.topic_log import TopicLog
 from api.events.publisher import Publisher
 from api.events.stream.open_streams import OpenStreams
 from api.events.stream.session import Streaming
@@ -39,16 +40,13 @@ def build_events(
     """Build the parts; no network is touched."""
     reader = redis.sibling()  # no storm of commands may hold up the poller
     log = TopicLog(redis, retentions, system.monotonic)
-    hub = Hub(
-        log, lag_max_bytes=settings.lag_max_bytes, metrics=metrics, monotonic=system.monotonic
-    )
-    poller = Poller(
-        TopicLog(reader, retentions, system.monotonic),
-        hub,
+    poller = partial(
+        Poller,
+        topic_log=TopicLog(reader, retentions, system.monotonic),
         pace=Pace(
             shortest_s=settings.poll_min_ms / 1000,
             longest_s=settings.poll_idle_ms / 1000,
-            longest_rung_s=settings.doorbell_poll_s,
+            longest_with_doorbell_s=settings.doorbell_poll_s,
         ),
         doorbell=Doorbell(reader, rng=system.rng) if settings.doorbell else None,
         metrics=metrics,
@@ -56,14 +54,20 @@ def build_events(
         monotonic=system.monotonic,
         rng=system.rng,
     )
-    hub.on_demand = poller.wake
+    hub = Hub(
+        log,
+        poller=poller,
+        lag_max_bytes=settings.lag_max_bytes,
+        metrics=metrics,
+        monotonic=system.monotonic,
+    )
     publisher = Publisher(
         log,
         catalogue,
         metrics,
         max_event_bytes=settings.max_event_bytes,
         wake=hub.wake,
-        rings=rings if settings.doorbell else lambda _: [],
+        wake_up_commands=wake_up_commands if settings.doorbell else lambda _: [],
     )
     streaming = Streaming(
         hub=hub,
@@ -76,4 +80,4 @@ def build_events(
         clock=system.clock,
         rng=system.rng,
     )
-    return EventParts(publisher, streaming, poller, reader)
+    return EventParts(publisher, streaming, hub.poller, reader)

@@ -13,7 +13,7 @@ import structlog
 from api.events.catalogue import Catalogue
 from api.events.event import EventId
 from api.events.log.idempotency import Group
-from api.events.log.log import TopicLog
+from api.events.log.topic_log import TopicLog
 from api.events.topic import TopicName
 from api.problems import (
     ApiError,
@@ -27,7 +27,7 @@ from api.upstash import NoReply, RedisError, TooLarge
 
 log = structlog.get_logger()
 
-Rings = Callable[[Sequence[TopicName]], Sequence[Sequence[str]]]
+WakeUpCommands = Callable[[Sequence[TopicName]], Sequence[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Publisher:
     metrics: Metrics
     max_event_bytes: int
     wake: Callable[[TopicName], None]
-    rings: Rings
+    wake_up_commands: WakeUpCommands
 
     async def publish(self, draft: Draft, *, owner: str) -> Published:
         """Store one event. Raises the `ApiError` that says why not.
@@ -169,7 +169,9 @@ class Publisher:
             return []
         topics = list(dict.fromkeys(topic for topic, _ in entries))
         try:
-            stored = await self.log.append(entries, rings=self.rings(topics), as_one=as_one)
+            stored = await self.log.append(
+                entries, also=self.wake_up_commands(topics), as_one=as_one
+            )
         except RedisError as error:
             return [_problem(error)] * len(entries)
         for topic in topics:
@@ -205,9 +207,9 @@ class Publisher:
         """Wake readers here and elsewhere; a lost ring only delays, as all poll as well."""
         for topic in topics:
             self.wake(topic)
-        if rings := self.rings(topics):
+        if commands := self.wake_up_commands(topics):
             with suppress(RedisError):
-                await self.log.client.pipeline(rings)
+                await self.log.client.pipeline(commands)
 
 
 def _digest(*parts: str) -> str:

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ASGIApp, ExceptionHandlersMap, Receive, Scope, Send
 from pydantic import ValidationError
 
-from api.events import brief, sse
+from api.events import one_message, sse
 from api.foreign_code import contained
 from api.problem_json import answer_of
 from api.problems import (
@@ -51,7 +51,7 @@ def _ours(request: AnyRequest, error: ApiError) -> Response[Any]:
     if error.status == StoreUnavailable.status and _is_event_source(request):
         # What passes must not be a status: an EventSource closes for good on any but 200.
         pause_ms = request.app.state.services.streaming.pause_ms()
-        return brief(sse.come_back(pause_ms, error.code))
+        return one_message(sse.come_back(pause_ms, error.code))
     return problem(request, error)
 
 

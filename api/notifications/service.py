@@ -8,8 +8,8 @@ from api.events import (
     Draft,
     Event,
     EventId,
-    Page,
-    PastPage,
+    HistoryPage,
+    LogPage,
     Published,
     Publisher,
     Shows,
@@ -78,14 +78,14 @@ class Notifications:
 
     async def newest_unread(
         self, user: str, topics: Sequence[TopicName], *, limit: int
-    ) -> dict[TopicName, Page]:
+    ) -> dict[TopicName, LogPage]:
         """What a stream of these topics begins with; each goes on behind its page."""
         heads = await self.log.heads(topics)
         page, _ = await self._read(user, topics, heads=heads, limit=limit, cursor=None, unread=True)
         told: dict[TopicName, list[Event]] = {topic: [] for topic in topics}
         for event in reversed(page.events):
             told[event.topic].append(event)
-        return {topic: Page(head, head, told[topic]) for topic, head in heads.items()}
+        return {topic: LogPage(head, head, told[topic]) for topic, head in heads.items()}
 
     async def mark_read(self, user: str, ids: Sequence[str]) -> Changed:
         """Mark some as read, and tell the user's other devices. Raises `InvalidEventId`."""
@@ -134,7 +134,7 @@ class Notifications:
         limit: int,
         cursor: str | None,
         unread: bool,
-    ) -> tuple[PastPage, ReadState]:
+    ) -> tuple[HistoryPage, ReadState]:
         """Up to `heads` where given, or behind the cursor; and the state.
 
         The state is read later than the heads, so what it does not tell yet is an event behind

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.events import Span, TopicLog, TopicName, log_key, rows_of, xrevrange
+from api.events import Span, TopicLog, TopicName, entries_of, log_key, xrevrange
 from api.upstash import Script
 
 RECENT_IDS = 500
@@ -117,7 +117,7 @@ class SourceStore:
     async def recent_ids(self) -> list[str]:
         """The upstream's ids of the newest events, oldest first."""
         command = xrevrange(self.topic, Span(), RECENT_IDS)
-        rows = rows_of(await self.log.client.read(*command))
+        rows = entries_of(await self.log.client.read(*command))
         return [fields[ID_FIELD] for _, fields in reversed(rows) if fields.get(ID_FIELD)]
 
     async def _run(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> Any:

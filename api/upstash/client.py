@@ -18,6 +18,7 @@ import msgspec
 from upstash_redis.asyncio import Redis
 from upstash_redis.http import AsyncHttpClient, make_headers
 
+from api.retry import growing_pauses
 from api.telemetry.meter import CommandMeter
 from api.upstash.errors import BadGateway, NoReply, RedisError, Unreachable, classify
 from api.upstash.script import Script
@@ -27,7 +28,7 @@ CONNECT_TIMEOUT_S = 2.0
 MAX_CONNECTIONS = 32
 SUBSCRIPTION_MAX_S = 300.0
 ATTEMPTS = 3
-BACKOFF_S = 0.05
+RETRY_S = (0.1, 1.0)
 
 Command = Sequence[str | int | float]
 T = TypeVar("T")
@@ -234,17 +235,17 @@ class UpstashClient:
 
     async def _patiently(self, call: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
         """Repeat `call` with jittered pauses while that is harmless, `timeout_s` in all."""
+        pauses = growing_pauses(*RETRY_S, self._rng)
         try:
             async with asyncio.timeout(self._timeout_s):
-                for attempt in range(1, ATTEMPTS):
+                for _ in range(1, ATTEMPTS):
                     try:
                         return await call()
                     except RedisError as error:
                         harmless = repeatable or error.executed is False
                         if not (error.transient and harmless):
                             raise
-                    pause_s = BACKOFF_S * 2**attempt * self._rng.uniform(0.5, 1.5)
-                    await asyncio.sleep(pause_s)
+                    await asyncio.sleep(next(pauses))
                 return await call()
         except TimeoutError as error:
             raise NoReply("out of time") from error

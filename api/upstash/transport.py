@@ -35,7 +35,7 @@ class LostError(Exception):
 
 
 @dataclass(slots=True)
-class Answer:
+class RestAnswer:
     """An HTTP response. Header names are in lower case."""
 
     status: int = 0
@@ -49,9 +49,9 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
-        self._answer = Answer()
+        self._answer = RestAnswer()
         self._parts: list[bytes] = []
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._waiting: asyncio.Future[RestAnswer] | None = None
         self.is_open = False
         self.used_at = 0.0
 
@@ -79,17 +79,17 @@ class _Connection(asyncio.Protocol):
         answer, waiting = self._answer, self._waiting
         answer.status = self._parser.get_status_code()
         if answer.status < FINAL:
-            self._answer, self._parts = Answer(), []
+            self._answer, self._parts = RestAnswer(), []
             return
         answer.body = b"".join(self._parts)
         self.is_open = self.is_open and self._parser.should_keep_alive()
-        self._answer, self._parts, self._waiting = Answer(), [], None
+        self._answer, self._parts, self._waiting = RestAnswer(), [], None
         if waiting is None:  # nobody asked: it would be the answer to the next request
             self.abort()
         elif not waiting.done():
             waiting.set_result(answer)
 
-    async def exchange(self, request: bytes) -> Answer:
+    async def exchange(self, request: bytes) -> RestAnswer:
         """Send a request and return its answer. Raises LostError."""
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -141,7 +141,7 @@ class RestPool:
         self._idle: deque[_Connection] = deque()
         self._tls: ssl.SSLContext | None = None
 
-    async def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, path: str, headers: Mapping[str, str], body: bytes) -> RestAnswer:
         """The answer to one POST. Raises NotSentError and LostError.
 
         Nothing is sent when the path or a header cannot stand in the head of a request.

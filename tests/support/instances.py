@@ -43,6 +43,10 @@ class Instance:
         await self._running.__aenter__()
         return self
 
+    def poll_by_hand(self) -> None:
+        """From now on logs are read only when a test calls `services.poller.run_once`."""
+        self.services.poller.wake = lambda: None  # type: ignore[method-assign]
+
     async def stop(self) -> None:
         await self.services.streaming.open_streams.drain(timeout_s=0.1)
         await self._running.__aexit__(None, None, None)

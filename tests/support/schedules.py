@@ -157,11 +157,11 @@ class Example:
         await self.cluster.restart(number)
 
     async def publish(self, name: TopicName, text: str) -> str:
-        """As another process would: into the log, and ring."""
+        """As another process would: into the log, and with a wake-up."""
         entry = json.dumps({"type": "tick", "data": text})
         log = self.cluster.services.streaming.log
         self.begun[name] += 1
-        (event_id,) = await log.append([(name, entry)], rings=doorbell.rings([name]))
+        (event_id,) = await log.append([(name, entry)], also=doorbell.wake_up_commands([name]))
         assert not isinstance(event_id, Exception)
         self.published[name].append(str(event_id))
         return str(event_id)

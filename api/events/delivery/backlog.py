@@ -6,13 +6,14 @@ from itertools import islice
 
 
 class Overrun(Exception):
-    """The chunk is gone: the reader was too slow."""
+    """The chunk that was asked for is gone: the reader was too slow."""
 
 
 class Backlog:
-    """One backlog serves all readers of a cohort: each only remembers its next number.
+    """The chunks that the slow readers of a cohort still need.
 
-    Holds at most `max_bytes`, and nothing while every reader keeps up.
+    One backlog serves all of them: each only remembers the number of its next chunk. It is
+    empty while every reader keeps up, and holds at most `max_bytes` after `trim`.
     """
 
     __slots__ = ("_bytes", "_chunks", "_first", "max_bytes")
@@ -30,30 +31,32 @@ class Backlog:
 
     @property
     def first(self) -> int:
-        """The oldest number still held; equals `next` when nothing is."""
+        """The number of the oldest chunk; equals `next` when there is none."""
         return self._first
 
     def since(self, number: int) -> Iterator[bytes]:
-        """The chunks from `number` on, which are all still held."""
+        """The chunks from `number` on, which must all still be there."""
         return islice(self._chunks, number - self._first, None)
 
     def append(self, chunk: bytes) -> None:
+        """Add a chunk under the number `next`."""
         self._chunks.append(chunk)
         self._bytes += len(chunk)
 
     def trim(self) -> None:
-        """Drop the oldest chunks until the rest is within the limit."""
+        """Drop the oldest chunks until the rest is within `max_bytes`."""
         while self._bytes > self.max_bytes:
             self._bytes -= len(self._chunks.popleft())
             self._first += 1
 
     def clear(self) -> None:
+        """Drop all chunks; the numbers go on."""
         self._first = self.next
         self._chunks.clear()
         self._bytes = 0
 
     def take(self, number: int, max_bytes: int) -> tuple[bytes, int]:
-        """The chunks from `number` on, joined up to `max_bytes`, and the number after them.
+        """The chunks from `number` on, up to `max_bytes` in one text, and the number after them.
 
         At least one chunk if there is one. Raises `Overrun` when `number` is gone.
         """

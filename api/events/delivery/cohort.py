@@ -1,6 +1,8 @@
 """Readers who get the same bytes: the same topics, filter and form.
 
-While they are level they also have the same cursor, so whole frames are encoded once for all.
+The hub hands a cohort what the poller read. While its readers are level, which means that each
+has been sent all that came so far, they also have the same cursor, so a frame is encoded once
+for all of them.
 """
 
 import asyncio
@@ -9,45 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from api.events.cursor import CursorWriter
 from api.events.delivery import sse
 from api.events.delivery.backlog import Backlog
-from api.events.delivery.connection import JOIN_BYTES, Connection, body
+from api.events.delivery.connection import Connection, body
 from api.events.event import Event, EventId
+from api.events.read_request import Selection
 from api.events.reasons import CloseReason, ResetReason
-from api.events.request import Selection
 from api.events.topic import TopicName
 
 SENDS_AT_ONCE = 256
 
 
-def encode_events(
-    selection: Selection, events: Iterable[Event], writer: CursorWriter
-) -> list[bytes]:
-    """A frame for each event that the selection shows; the cursor moves over the others too."""
-    frames = []
-    for event in events:
-        writer.move(event.topic, event.id)
-        if selection.shows(event):
-            frames.append(sse.event_frame(event, writer.text(), named=selection.named))
-    return frames
-
-
-def join(frames: Iterable[bytes]) -> list[bytes]:
-    """Frames joined into as few chunks of at most `JOIN_BYTES` as their order allows."""
-    chunks: list[bytes] = []
-    pending: list[bytes] = []
-    size = 0
-    for frame in frames:
-        if pending and size + len(frame) > JOIN_BYTES:
-            chunks.append(b"".join(pending))
-            pending, size = [], 0
-        pending.append(frame)
-        size += len(frame)
-    if pending:
-        chunks.append(b"".join(pending))
-    return chunks
-
-
 class Cohort:
-    """The connections of one selection, and the backlog of those that lag."""
+    """The connections of one selection, and the backlog of those that lag.
+
+    `positions` is where all of them stand when the first is added.
+    """
 
     def __init__(
         self, selection: Selection, positions: Mapping[TopicName, EventId], *, lag_max_bytes: int
@@ -60,9 +37,10 @@ class Cohort:
         self._unsent: int | None = None  # the first chunk that `fan_out` has not handed out
 
     def cursor(self) -> bytes:
+        """The cursor behind all that came so far."""
         return self._writer.text()
 
-    def join(self, connection: Connection) -> None:
+    def add(self, connection: Connection) -> None:
         """Feed a connection that stands exactly where the cohort does."""
         connection.feed = self
         connection.seq = self.backlog.next
@@ -70,42 +48,48 @@ class Cohort:
         if not connection.is_idle:  # a keep-alive from before is still under way
             self.fell_behind(connection)
 
-    def leave(self, connection: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
+        """Feed it no longer. Does nothing for one that is not a member."""
         self.members.discard(connection)
         self.caught_up(connection)
 
     def fell_behind(self, connection: Connection) -> None:
+        """Keep chunks in the backlog for a member that has to wait for its reader."""
         self._lagging.add(connection)
 
     def caught_up(self, connection: Connection) -> None:
+        """Keep no more chunks for this member."""
         self._lagging.discard(connection)
         self._release()
 
     def take_in(self, events: Sequence[Event], ends: Mapping[TopicName, EventId]) -> int:
-        """Encode what has come on its topics, and stand at `ends`.
+        """Encode what has come on the topics, in the order of ids; the cursor stands at `ends`.
 
-        Returns how many of the events the selection shows.
+        Sends nothing yet. Returns how many of the events the selection shows.
         """
-        frames = encode_events(self.selection, events, self._writer)
+        frames = sse.event_frames(self.selection, events, self._writer)
         for topic, end in ends.items():
             self._writer.move(topic, end)
         self._queue(frames)
         return len(frames)
 
     def take_reset(self, topic: TopicName, head: EventId, reason: ResetReason) -> None:
-        """Tell the readers that events of `topic` were lost and that it goes on at `head`."""
-        self._writer.move(topic, head)
-        data = sse.reset_data([topic], reason)
-        frame = sse.control_frame("reset", data, cursor=self.cursor(), named=self.selection.named)
-        self._queue([frame])
+        """Encode that events of `topic` were lost and that it goes on at `head`."""
+        named = self.selection.named
+        self._queue([sse.reset(topic, head, reason, self._writer, named=named)])
 
     async def fan_out(self) -> None:
-        """Start the sends of all members that are level; the slow ones go on by themselves."""
+        """Start the sends to all members that are level; the slow ones go on by themselves.
+
+        Returns when all sends have begun; lets other tasks run after each `SENDS_AT_ONCE`.
+        """
         if self._unsent is None:
             return
         first, messages = self._unsent, [body(chunk) for chunk in self.backlog.since(self._unsent)]
         last = first + len(messages)
         for number, connection in enumerate(tuple(self.members), start=1):
+            # While others ran, this one may have caught up by itself from the backlog, or been
+            # added behind these chunks: its `seq` says which of them it has had.
             while connection.is_idle and first <= (seq := connection.seq) < last:
                 connection.offer(messages[seq - first])
             if number % SENDS_AT_ONCE == 0:
@@ -114,15 +98,15 @@ class Cohort:
         self._release()
 
     def _queue(self, frames: Iterable[bytes]) -> None:
-        for chunk in join(frames):
+        for chunk in sse.chunks_of(frames):
             if self._unsent is None:
                 self._unsent = self.backlog.next
             self.backlog.append(chunk)
 
     def _release(self) -> None:
-        """Let go of what nobody waits for, and of those who wait for too much."""
+        """Forget chunks that nobody waits for, and end those who wait for too many."""
         if self._unsent is not None:
-            return
+            return  # `fan_out` still counts from there: nothing before its end may go
         if not self._lagging:
             self.backlog.clear()
         self.backlog.trim()

@@ -1,8 +1,8 @@
-"""One open response, driven from outside: the hub starts its sends, mostly without a task.
+"""One open response: the hub's cohort starts its sends, mostly without a task.
 
-Waking a task for each reader and event costs as much as the write itself. A send that takes
-the bytes at once runs to its end inside the hub's loop; only one that has to wait gets a task,
-which then catches up from the cohort's backlog until it is level again.
+To wake a task for each reader and event costs as much as the write itself. So a send is first
+run by hand: if the server takes the bytes at once, it is done. Only a send that has to wait
+for its reader gets a task, which then catches up from the cohort's backlog until it is level.
 """
 
 import asyncio
@@ -14,18 +14,16 @@ from api.events.delivery import sse
 from api.events.delivery.backlog import Backlog, Overrun
 from api.events.reasons import CloseReason
 
-JOIN_BYTES = 65_536
-
 Message = Mapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
 
 
 class Feed(Protocol):
-    """Where a connection that lags finds what it has missed."""
+    """What feeds a connection: where one that lags finds what it has missed."""
 
     @property
     def backlog(self) -> Backlog:
-        """The chunks that some reader has not taken yet."""
+        """The chunks that some connection has not sent yet."""
 
     def cursor(self) -> bytes:
         """The cursor behind the last chunk."""
@@ -38,7 +36,7 @@ class Feed(Protocol):
 
 
 def body(chunk: bytes, *, more: bool = True) -> Message:
-    """The ASGI message that sends `chunk`; one serves any number of connections."""
+    """The ASGI message that sends `chunk`; one message serves any number of connections."""
     return {"type": "http.response.body", "body": chunk, "more_body": more}
 
 
@@ -47,7 +45,7 @@ KEEP_ALIVE = body(sse.KEEP_ALIVE)
 
 @coroutine
 def _finish(started: Coroutine[Any, Any, None], waiting: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that was started by hand and yielded `waiting`."""
+    """Go on, in a task, with a coroutine that was started by hand and yielded `waiting`."""
     try:
         while True:
             try:
@@ -65,11 +63,14 @@ async def _awaited(awaitable: Awaitable[None]) -> None:
 
 
 class Connection:
-    """A reader's response. `seq` is the number of the chunk that it takes next.
+    """A reader's response, behind its head.
 
-    `is_idle` holds while nothing is being sent and more may be.
-    `one_batch` ends the stream behind its first events (a buffered answer). `abort` is called
-    for a reader that does not even take its goodbye within `grace_s`.
+    `seq` is the number of the chunk that it takes next from what feeds it. `is_idle` says that
+    nothing is being sent and more may be. `one_batch` ends the stream behind its first events
+    (a buffered answer). `ended` is why it ended, None while it is open.
+
+    `retry_ms()` is the usual pause for a client before it comes back, in milliseconds. `abort()`
+    is called for a reader that does not even take the last frame within `grace_s` seconds.
     """
 
     __slots__ = (
@@ -115,21 +116,22 @@ class Connection:
         self.is_idle = True
 
     def offer(self, message: Message) -> None:
-        """Send the chunk number `seq`; a reader that makes us wait lags from here."""
+        """Send the chunk number `seq`. A reader that makes us wait lags from here."""
         self.seq += 1
         self._write(message)
         if self.one_batch:
             self.end(CloseReason.DEADLINE)
 
     def keep_alive(self) -> None:
-        """Show the client, and all that stands between, that the stream lives."""
+        """Send a comment, which shows the client and every proxy that the stream is alive."""
         if self.is_idle:
             self._write(KEEP_ALIVE)
 
     def end(self, reason: CloseReason, *, retry_ms: int | None = None) -> None:
-        """Say `bye` and end: now, or as soon as the send that waits is through.
+        """Send `bye` and end: now, or as soon as the send that waits is done.
 
-        The client is to come back after `retry_ms`, or after the usual pause.
+        Tells the client to come back after `retry_ms` milliseconds, or after the usual pause.
+        The first end counts: later ones change nothing.
         """
         if self.ended or self._ending:
             return
@@ -141,7 +143,7 @@ class Connection:
             self._loop.call_later(self.grace_s, self._give_up)
 
     def finish(self) -> None:
-        """End behind what was pushed, without a goodbye: nothing will ever follow."""
+        """End behind what was pushed, without a `bye`: nothing will ever follow."""
         if self.ended or self._ending:
             return
         self.ended = CloseReason.COMPLETE
@@ -149,13 +151,14 @@ class Connection:
         self._write(body(b"", more=False))
 
     async def push(self, chunk: bytes) -> None:
-        """Send before the connection is fed, waiting for the reader as long as need be."""
-        await self._through()  # a keep-alive may be waiting
+        """Send before the connection is fed; returns when the reader has taken the bytes."""
+        await self._all_sent()  # a keep-alive may be waiting
         if self.ended is None:
             self._write(body(chunk))
-            await self._through()
+            await self._all_sent()
 
-    async def _through(self) -> None:
+    async def _all_sent(self) -> None:
+        # A loop: behind its send the task may have sent `bye`, which is a task of its own.
         while (task := self._task) is not None:
             await asyncio.wait([task])
 
@@ -165,9 +168,10 @@ class Connection:
         self.is_idle = False
         if self._task is not None:
             self._task.cancel()
-            self._task = None  # one that never began would not say that it is through
+            self._task = None  # a task that never began does not run its `finally` either
 
     def _write(self, message: Message) -> None:
+        """Send at once what the server takes at once; leave the rest to a task."""
         sending = self._send(message)
         if type(sending) is not CoroutineType:  # a server whose send is another awaitable
             sending = _awaited(sending)
@@ -196,6 +200,8 @@ class Connection:
             self.is_idle = self.ended is None
         if self.ended:
             return
+        # No `await` between here and the end of the drain: a chunk that came in between would be
+        # in the backlog only, while the feed already counts this connection as level.
         if self._ending:
             self._say_bye()
         elif self.feed:
@@ -203,13 +209,14 @@ class Connection:
 
     async def _drain_backlog(self) -> None:
         while self.feed and not self._ending and self.seq < self.feed.backlog.next:
-            chunk, self.seq = self.feed.backlog.take(self.seq, JOIN_BYTES)
+            chunk, self.seq = self.feed.backlog.take(self.seq, sse.CHUNK_BYTES)
             await self._send(body(chunk))
 
     def _say_bye(self) -> None:
         self.ended = reason = self._ending or CloseReason.ROTATE
         self.is_idle = False
-        # A reader that is not level keeps the id of the last event it was sent.
+        # The feed's cursor is behind all chunks. For a reader that has not been sent all of them
+        # it would skip the others: that one keeps the id of the last event it was sent.
         is_level = self.feed is not None and self.seq == self.feed.backlog.next
         cursor = self.feed.cursor() if self.feed and is_level else None
         pause_ms = self._retry_ms() if self._pause_ms is None else self._pause_ms

@@ -1,4 +1,8 @@
-"""Reading topics over HTTP: as one JSON answer, or as a held stream, from the same cursor."""
+"""Reading topics over HTTP: as a stream or as one JSON answer, from the same cursor.
+
+Which of the two, the `Accept` header says (RFC 9110, section 12.5.1). A JSON answer may be held
+until there is news (a long poll).
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -9,18 +13,19 @@ from typing import Any
 
 import msgspec
 from litestar import Response
+from litestar.datastructures.headers import Accept
 
 from api.events.cursor import Cursor, cursor_text
 from api.events.delivery import sse
 from api.events.event import Event
-from api.events.http.negotiation import wants_json
 from api.events.live.catch_up import CatchUp
 from api.events.live.hub import Restarts
 from api.events.log.page import ANSWER_BYTES, size_of
-from api.events.request import ReadRequest
-from api.events.stream.admission import AnyRequest, Events, held_answer, open_stream
+from api.events.read_request import ReadRequest
+from api.events.stream.opening import AnyRequest, Events, admit_long_poll, open_stream
 from api.events.stream.session import Streaming
-from api.payloads.responses import json_response
+from api.payloads.responses import JSON, json_response
+from api.problems import NotAcceptable
 from api.security.principal import Principal
 
 MAX_EVENTS = 500
@@ -28,8 +33,12 @@ BUSY_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was new, the cursor behind it, and whether there is more to ask for at once."""
+class ReadAnswer:
+    """What is new behind a cursor.
+
+    `restarts` are the topics that lost events. `cursor` is the one to ask with next; `more` says
+    that there is more to ask for at once.
+    """
 
     events: Sequence[Event]
     restarts: Restarts
@@ -38,14 +47,15 @@ class Answer:
 
     @property
     def is_news(self) -> bool:
+        """Whether anything happened: an event or a loss."""
         return bool(self.events or self.restarts)
 
 
 def first_cursor(*given: str | None) -> Cursor | None:
-    """The first of these texts that is there, as a cursor; None to start now.
+    """The first of these texts that is not empty, as a cursor; None to start now.
 
-    A client gives it as `Last-Event-ID`, as `lastEventId` or as `cursor`, and the first of these
-    wins. Raises `InvalidCursor`.
+    A client gives its cursor as `Last-Event-ID`, `lastEventId` or `cursor`: in this order, the
+    first one counts. Raises `InvalidCursor`.
     """
     text = next(filter(None, given), None)
     return Cursor.parse(text) if text else None
@@ -61,24 +71,24 @@ async def answer_read(
     conn: str | None,
     meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Response[Any]:
-    """The topics of `read_request`, which the caller may read, in the form that he accepts.
+    """The topics of `read_request`, which the caller may read, in the form that it accepts.
 
-    A JSON answer is held up to `wait_s` seconds for news; `meanwhile()` is entered as long as an
+    A JSON answer is held up to `wait_s` seconds for news. `meanwhile()` is entered as long as the
     answer or stream lasts. Raises `NotAcceptable`, `OverConnectionLimit`, `RedisError`.
     """
     if not wants_json(request):
         return await open_stream(
             request, events, read_request, principal=principal, conn=conn, meanwhile=meanwhile
         )
-    counted = held_answer(request, events, principal, conn) if wait_s else nullcontext()
+    counted = admit_long_poll(request, events, principal, conn) if wait_s else nullcontext()
     async with counted:
         with meanwhile():
             answer = await poll(events.streaming, read_request, wait_s=wait_s)
     return _shaped(request, events, answer, is_held=wait_s > 0)
 
 
-async def poll(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> Answer:
-    """What follows the cursor; with `wait_s`, the first that comes within that time.
+async def poll(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> ReadAnswer:
+    """What follows the cursor; if nothing does, the first that comes within `wait_s` seconds.
 
     Raises `RedisError`, and what the request's charge does.
     """
@@ -93,7 +103,7 @@ async def poll(streaming: Streaming, read_request: ReadRequest, *, wait_s: float
         streaming.hub.unwatch(read_request.topics)
 
 
-async def _read(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> Answer:
+async def _read(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> ReadAnswer:
     ends_at = asyncio.get_running_loop().time() + wait_s
     shows = read_request.selection.shows
     catch_up = CatchUp(streaming.hub, streaming.log, read_request)
@@ -101,6 +111,7 @@ async def _read(streaming: Streaming, read_request: ReadRequest, *, wait_s: floa
     events = [event for event in history if shows(event)]
     restarts: Restarts = {}
     while True:
+        # Taken before the step: what moves the hub during the step must not be waited for.
         movement = streaming.hub.movement
         batch = await catch_up.step()
         if batch is not None:
@@ -118,17 +129,20 @@ async def _read(streaming: Streaming, read_request: ReadRequest, *, wait_s: floa
     cursor = cursor_text(catch_up.positions)
     streaming.metrics.delivered.inc(len(events))
     streaming.metrics.resets.inc(len(restarts))
-    return Answer(events, restarts, cursor, more=batch is not None)
+    return ReadAnswer(events, restarts, cursor, more=batch is not None)
 
 
-def _shaped(request: AnyRequest, events: Events, answer: Answer, *, is_held: bool) -> Response[Any]:
+def _shaped(
+    request: AnyRequest, events: Events, answer: ReadAnswer, *, is_held: bool
+) -> Response[Any]:
     etag = f'"{blake2b(answer.cursor.encode(), digest_size=12).hexdigest()}"'
     hint = _hint_ms(events, answer)
     headers = {
         "ETag": etag,
         "X-Poll-After-Ms": str(hint),
         "Vary": "Accept, Authorization, Cookie",
-        # A held poll must not be cached at all: Chromium would queue its like behind it.
+        # A held answer must not be cached at all: Chromium lets requests for the same address
+        # wait for one another as long as the first might be cached.
         "Cache-Control": "no-store" if is_held else "private, no-cache",
     }
     if not answer.is_news and etag in request.headers.get("if-none-match", ""):
@@ -137,7 +151,7 @@ def _shaped(request: AnyRequest, events: Events, answer: Answer, *, is_held: boo
         sse.reset_data([topic], reason) for topic, (_, reason) in sorted(answer.restarts.items())
     ]
     content = {
-        "events": raw(answer.events),
+        "events": encoded(answer.events),
         "cursor": answer.cursor,
         "reset": resets or None,
         "poll_after_ms": hint,
@@ -145,13 +159,40 @@ def _shaped(request: AnyRequest, events: Events, answer: Answer, *, is_held: boo
     return json_response(content, headers)
 
 
-def _hint_ms(events: Events, answer: Answer) -> int:
+def _hint_ms(events: Events, answer: ReadAnswer) -> int:
     if answer.more:
         return 0
     middle = BUSY_MS if answer.is_news else events.settings.poll_idle_ms
     return int(middle * events.streaming.rng.uniform(0.9, 1.1))
 
 
-def raw(events: Iterable[Event]) -> list[msgspec.Raw]:
-    """The events as they were encoded when they came, to be put into an answer."""
+def encoded(events: Iterable[Event]) -> list[msgspec.Raw]:
+    """The events as JSON, encoded once when they were read from the log."""
     return [msgspec.Raw(event.body) for event in events]
+
+
+def wants_json(request: AnyRequest) -> bool:
+    """Whether the caller prefers JSON to a stream. Raises `NotAcceptable` if it takes neither."""
+    best = _best(request, [sse.MEDIA_TYPE, JSON])
+    if best is None:
+        raise NotAcceptable
+    return best == JSON
+
+
+def require_stream_accepted(request: AnyRequest, json_path: str) -> None:
+    """For a path that only streams: raises `NotAcceptable` for a caller that takes no stream.
+
+    The problem names `json_path`, where there is JSON.
+    """
+    if _best(request, [sse.MEDIA_TYPE]) is None:
+        raise NotAcceptable(f"This path only streams; GET {json_path} answers JSON.")
+
+
+def _best(request: AnyRequest, offered: list[str]) -> str | None:
+    accepted = request.headers.get("accept") or "*/*"  # an empty header says as little as none
+    if accepted == sse.MEDIA_TYPE:
+        return sse.MEDIA_TYPE
+    try:
+        return Accept(accepted).best_match(offered)
+    except OverflowError:  # of a weight such as q=1e999, which Litestar reads as any number
+        return None

@@ -32,11 +32,11 @@ from api.events.http.parameters import (
     Types,
     Wait,
 )
-from api.events.http.read import answer_read, first_cursor, raw
+from api.events.http.read import answer_read, encoded, first_cursor
 from api.events.log.page import ANSWER_BYTES
 from api.events.publisher import Draft, Outcome, Published
-from api.events.request import ReadRequest
-from api.events.stream.admission import AnyRequest, Events
+from api.events.read_request import ReadRequest
+from api.events.stream.opening import AnyRequest, Events
 from api.events.topic import parse_topic
 from api.payloads.responses import json_response
 from api.problem_json import render
@@ -174,7 +174,7 @@ class EventsController(Controller):
         past = list(reversed(page.events)) if page else []
         more = bool(page and page.more)
         content = {
-            "events": raw(past),
+            "events": encoded(past),
             "before": str(past[-1].id) if more else None,
             "has_more": more,
         }

@@ -7,9 +7,9 @@ from operator import attrgetter
 
 from api.events.event import Event, EventId
 from api.events.live.hub import Hub, Restarts
-from api.events.log.log import TopicLog
-from api.events.log.page import ANSWER_BYTES, STEP_BYTES, Page, cut, known, size_of, within
-from api.events.request import Newest, ReadRequest
+from api.events.log.page import ANSWER_BYTES, STEP_BYTES, LogPage, cut, merged_past, size_of, within
+from api.events.log.topic_log import TopicLog
+from api.events.read_request import Newest, ReadRequest
 from api.events.topic import TopicName
 
 EVENTS_PER_PAGE = 2000
@@ -50,7 +50,7 @@ class CatchUp:
         self._newest: Newest = request.newest or partial(log.newest, max_bytes=ANSWER_BYTES)
         self._is_chosen = request.newest is not None
         self._charge = request.charge
-        self._settled: set[TopicName] = set()
+        self._read_to_end: set[TopicName] = set()
         self._at_once = FIRST_EVENTS
         self.positions: dict[TopicName, EventId] = {}
         if request.cursor is not None:
@@ -72,11 +72,11 @@ class CatchUp:
         found = {topic: page.end for topic, page in pages.items()}
         silent = [topic for topic in fresh if topic not in found]
         found |= await self._hub.locate(silent, charge=self._charge)
-        events = within(known(pages.values())[: self._history], ANSWER_BYTES)[::-1]
+        events = within(merged_past(pages.values())[: self._history], ANSWER_BYTES)[::-1]
         told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
         start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
         self.positions |= found
-        self._settle(found)
+        self._note_end(found)
         return start, events
 
     async def step(self) -> Batch | None:
@@ -89,12 +89,12 @@ class CatchUp:
         self.positions |= {topic: page.end for topic, page in pages.items()}
         self.positions |= {topic: head for topic, (head, _) in restarts.items()}
         is_end = [t for t, page in pages.items() if not page.more and not page.gap]
-        self._settle([*is_end, *restarts])
+        self._note_end([*is_end, *restarts])
         events = _in_order([event for page in pages.values() for event in page.events])
         more = any(page.more for page in pages.values())
         return Batch(events, restarts) if events or gaps or more else None
 
-    async def _read(self, positions: Mapping[TopicName, EventId]) -> dict[TopicName, Page]:
+    async def _read(self, positions: Mapping[TopicName, EventId]) -> dict[TopicName, LogPage]:
         limit = max(1, min(EVENTS_PER_TOPIC, self._at_once // len(positions)))
         pages = await self._log.read_after(positions, limit=limit)
         read = sum(size_of(page.events) for page in pages.values())
@@ -103,14 +103,14 @@ class CatchUp:
         self._at_once = max(1, min(EVENTS_PER_PAGE, self._at_once * GROWTH, fitting))
         return pages
 
-    def _from_memory(self) -> tuple[dict[TopicName, Page], dict[TopicName, EventId]]:
+    def _from_memory(self) -> tuple[dict[TopicName, LogPage], dict[TopicName, EventId]]:
         """What the hub remembers after each position, and the positions to read from the log."""
-        remembered: dict[TopicName, Page] = {}
+        remembered: dict[TopicName, LogPage] = {}
         unread: dict[TopicName, EventId] = {}
         for topic, at in self.positions.items():
             events = self._hub.after(topic, at)
             if events is not None:
-                remembered[topic] = Page(at, self._hub.position(topic) or at, events)
+                remembered[topic] = LogPage(at, self._hub.position(topic) or at, events)
             elif not self._is_ahead(topic, at):
                 unread[topic] = at
         return remembered, unread
@@ -118,12 +118,12 @@ class CatchUp:
     def _is_ahead(self, topic: TopicName, at: EventId) -> bool:
         """Whether the reader has read to the log's end, and the hub has not come so far."""
         position = self._hub.position(topic)
-        return topic in self._settled and (position is None or position < at)
+        return topic in self._read_to_end and (position is None or position < at)
 
-    def _settle(self, topics: Iterable[TopicName]) -> None:
+    def _note_end(self, topics: Iterable[TopicName]) -> None:
         """Nothing follows the positions on these topics now; let the hub go on from there."""
         for topic in topics:
-            self._settled.add(topic)
+            self._read_to_end.add(topic)
             self._hub.anchor(topic, self.positions[topic])
 
 

@@ -1,7 +1,8 @@
-"""Wake-ups by pub/sub, for delivery faster than polling and idle costs near zero.
+"""Wake-ups by pub/sub: faster than polling, and nearly free while nothing is published.
 
-Only a hint: the line names a topic, the events themselves are always read from the log. A
-lost ring costs time and never an event, as the poller goes on at a slow pace.
+A publisher sends a wake-up that names the topic; the processes that read it poll at once. The
+events themselves are always read from the log. The poller also goes on at a slow pace, so a
+wake-up that is lost costs time and never an event.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from contextlib import aclosing
 import structlog
 
 from api.events.topic import TopicName
+from api.retry import growing_pauses
 from api.upstash import RedisError, UpstashClient
 
 CHANNEL = "millrace:doorbell"
@@ -21,13 +23,13 @@ SILENT_POLLS = 10
 log = structlog.get_logger()
 
 
-def rings(topics: Sequence[TopicName]) -> list[list[str]]:
-    """The commands that ring for `topics`: one billed command each."""
+def wake_up_commands(topics: Sequence[TopicName]) -> list[list[str]]:
+    """The commands that tell all processes of news on `topics`: one billed command each."""
     return [["PUBLISH", CHANNEL, topic] for topic in topics]
 
 
 class Doorbell:
-    """One subscription for the whole process."""
+    """The one subscription of a process. `is_connected` says that wake-ups arrive now."""
 
     def __init__(self, client: UpstashClient, *, rng: random.Random) -> None:
         self._client = client
@@ -36,10 +38,11 @@ class Doorbell:
         self._unannounced = 0
         self._has_told = False
 
-    def brought(self, events: int) -> None:
-        """Note what a poll brought, to tell once when all of it came without a ring.
+    def note_poll(self, events: int) -> None:
+        """Note how many events a poll found; warns once if no wake-up ever tells of them.
 
-        A ring that is late by a round trip does not count as missing: it starts the count anew.
+        Then publishers run without the doorbell. A wake-up may be late by a round trip, so each
+        one starts the count anew.
         """
         if not events or not self.is_connected or self._has_told:
             return
@@ -48,26 +51,26 @@ class Doorbell:
             self._has_told = True
             log.warning("doorbell.silent", polls=self._unannounced)
 
-    async def listen(self, on_ring: Callable[[str | None], None]) -> None:
-        """Call `on_ring` with each topic that rings; with None after every connect.
+    async def listen(self, on_wake_up: Callable[[str | None], None]) -> None:
+        """Call `on_wake_up` with the topic of each wake-up.
 
-        Goes on for ever: a subscription that ends is renewed after a jittered pause.
+        With None after every connect, when some may have been missed, and after every loss, for
+        then the pace is that of a process without a doorbell. Never returns: a subscription
+        that ends is renewed after a pause.
         """
-        shortest, longest = RECONNECT_S
-        pause = shortest
+        pauses = growing_pauses(*RECONNECT_S, self._rng)
         while True:
             try:
                 async with aclosing(self._client.listen(CHANNEL)) as messages:
                     async for topic in messages:
-                        pause = shortest
+                        pauses = growing_pauses(*RECONNECT_S, self._rng)
                         self.is_connected = True
                         if topic:
                             self._unannounced = 0
-                        on_ring(topic or None)
+                        on_wake_up(topic or None)
             except RedisError as error:
                 log.info("doorbell.lost", error=type(error).__name__)
             finally:
                 self.is_connected = False
-            on_ring(None)
-            await asyncio.sleep(pause * self._rng.uniform(0.5, 1.5))
-            pause = min(longest, pause * 2)
+            on_wake_up(None)
+            await asyncio.sleep(next(pauses))

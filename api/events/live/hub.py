@@ -5,19 +5,23 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from heapq import merge
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from api.events.delivery.cohort import Cohort
 from api.events.delivery.connection import Connection
 from api.events.event import Event, EventId
 from api.events.live.recent_events import RecentEvents
 from api.events.live.shared_calls import SharedCalls
-from api.events.log.log import TopicLog
-from api.events.log.page import Page
+from api.events.log.page import LogPage
+from api.events.log.topic_log import TopicLog
+from api.events.read_request import Selection
 from api.events.reasons import ResetReason
-from api.events.request import Selection
 from api.events.topic import TopicName
 from api.security.rates import Charge, free
 from api.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:  # the poller is built around its hub
+    from api.events.live.poller import Poller
 
 Restarts = Mapping[TopicName, tuple[EventId, ResetReason]]
 
@@ -25,14 +29,15 @@ Restarts = Mapping[TopicName, tuple[EventId, ResetReason]]
 class Hub:
     """The readers of one process, fed by one poller.
 
-    `on_demand` is called whenever reading the log may be worth while: a new reader, an event
-    published here, or nobody left.
+    `poller(hub)` makes that poller. The hub wakes it whenever reading the logs may be worth
+    while: for a new reader, for an event published here, and when the last reader has left.
     """
 
     def __init__(
         self,
         log: TopicLog,
         *,
+        poller: Callable[["Hub"], "Poller"],
         lag_max_bytes: int,
         metrics: Metrics,
         monotonic: Callable[[], float],
@@ -41,65 +46,63 @@ class Hub:
         self._lag_max_bytes = lag_max_bytes
         self._metrics = metrics
         self._monotonic = monotonic
-        self._rings: dict[TopicName, RecentEvents] = {}
+        self._recent: dict[TopicName, RecentEvents] = {}
         self._cohorts: dict[Selection, Cohort] = {}
         self._watchers: dict[TopicName, set[Selection]] = {}
         self._last = SharedCalls(self._find)
         self._begun = SharedCalls(self._begin)
         self._moved = asyncio.Event()
         self._fed: dict[Connection, Cohort] = {}
-        self.on_demand: Callable[[], None] = lambda: None
+        self.poller = poller(self)
 
     def watch(self, topics: Iterable[TopicName]) -> None:
         """Keep these topics in memory until `unwatch`, as often as this was called."""
         for topic in topics:
-            self._rings.setdefault(topic, RecentEvents()).readers += 1
+            self._recent.setdefault(topic, RecentEvents()).readers += 1
 
     def unwatch(self, topics: Iterable[TopicName]) -> None:
         for topic in topics:
-            ring = self._rings[topic]
-            ring.readers -= 1
-            if not ring.readers:
-                del self._rings[topic]
+            recent = self._recent[topic]
+            recent.readers -= 1
+            if not recent.readers:
+                del self._recent[topic]
         if not self.follows_anything:
-            self.on_demand()
+            self.poller.wake()
 
     @property
     def follows_anything(self) -> bool:
         """Whether there is a watched topic whose place in its log is known."""
-        return any(ring.position is not None for ring in self._rings.values())
+        return any(recent.position is not None for recent in self._recent.values())
 
     def positions(self) -> dict[TopicName, EventId]:
         """Where each watched topic stands that has been located."""
-        return {
-            topic: ring.position for topic, ring in self._rings.items() if ring.position is not None
-        }
+        return self._known(self._recent)
 
-    def spoke_since(self, moment: float) -> set[TopicName]:
+    def had_news_since(self, moment: float) -> set[TopicName]:
         """The watched topics that have had news since `moment`."""
-        return {topic for topic, ring in self._rings.items() if ring.spoke_at >= moment}
+        return {topic for topic, recent in self._recent.items() if recent.last_news_at >= moment}
 
     def position(self, topic: TopicName) -> EventId | None:
         """Where this process stands on `topic`; None if it does not know."""
-        ring = self._rings.get(topic)
-        return ring.position if ring else None
+        recent = self._recent.get(topic)
+        return recent.position if recent else None
 
     def after(self, topic: TopicName, at: EventId) -> Sequence[Event] | None:
         """The events after `at` from memory; None where memory cannot prove them complete."""
-        ring = self._rings.get(topic)
-        return ring.after(at) if ring and ring.position is not None else None
+        recent = self._recent.get(topic)
+        return recent.after(at) if recent and recent.position is not None else None
 
     def anchor(self, topic: TopicName, at: EventId) -> None:
         """Start to follow a watched topic from `at`, which stands in its log."""
-        ring = self._rings.get(topic)
-        if ring and ring.position is None:
-            ring.restart(at)
-            self.on_demand()
+        recent = self._recent.get(topic)
+        if recent and recent.position is None:
+            recent.restart(at)
+            self.poller.wake()
 
     def wake(self, topic: TopicName) -> None:
         """Something was just published on `topic`: read it soon, if anybody here wants it."""
         if self._knows(topic):
-            self.on_demand()
+            self.poller.wake()
 
     async def locate(
         self, topics: Collection[TopicName], *, charge: Charge = free
@@ -142,25 +145,25 @@ class Hub:
         """Whether a reader at `positions` can be fed without a hole or a repeat."""
         return all(self.position(topic) == at for topic, at in positions.items())
 
-    def join(
+    def feed(
         self, connection: Connection, selection: Selection, positions: Mapping[TopicName, EventId]
     ) -> None:
-        """Feed a connection that is level, until `leave`."""
+        """Feed a connection that is level, until `drop`."""
         cohort = self._cohorts.get(selection)
         if cohort is None:
             cohort = Cohort(selection, positions, lag_max_bytes=self._lag_max_bytes)
             self._cohorts[selection] = cohort
             for topic in selection.topics:
                 self._watchers.setdefault(topic, set()).add(selection)
-        cohort.join(connection)
+        cohort.add(connection)
         self._fed[connection] = cohort
 
-    def leave(self, connection: Connection) -> None:
+    def drop(self, connection: Connection) -> None:
         connection.drop()
         cohort = self._fed.pop(connection, None)
         if cohort is None:
             return
-        cohort.leave(connection)
+        cohort.remove(connection)
         if cohort.members:
             return
         del self._cohorts[cohort.selection]
@@ -177,7 +180,7 @@ class Hub:
         """
         return self._moved
 
-    async def deliver(self, pages: Mapping[TopicName, Page]) -> int:
+    async def deliver(self, pages: Mapping[TopicName, LogPage]) -> int:
         """Hand out what the poller read; the number of events that were new.
 
         Everything is encoded and every position moved before the first send, so whoever
@@ -197,18 +200,18 @@ class Hub:
     async def reset(self, restarts: Restarts) -> None:
         """Tell all readers of these topics that events were lost, and go on at their heads."""
         for topic, (head, reason) in restarts.items():
-            if ring := self._rings.get(topic):
-                ring.restart(head)
+            if recent := self._recent.get(topic):
+                recent.restart(head)
             for cohort in self._affected([topic]):
                 cohort.take_reset(topic, head, reason)
         await self._send(self._affected(restarts), moved=True)
 
-    def _take_in(self, topic: TopicName, page: Page) -> bool:
-        ring = self._rings.get(topic)
+    def _take_in(self, topic: TopicName, page: LogPage) -> bool:
+        recent = self._recent.get(topic)
         # The topic may have been left, and even located anew, while the poll was under way.
-        if ring is None or ring.position != page.start or page.end == page.start:
+        if recent is None or recent.position != page.start or page.end == page.start:
             return False
-        ring.extend(page.events, end=page.end, now=self._monotonic())
+        recent.extend(page.events, end=page.end, now=self._monotonic())
         return True
 
     def _affected(self, topics: Iterable[TopicName]) -> list[Cohort]:

@@ -13,7 +13,7 @@ import structlog
 from api.events.event import EventId
 from api.events.live.doorbell import Doorbell
 from api.events.live.hub import Hub
-from api.events.log.log import TopicLog
+from api.events.log.topic_log import TopicLog
 from api.events.topic import TopicName
 from api.telemetry.metrics import Metrics
 from api.upstash import RedisError
@@ -39,18 +39,18 @@ class Pace:
 
     shortest_s: float
     longest_s: float
-    longest_rung_s: float
+    longest_with_doorbell_s: float
     pause_s: float = 0.0
     silent: int = 0
 
-    def after(self, *, news: bool, is_rung: bool) -> float:
+    def after(self, *, news: bool, has_doorbell: bool) -> float:
         """The pause to make now. With a doorbell few polls are needed, and none is urgent."""
         if news:
             self.quicken()
             return self.pause_s
         self.silent += 1
-        cap, growth = (self.longest_rung_s, 4.0) if is_rung else (self.longest_s, 1.5)
-        if not is_rung and self.silent <= PATIENCE:
+        cap, growth = (self.longest_with_doorbell_s, 4.0) if has_doorbell else (self.longest_s, 1.5)
+        if not has_doorbell and self.silent <= PATIENCE:
             growth = 1.0
         self.pause_s = min(cap, self.pause_s * growth)
         return self.pause_s
@@ -68,8 +68,8 @@ class Poller:
 
     def __init__(
         self,
-        topic_log: TopicLog,
         hub: Hub,
+        topic_log: TopicLog,
         *,
         pace: Pace,
         doorbell: Doorbell | None,
@@ -116,7 +116,7 @@ class Poller:
 
         Raises `RedisError`; nothing has moved then, and a repeat reads the same again.
         """
-        hot = self._hub.spoke_since(self._monotonic() - HOT_S)
+        hot = self._hub.had_news_since(self._monotonic() - HOT_S)
         events, more = 0, False
         for positions in _chunks(self._hub.positions()):
             limit = min(EVENTS_PER_TOPIC, EVENTS_PER_POLL // len(positions))
@@ -141,10 +141,10 @@ class Poller:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             if self._doorbell is not None:
-                tasks.create_task(self._doorbell.listen(self._on_ring))
+                tasks.create_task(self._doorbell.listen(self._on_wake_up))
             tasks.create_task(self._poll())
 
-    def _on_ring(self, topic: str | None) -> None:
+    def _on_wake_up(self, topic: str | None) -> None:
         """A bell rang for `topic`, or, with None, may have rung while nobody listened."""
         if topic is None or self._hub.position(TopicName(topic)) is not None:
             self._pace.quicken()
@@ -156,7 +156,7 @@ class Poller:
             self._awake.clear()
             events, more = await self._try_once()
             if self._doorbell is not None:
-                self._doorbell.brought(events)
+                self._doorbell.note_poll(events)
             if not more:
                 await self._rest(began, news=events > 0)
 
@@ -185,8 +185,8 @@ class Poller:
 
     async def _rest(self, began: float, *, news: bool) -> None:
         """Wait for the pace or a wake-up; the time that the poll took is deducted."""
-        is_rung = self._doorbell is not None and self._doorbell.is_connected
-        pause = self._pace.after(news=news, is_rung=is_rung)
+        has_doorbell = self._doorbell is not None and self._doorbell.is_connected
+        pause = self._pace.after(news=news, has_doorbell=has_doorbell)
         pause *= self._rng.uniform(1 - JITTER, 1 + JITTER)
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, began + pause - self._monotonic())):

@@ -12,14 +12,14 @@ MAX_BYTES = 262_144
 class RecentEvents:
     """What this process has seen of a topic. `position` is where it stands in the log.
 
-    `readers` counts who wants the topic; `spoke_at` is when it last had news.
+    `readers` counts who wants the topic; `last_news_at` is when it last had news.
     """
 
-    __slots__ = ("_base", "_bytes", "_events", "position", "readers", "spoke_at")
+    __slots__ = ("_base", "_bytes", "_events", "last_news_at", "position", "readers")
 
     def __init__(self) -> None:
         self.readers = 0
-        self.spoke_at = float("-inf")
+        self.last_news_at = float("-inf")
         self.position: EventId | None = None
         self._base: EventId | None = None
         self._events: list[Event] = []
@@ -36,7 +36,7 @@ class RecentEvents:
         self._events += events
         self._bytes += sum(len(event.body) for event in events)
         self.position = end
-        self.spoke_at = now
+        self.last_news_at = now
         excess = max(0, len(self._events) - MAX_EVENTS)
         size = self._bytes - sum(len(event.body) for event in self._events[:excess])
         while size > MAX_BYTES:

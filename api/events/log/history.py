@@ -7,8 +7,8 @@ from itertools import islice
 
 from api.events.cursor import Cursor, cursor_text
 from api.events.event import Event, EventId
-from api.events.log.log import TopicLog
 from api.events.log.page import ANSWER_BYTES, size_of, within
+from api.events.log.topic_log import TopicLog
 from api.events.topic import TopicName
 from api.problems import InvalidCursor
 
@@ -19,7 +19,7 @@ Positions = Mapping[TopicName, EventId]
 
 
 @dataclass(frozen=True, slots=True)
-class PastPage:
+class HistoryPage:
     """Events, newest first. `next_cursor` leads to the older ones, None when there are none.
 
     `ends` is the newest entry of each topic when the page was read, shown or not.
@@ -44,7 +44,7 @@ async def page_back(
     shows: Shows = every,
     before: Positions | None = None,
     after: Positions | None = None,
-) -> PastPage:
+) -> HistoryPage:
     """The newest events of all topics that `shows` lets through.
 
     Those above `after` and below `before`, or below the page that `cursor` is from. Of the same
@@ -59,8 +59,8 @@ async def page_back(
     events = list(islice(merged, limit + 1))
     shown = within(events[:limit], ANSWER_BYTES)
     if len(shown) == len(events):
-        return PastPage(shown, None, ends)
-    return PastPage(shown, _cursor_below(shown[-1], topics), ends)
+        return HistoryPage(shown, None, ends)
+    return HistoryPage(shown, _cursor_below(shown[-1], topics), ends)
 
 
 async def _gathered(

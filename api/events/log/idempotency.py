@@ -1,4 +1,9 @@
-"""Storing events once, however often that is tried: by a caller's key, or in marked groups."""
+"""Appends that happen once, however often they are tried.
+
+A key of the caller's stands for one append (`append_once`), or a mark of ours for each of many
+groups of events (`append_groups`). Both are Lua scripts, so that nothing of an append is stored
+without the key or mark that forbids its repeat.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +50,10 @@ return {record, 0}
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a key has stored: the ids, the fingerprint of what they hold, and whether before."""
+    """What a key has stored: the events' ids and the fingerprint of their topics and texts.
+
+    `replayed` says that an earlier call had stored them.
+    """
 
     ids: tuple[EventId, ...]
     fingerprint: str
@@ -53,10 +61,27 @@ class Stored:
 
     @classmethod
     def of(cls, result: Any) -> "Stored":
-        """Read the script's answer."""
+        """Read what `APPEND_ONCE` returns."""
         record, replayed = result
         ids = tuple(EventId.parse(one) for one in _ids(record))
         return cls(ids, record.rpartition(" ")[2], bool(replayed))
+
+
+async def append_once(
+    client: UpstashClient,
+    retentions: Retentions,
+    entries: Sequence[tuple[TopicName, str]],
+    *,
+    key: str,
+    fingerprint: str,
+) -> Stored:
+    """Store events with their topics, unless `key` has stored some. Raises `RedisError`."""
+    args: list[str | int] = [retentions.usual.idempotency_ttl_s, fingerprint]
+    for topic, text in entries:
+        keep = retentions.of(topic)
+        args += [text, keep.max_events, keep.ttl_s]
+    keys = [f"millrace:once:{key}", *(log_key(topic) for topic, _ in entries)]
+    return Stored.of(await client.script(APPEND_ONCE, keys=keys, args=args, repeatable=True))
 
 
 def _ids(record: str) -> list[str]:
@@ -101,26 +126,27 @@ return {stored, entries, topics}
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Texts to store with their topics; none of them when `key` was stored before."""
+    """Events to store together, as topics and texts, unless `key` was stored before."""
 
     key: str
     entries: Sequence[tuple[TopicName, str]]
 
     @property
     def size_bytes(self) -> int:
+        """The length of all texts."""
         return sum(len(text) for _, text in self.entries)
 
 
 async def append_groups(
     client: UpstashClient, retentions: Retentions, groups: Sequence[Group], *, mark_ttl_s: int
 ) -> list[bool]:
-    """Whether each group was stored now; False where it had been. Raises `RedisError`.
+    """Store groups; for each whether it was stored now, False where it had been before.
 
-    One script, of two commands for a group with one event; more of them only for very many.
-    A repeat after a lost answer stores nothing twice.
+    A repeat after a lost answer stores nothing twice. Runs one script, which costs two commands
+    for a group with one event; for very many groups several scripts. Raises `RedisError`.
     """
     stored: list[bool] = []
-    while some := _next(groups[len(stored) :]):
+    while some := _fitting(groups[len(stored) :]):
         stored += await _append(client, retentions, some, mark_ttl_s)
     return stored
 
@@ -147,8 +173,8 @@ async def _append(
     return [bool(one) for one in result[0]]
 
 
-def _next(groups: Sequence[Group]) -> list[Group]:
-    """As many as one request should hold, at least one."""
+def _fitting(groups: Sequence[Group]) -> list[Group]:
+    """The first groups, as many as one request should hold, at least one."""
     some: list[Group] = []
     size = 0
     for group in islice(groups, GROUPS_AT_ONCE):

@@ -16,8 +16,8 @@ from api.events import (
     EventStream,
     IdempotencyHeader,
     PageCursor,
-    held_answer,
-    hold_stream,
+    admit_long_poll,
+    admit_stream,
     require_stream_accepted,
 )
 from api.jobs.callers.service import Jobs, Request
@@ -148,7 +148,7 @@ class JobsController(Controller):
         known = answers.version_in(if_none_match) if after is None else after
         if seen.job.version == known and not seen.job.is_done:
             hold_s = self.services.hold_s(request, wait_s)
-            async with held_answer(request, self.services.events, principal):
+            async with admit_long_poll(request, self.services.events, principal):
                 changed = await self.services.watch.changed(seen, within_s=hold_s)
             if changed is None:
                 return self.services.answers.unchanged(seen, headers)
@@ -240,7 +240,7 @@ class JobsController(Controller):
                 expires_at=principal.expires_at,
             ).run
 
-        return await hold_stream(request, services.events, session, principal=principal, conn=conn)
+        return await admit_stream(request, services.events, session, principal=principal, conn=conn)
 
     async def _waited(
         self, request: AnyRequest, principal: Principal, seen: KnownJob, wait_s: float
@@ -249,7 +249,7 @@ class JobsController(Controller):
         hold_s = self.services.hold_s(request, wait_s)
         # Over the limit it is not held: the job is there, and a preference may go unheeded.
         with suppress(OverConnectionLimit):
-            async with held_answer(request, self.services.events, principal):
+            async with admit_long_poll(request, self.services.events, principal):
                 return await self.services.watch.done(seen, within_s=hold_s)
         return seen
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from api.events import EVENT_FIELD, Draft, Retentions, TopicName, log_key
+from api.events import EVENT_FIELD, Draft, Retentions, TopicName, log_key, xadd
 from api.jobs.model.job import Job, JobStatus, topic_of
 from api.jobs.model.view import PollHints, job_json
 from api.jobs.store import layout
@@ -239,4 +239,4 @@ class Writes:
 
     def _xadd(self, topic: TopicName, text: str) -> Command:
         most = self.topics.of(topic).max_events
-        return "XADD", log_key(topic), "MAXLEN", "~", most, "*", EVENT_FIELD, text
+        return xadd(log_key(topic), EVENT_FIELD, text, keep=most)

@@ -63,7 +63,7 @@ def _redis_queue(settings: Settings, base: Base, store: JobStore) -> RedisQueue:
         pace=Pace(
             shortest_s=settings.poll_min_ms / 1000,
             longest_s=settings.job_poll_idle_ms / 1000,
-            longest_rung_s=settings.job_poll_idle_ms / 1000,
+            longest_with_doorbell_s=settings.job_poll_idle_ms / 1000,
         ),
         awake=store.changes.queued,
         clock=system.clock,

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from api.events import JITTER, Pace
+from api.events import JITTER, Pace, xadd
 from api.jobs.model.job import JobId, find_job_id
 from api.jobs.model.queue import Delivery, take_or_give_back
 from api.jobs.store import layout
@@ -114,7 +114,7 @@ class RedisQueue:
                 self._pace.quicken()
                 self._ask_at = self._monotonic()  # there may be more
                 return found
-            pause = self._pace.after(news=False, is_rung=False)
+            pause = self._pace.after(news=False, has_doorbell=False)
             self._ask_at = self._monotonic() + pause * self._rng.uniform(1 - JITTER, 1 + JITTER)
             if wait_s <= 0:
                 break
@@ -259,4 +259,4 @@ class RedisQueue:
 
 
 def _grave(job_id: JobId) -> Command:
-    return ("XADD", layout.DEAD, "MAXLEN", "~", DEAD_KEPT, "*", layout.QUEUE_FIELD, job_id)
+    return xadd(layout.DEAD, layout.QUEUE_FIELD, job_id, keep=DEAD_KEPT)

@@ -19,11 +19,12 @@ from api.jobs.work import attempt_end as verdict
 from api.jobs.work.attempt import Attempt, Ended, LeaseTiming, StopReason
 from api.jobs.work.attempt_end import Backoff, Transition
 from api.problems import field_errors
+from api.retry import growing_pauses
 from api.upstash import RedisError, TooLarge
 
 UNKNOWN_TYPE_S = 5.0
 STORE_AWAY_S = 5.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+RETRY_S = (0.1, 5.0)
 
 Begun = tuple[JobHandler[Any, Any], Started]
 
@@ -258,7 +259,7 @@ class JobRunner:
         self, attempt: Attempt, transition: Transition, result_json: str | None, shift: Shift
     ) -> Job | None:
         """Write for as long as the store may come back in time; None if it did not."""
-        pause_s = FIRST_PAUSE_S
+        pauses = growing_pauses(*RETRY_S, self.rng)
         while self.monotonic() < shift.ends_at + STORE_AWAY_S:
             try:
                 return await attempt.change(transition, result_json=result_json)
@@ -268,8 +269,7 @@ class JobRunner:
                 attempt.context.log.warning("job.end_delayed", error=type(error).__name__)
                 if not (error.transient or isinstance(error, Contended)):
                     return None
-            await asyncio.sleep(pause_s * self.rng.uniform(0.5, 1.5))
-            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+            await asyncio.sleep(next(pauses))
         return None
 
     def _after(self, job: Job) -> Outcome:

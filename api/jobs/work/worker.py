@@ -2,17 +2,18 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 
 from api.jobs.model.queue import Delivery, JobQueue, QueueError, finish_delivery
 from api.jobs.work.runner import JobRunner
 from api.jobs.work.sweep import Sweep
+from api.retry import growing_pauses
 from api.upstash import RedisError
 
 CLAIM_WAIT_S = 2.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
+RETRY_S = (0.25, 10.0)
 SWEEP_S = 60.0
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ class Worker:
         self._sweep = sweep
         self._loops: set[asyncio.Task[None]] = set()
         self._serving: set[asyncio.Task[None]] = set()
-        self._pause_s = 0.0
+        self._pauses: Iterator[float] | None = None  # None while the queue answers
 
     def start(self) -> None:
         if not self._slots or self._loops:
@@ -93,23 +94,23 @@ class Worker:
         try:
             found = await self._queue.claim(limit, wait_s=CLAIM_WAIT_S)
         except (RedisError, QueueError) as error:
-            self._fails(type(error).__name__)
+            await self._pause(type(error).__name__)
         except Exception:
             # Whatever it is, all jobs of this process hang on this loop.
             log.exception("worker.broken")
-            self._fails("bug")
+            await self._pause("bug")
         else:
-            if self._pause_s:
+            if self._pauses:
                 log.info("worker.recovered")
-            self._pause_s = 0.0
+            self._pauses = None
             return found
-        await asyncio.sleep(self._pause_s * self._rng.uniform(0.5, 1.5))
         return []
 
-    def _fails(self, error: str) -> None:
-        if not self._pause_s:
+    async def _pause(self, error: str) -> None:
+        if self._pauses is None:
             log.warning("worker.failing", error=error)
-        self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2 or FIRST_PAUSE_S)
+            self._pauses = growing_pauses(*RETRY_S, self._rng)
+        await asyncio.sleep(next(self._pauses))
 
     async def _serve(self, delivery: Delivery) -> None:
         outcome = await self._runner.run(delivery)

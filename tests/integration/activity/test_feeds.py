@@ -202,7 +202,7 @@ async def test_what_jobs_and_chat_bring_in_fits_the_feeds(instance: Instance):
 
 async def test_costs_of_a_feed(writer: Client, upstash: UpstashServer, instance: Instance):
     """As the table says: a post is one command, a page one, whatever the number of readers."""
-    instance.services.streaming.hub.on_demand = lambda: None
+    instance.poll_by_hand()
     await post(writer, *range(20))
     upstash.reset_meter()
     await post(writer, 1)

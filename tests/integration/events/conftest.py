@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from api.events.event import EventId
-from api.events.log.log import TopicLog
 from api.events.log.retention import Retention, Retentions
+from api.events.log.topic_log import TopicLog
 from api.events.stream.deadline import Deadlines
 from api.events.topic import TopicName, log_key
 from api.telemetry.meter import CommandMeter

@@ -13,7 +13,7 @@ from api.events.cursor import Cursor, CursorWriter
 from api.events.event import EventId
 from api.events.live.catch_up import CatchUp
 from api.events.log.page import ANSWER_BYTES, STEP_BYTES, TOPIC_BYTES
-from api.events.request import ReadRequest
+from api.events.read_request import ReadRequest
 from api.events.topic import TopicName
 from api.upstash import UpstashClient
 from tests.integration.events.conftest import put_at

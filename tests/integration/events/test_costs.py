@@ -41,7 +41,7 @@ def bill(upstash: UpstashServer) -> Bill:
 async def still(start: Start) -> Instance:
     """An instance that reads the log only when the test says so."""
     instance = await start()
-    instance.services.streaming.hub.on_demand = lambda: None
+    instance.poll_by_hand()
     return instance
 
 
@@ -263,7 +263,7 @@ async def test_news_on_a_silent_topic_take_one_more_command(still: Instance, bil
 async def test_keep_alives_cost_nothing(start: Start, bill: Bill):
     """They are comments of ours and never pass through Redis."""
     instance = await start(keep_alive_s=1)
-    instance.services.streaming.hub.on_demand = lambda: None
+    instance.poll_by_hand()
     async with Client(instance).stream([A]) as held:
         bill()
         await held.until(lambda one: one.comments >= 3)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.events.log.log import TopicLog
+from api.events.log.topic_log import TopicLog
 from api.events.reasons import CloseReason
 from api.events.stream.deadline import Deadline
 from api.events.topic import TopicName

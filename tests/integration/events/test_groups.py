@@ -9,8 +9,8 @@ import pytest
 
 from api.events.event import EventId
 from api.events.log.idempotency import GROUPS_AT_ONCE, Group
-from api.events.log.log import TopicLog
 from api.events.log.retention import Retention, Retentions
+from api.events.log.topic_log import TopicLog
 from api.events.publisher import Draft
 from api.events.topic import TopicName, log_key
 from api.problems import StoreUnavailable

@@ -12,9 +12,9 @@ from api.events.cursor import Cursor
 from api.events.event import EventId
 from api.events.http.read import poll
 from api.events.live.catch_up import CatchUp
-from api.events.log.log import TopicLog
+from api.events.log.topic_log import TopicLog
+from api.events.read_request import ReadRequest
 from api.events.reasons import ResetReason
-from api.events.request import ReadRequest
 from api.events.topic import TopicName, log_key
 from api.upstash import UpstashClient, WrongType
 from tests.integration.events.conftest import Start, put
@@ -29,7 +29,7 @@ A, B = TopicName("public:a"), TopicName("public:b")
 async def still(start: Start) -> Instance:
     """An instance that reads the log only when the test says so."""
     instance = await start()
-    instance.services.streaming.hub.on_demand = lambda: None
+    instance.poll_by_hand()
     return instance
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from api.events.event import MAX_PART, EventId
 from api.events.log.idempotency import Stored
-from api.events.log.log import REFRESHED_TOPICS, TopicLog
-from api.events.log.page import ANSWER_BYTES, TOPIC_BYTES, Page
+from api.events.log.page import ANSWER_BYTES, TOPIC_BYTES, LogPage
 from api.events.log.retention import Retention, Retentions
+from api.events.log.topic_log import REFRESHED_TOPICS, TopicLog
 from api.events.reasons import ResetReason
 from api.events.topic import TopicName, log_key
 from api.security.patterns import TopicPattern
@@ -43,7 +43,7 @@ def at(ms: int, seq: int = 0) -> EventId:
     return EventId(ms, seq)
 
 
-def ids(page: Page) -> list[int]:
+def ids(page: LogPage) -> list[int]:
     return [event.id.ms for event in page.events]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.events.log.log import TopicLog
+from api.events.log.topic_log import TopicLog
 from api.events.topic import TopicName
 from tests.integration.events.conftest import put
 from tests.integration.functions.lambda_ import Function

@@ -181,7 +181,7 @@ async def test_a_doorbell_wakes_other_processes(start: Start, redis: UpstashClie
 
 
 async def test_a_doorbell_rings_after_a_lost_reply_too(start: Start, upstash: UpstashServer):
-    """The event was stored by the first try, and nobody else will ring for it."""
+    """The event was stored by the first try, and nobody else sends a wake-up for it."""
     publishing = Client(await start(doorbell=True))
     reading = await start(doorbell=True, poll_min_ms=5000, poll_idle_ms=60_000)
     async with Client(reading).stream([A]) as held:
@@ -208,15 +208,17 @@ async def test_a_doorbell_that_was_cut_is_hung_up_again(start: Start, upstash: U
 
 
 async def until_rung(instance: Instance) -> None:
-    """Return when the instance hears the bell."""
-    bell = instance.services.poller._doorbell
-    assert bell is not None
+    """Return when the instance hears the doorbell."""
+    doorbell = instance.services.poller._doorbell
+    assert doorbell is not None
     async with asyncio.timeout(5):
-        while not bell.is_connected:
+        while not doorbell.is_connected:
             await asyncio.sleep(0.005)
 
 
-async def test_a_ring_that_is_lost_does_not_fail_the_publish(start: Start, upstash: UpstashServer):
+async def test_a_wake_up_that_is_lost_does_not_fail_the_publish(
+    start: Start, upstash: UpstashServer
+):
     """The event is stored; others find it by polling."""
     client = Client(await start(doorbell=True, redis_timeout_s=0.4))
     upstash.faults(quota=-1, only=["PUBLISH"])

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from api.events.read_request import ReadRequest
 from api.events.reasons import CloseReason
-from api.events.request import ReadRequest
 from api.events.stream.deadline import Deadline
-from api.events.stream.topic_session import TopicSession
+from api.events.stream.session import TopicSession
 from api.events.topic import TopicName
 from tests.integration.events.conftest import Start, put
 from tests.support.client import Client
@@ -132,15 +132,15 @@ async def test_a_full_batch_is_followed_by_the_next_at_once(start: Start):
     assert [event["data"] for event in events] == list(range(450))
 
 
-async def test_a_ring_for_a_topic_that_nobody_reads_wakes_nobody(
+async def test_a_wake_up_for_a_topic_that_nobody_reads_wakes_nobody(
     start: Start, upstash: UpstashServer
 ):
     """Or every publish anywhere would cost every process a command."""
     publishing = Client(await start(doorbell=True))
     reading = await start(doorbell=True, poll_min_ms=5000, poll_idle_ms=60_000)
     async with Client(reading).stream([A]) as held:
-        bell = reading.services.poller._doorbell
-        await until(lambda: bell is not None and bell.is_connected)
+        doorbell = reading.services.poller._doorbell
+        await until(lambda: doorbell is not None and doorbell.is_connected)
         await publishing.publish(A, 1)
         await held.until_events(1)
         upstash.reset_meter()

@@ -244,7 +244,7 @@ async def test_a_gap_at_the_start_is_told_and_the_stream_goes_on(
 async def test_a_gap_while_reading_is_told_to_all_readers(start: Start, redis: UpstashClient):
     """The topic was trimmed below where this process stands."""
     instance = await start()
-    instance.services.streaming.hub.on_demand = lambda: None
+    instance.poll_by_hand()
     client = Client(instance)
     async with client.stream([A]) as one, client.stream([A, B]) as two:
         await put(instance.services.streaming.log, A, 1, 2)

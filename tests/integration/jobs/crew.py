@@ -48,7 +48,7 @@ class Crew:
         self.queue = RedisQueue(
             bench.redis,
             lease_s=lease_s,
-            pace=Pace(shortest_s=0.01, longest_s=0.05, longest_rung_s=0.05),
+            pace=Pace(shortest_s=0.01, longest_s=0.05, longest_with_doorbell_s=0.05),
             awake=bench.store.changes.queued,
             clock=bench.clock,
             monotonic=bench.clock,

@@ -32,7 +32,7 @@ def make_queue(bench: Bench) -> MakeQueue:
         return RedisQueue(
             bench.redis,
             lease_s=LEASE_S,
-            pace=Pace(shortest_s=0.01, longest_s=0.05, longest_rung_s=0.05),
+            pace=Pace(shortest_s=0.01, longest_s=0.05, longest_with_doorbell_s=0.05),
             awake=asyncio.Event(),
             clock=bench.clock,
             monotonic=bench.clock,
@@ -212,7 +212,7 @@ async def test_an_idle_claim_is_woken_by_an_enqueue_of_its_process(
 ) -> None:
     """Though its pace has slowed down to a minute."""
     queue = make_queue()
-    queue._pace = Pace(shortest_s=60, longest_s=60, longest_rung_s=60, pause_s=60)
+    queue._pace = Pace(shortest_s=60, longest_s=60, longest_with_doorbell_s=60, pause_s=60)
     claiming = asyncio.create_task(queue.claim(1, wait_s=120))
     await asyncio.sleep(0.05)
     assert not claiming.done()
@@ -293,7 +293,7 @@ async def test_an_idle_worker_asks_at_its_pace_however_its_claims_fall(
     queue = RedisQueue(
         bench.redis,
         lease_s=LEASE_S,
-        pace=Pace(shortest_s=0.1, longest_s=0.2, longest_rung_s=0.2),
+        pace=Pace(shortest_s=0.1, longest_s=0.2, longest_with_doorbell_s=0.2),
         awake=asyncio.Event(),
         clock=time.time,
         monotonic=time.monotonic,
@@ -315,7 +315,7 @@ async def test_a_worker_gets_what_is_queued_when_the_wall_clock_is_set_back(
     queue = RedisQueue(
         bench.redis,
         lease_s=LEASE_S,
-        pace=Pace(shortest_s=0.01, longest_s=0.02, longest_rung_s=0.02),
+        pace=Pace(shortest_s=0.01, longest_s=0.02, longest_with_doorbell_s=0.02),
         awake=asyncio.Event(),
         clock=wall,
         monotonic=time.monotonic,

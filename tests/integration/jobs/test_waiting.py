@@ -157,7 +157,7 @@ async def test_those_who_wait_for_one_job_share_their_reads(
     alice: Caller, instance: Instance, store: JobStore, bill: Bill
 ):
     """One to begin with. What this process has written itself is not read at all."""
-    instance.services.streaming.hub.on_demand = lambda: None
+    instance.poll_by_hand()
     job_id: Any = await alice.created()
     await store.start(job_id, lease_s=60)
     bill()
@@ -239,7 +239,7 @@ async def test_a_gap_in_the_topic_is_no_reason_to_miss_a_change(
     job_id: Any = await alice.created()
     waiting = asyncio.create_task(held(alice, job_id, 1, 10, "parameters"))
     await until_watched(instance)
-    instance.services.streaming.hub.on_demand = lambda: None
+    instance.poll_by_hand()
     await instance.services.poller.close()
     await instance.services.redis.write("DEL", log_key(topic_of(job_id)))
     await store.start(job_id, lease_s=60)

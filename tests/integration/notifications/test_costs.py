@@ -33,7 +33,7 @@ def bill(upstash: UpstashServer) -> Bill:
 @pytest.fixture
 async def still(instance: Instance) -> AsyncIterator[Instance]:
     """An instance that reads the log only when the test says so."""
-    instance.services.streaming.hub.on_demand = lambda: None
+    instance.poll_by_hand()
     yield instance
 
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.events.cursor import Cursor, CursorWriter
-from api.events.delivery.cohort import SENDS_AT_ONCE, Cohort, encode_events, join
-from api.events.delivery.connection import JOIN_BYTES, Connection
+from api.events.delivery.cohort import SENDS_AT_ONCE, Cohort
+from api.events.delivery.connection import Connection
+from api.events.delivery.sse import CHUNK_BYTES, chunks_of, event_frames
 from api.events.event import Event, EventId
+from api.events.read_request import Selection
 from api.events.reasons import CloseReason, ResetReason
-from api.events.request import Selection
 from api.events.topic import TopicName
 from tests.support.events import TOPIC, event
 from tests.support.leap_loop import leaping, turns
@@ -30,10 +31,10 @@ def cohort_of(view: Selection = VIEW, lag_max_bytes: int = 1_000_000) -> Cohort:
     return Cohort(view, START, lag_max_bytes=lag_max_bytes)
 
 
-def joined(cohort: Cohort) -> tuple[Wire, Connection]:
+def member(cohort: Cohort) -> tuple[Wire, Connection]:
     wire = Wire()
     connection = connect(wire)
-    cohort.join(connection)
+    cohort.add(connection)
     return wire, connection
 
 
@@ -48,7 +49,7 @@ def seen(wire: Wire) -> list[int]:
     return [int(json.loads(frame.data)["id"].partition("-")[0]) for frame in wire.frames]
 
 
-sizes = st.lists(st.integers(1, 40) | st.integers(JOIN_BYTES // 3, JOIN_BYTES + 10), max_size=12)
+sizes = st.lists(st.integers(1, 40) | st.integers(CHUNK_BYTES // 3, CHUNK_BYTES + 10), max_size=12)
 
 
 @given(sizes)
@@ -56,13 +57,13 @@ def test_frames_are_joined_in_order_up_to_the_limit(lengths: list[int]):
     """No chunk is larger unless it is one frame; no two neighbours would have fitted."""
     frames = [bytes([number]) * length for number, length in enumerate(lengths)]
 
-    chunks = join(frames)
+    chunks = chunks_of(frames)
 
     assert b"".join(chunks) == b"".join(frames)
-    assert all(len(chunk) <= JOIN_BYTES or len(set(chunk)) == 1 for chunk in chunks)
+    assert all(len(chunk) <= CHUNK_BYTES or len(set(chunk)) == 1 for chunk in chunks)
     for one, following in pairwise(chunks):
         first_frame = frames[following[0]]
-        assert len(one) + len(first_frame) > JOIN_BYTES
+        assert len(one) + len(first_frame) > CHUNK_BYTES
 
 
 def test_the_cursor_moves_over_what_the_filter_hides():
@@ -70,8 +71,8 @@ def test_the_cursor_moves_over_what_the_filter_hides():
     view = Selection((TOPIC,), frozenset({"shown"}), named=True)
     writer = CursorWriter({TOPIC: EventId(0, 0)})
 
-    frames = encode_events(view, [event(1, kind="hidden"), event(2, kind="shown")], writer)
-    encode_events(view, [event(3, kind="hidden")], writer)
+    frames = event_frames(view, [event(1, kind="hidden"), event(2, kind="shown")], writer)
+    event_frames(view, [event(3, kind="hidden")], writer)
 
     assert len(frames) == 1
     assert Cursor.parse(writer.text().decode()).position(TOPIC) == EventId(3, 0)
@@ -81,7 +82,7 @@ def test_the_cursor_moves_over_what_the_filter_hides():
 async def test_all_members_get_the_same_bytes():
     """Encoded once."""
     cohort = cohort_of()
-    (one, _), (two, _) = joined(cohort), joined(cohort)
+    (one, _), (two, _) = member(cohort), member(cohort)
 
     shown = await publish(cohort, event(1), event(2, topic=OTHER))
 
@@ -95,7 +96,7 @@ async def test_all_members_get_the_same_bytes():
 async def test_each_event_carries_the_cursor_behind_it():
     """So that a cut between two events of one write resumes at the second."""
     cohort = cohort_of()
-    wire, _ = joined(cohort)
+    wire, _ = member(cohort)
 
     await publish(cohort, event(1), event(2, topic=OTHER))
 
@@ -117,9 +118,9 @@ async def test_the_cursor_also_passes_entries_that_are_no_events():
 async def test_who_joins_later_gets_only_what_comes_later():
     """The earlier events are its own catch-up's business."""
     cohort = cohort_of()
-    early, _ = joined(cohort)
+    early, _ = member(cohort)
     await publish(cohort, event(1))
-    late, _ = joined(cohort)
+    late, _ = member(cohort)
     await publish(cohort, event(2))
 
     assert (seen(early), seen(late)) == ([1, 2], [2])
@@ -129,8 +130,8 @@ async def test_who_joins_later_gets_only_what_comes_later():
 async def test_who_left_gets_nothing_more():
     """Its place may be another's by now."""
     cohort = cohort_of()
-    wire, connection = joined(cohort)
-    cohort.leave(connection)
+    wire, connection = member(cohort)
+    cohort.remove(connection)
     await publish(cohort, event(1))
 
     assert wire.frames == []
@@ -140,7 +141,7 @@ async def test_who_left_gets_nothing_more():
 async def test_a_stalled_member_holds_up_nobody_and_loses_nothing():
     """It catches up from the backlog as soon as it reads again."""
     cohort = cohort_of()
-    (slow, _), (fast, _) = joined(cohort), joined(cohort)
+    (slow, _), (fast, _) = member(cohort), member(cohort)
     slow.stall()
     for ms in range(1, 6):
         await publish(cohort, event(ms))
@@ -155,7 +156,7 @@ async def test_a_stalled_member_holds_up_nobody_and_loses_nothing():
 async def test_the_backlog_is_empty_while_all_keep_up():
     """Ten thousand level readers cost no memory for events."""
     cohort = cohort_of()
-    joined(cohort)
+    member(cohort)
     await publish(cohort, event(1))
 
     assert cohort.backlog.first == cohort.backlog.next
@@ -165,7 +166,7 @@ async def test_the_backlog_is_empty_while_all_keep_up():
 async def test_the_backlog_is_let_go_when_the_last_one_has_caught_up():
     """Also when it leaves instead."""
     cohort = cohort_of()
-    (one, _), (two, leaver) = joined(cohort), joined(cohort)
+    (one, _), (two, leaver) = member(cohort), member(cohort)
     one.stall()
     two.stall()
     await publish(cohort, event(1))
@@ -173,7 +174,7 @@ async def test_the_backlog_is_let_go_when_the_last_one_has_caught_up():
     one.go_on()
     await turns()
     held = cohort.backlog.next - cohort.backlog.first
-    cohort.leave(leaver)
+    cohort.remove(leaver)
 
     assert held > 0
     assert cohort.backlog.first == cohort.backlog.next
@@ -183,7 +184,7 @@ async def test_the_backlog_is_let_go_when_the_last_one_has_caught_up():
 async def test_who_lags_too_far_is_told_so_and_the_others_go_on():
     """`bye overflow` without an id: the client resumes at the last event it got."""
     cohort = cohort_of(lag_max_bytes=1000)
-    (slow, _), (fast, _) = joined(cohort), joined(cohort)
+    (slow, _), (fast, _) = member(cohort), member(cohort)
     await publish(cohort, event(1))
     slow.stall()
     for ms in range(2, 30):
@@ -206,7 +207,7 @@ async def test_who_lags_too_far_and_never_reads_again_is_given_up():
     aborted: list[bool] = []
     wire = Wire()
     connection = connect(wire, grace_s=30, abort=lambda: aborted.append(True))
-    cohort.join(connection)
+    cohort.add(connection)
     wire.stall()
     for ms in range(1, 30):
         await publish(cohort, event(ms))
@@ -221,7 +222,7 @@ async def test_who_lags_too_far_and_never_reads_again_is_given_up():
 async def test_a_large_batch_is_sent_in_several_chunks():
     """Each of a size that a socket takes at once, none left out."""
     cohort = cohort_of()
-    wire, connection = joined(cohort)
+    wire, connection = member(cohort)
     await publish(cohort, *(event(ms, data="x" * 30_000) for ms in range(1, 8)))
 
     assert seen(wire) == list(range(1, 8))
@@ -233,7 +234,7 @@ async def test_a_large_batch_is_sent_in_several_chunks():
 async def test_a_member_that_stalls_within_a_batch_continues_there():
     """It takes the rest from the backlog, each chunk once."""
     cohort = cohort_of()
-    wire, _ = joined(cohort)
+    wire, _ = member(cohort)
     wire.stall()
     await publish(cohort, *(event(ms, data="x" * 30_000) for ms in range(1, 8)))
     wire.go_on()
@@ -246,11 +247,11 @@ async def test_a_member_that_stalls_within_a_batch_continues_there():
 async def test_more_comes_while_a_fan_out_makes_a_pause():
     """A long fan-out lets others run; who joined or stalled meanwhile misses nothing."""
     cohort = cohort_of()
-    members = [joined(cohort)[0] for _ in range(SENDS_AT_ONCE + 1)]
+    members = [member(cohort)[0] for _ in range(SENDS_AT_ONCE + 1)]
     cohort.take_in([event(1)], {TOPIC: EventId(1, 0)})
     sending = asyncio.create_task(cohort.fan_out())
     await asyncio.sleep(0)  # some have it, the pause has come
-    late, _ = joined(cohort)
+    late, _ = member(cohort)
     left = sum(not wire.chunks for wire in members)
     await sending
     await publish(cohort, event(2))
@@ -264,7 +265,7 @@ async def test_more_comes_while_a_fan_out_makes_a_pause():
 async def test_the_backlog_stays_until_a_fan_out_is_through():
     """A slow reader that is level again in the pause must not take the others' chunk away."""
     cohort = cohort_of()
-    (slow, _), *others = [joined(cohort) for _ in range(SENDS_AT_ONCE + 1)]
+    (slow, _), *others = [member(cohort) for _ in range(SENDS_AT_ONCE + 1)]
     slow.stall()
     await publish(cohort, event(1))
     cohort.take_in([event(2)], {TOPIC: EventId(2, 0)})
@@ -284,7 +285,7 @@ def test_a_reset_is_told_to_all_and_the_cursor_stands_behind_it(named: bool):
     @leaping
     async def run() -> None:
         cohort = cohort_of(Selection((TOPIC, OTHER), None, named=named))
-        wire, _ = joined(cohort)
+        wire, _ = member(cohort)
         cohort.take_reset(TOPIC, EventId(9, 0), ResetReason.TRIMMED)
         await cohort.fan_out()
 
@@ -304,7 +305,7 @@ async def test_a_keep_alive_that_waits_does_not_cost_the_place():
     connection = connect(wire)
     wire.stall()
     connection.keep_alive()
-    cohort.join(connection)
+    cohort.add(connection)
     await publish(cohort, event(1))
     wire.go_on()
     await turns()

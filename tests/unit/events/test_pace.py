@@ -8,18 +8,18 @@ from api.events.live.poller import Pace
 
 
 def pace(pause_s: float = 0.1) -> Pace:
-    return Pace(shortest_s=0.1, longest_s=2, longest_rung_s=30, pause_s=pause_s)
+    return Pace(shortest_s=0.1, longest_s=2, longest_with_doorbell_s=30, pause_s=pause_s)
 
 
 def test_news_makes_it_quick():
     """Where something came, more may."""
-    assert pace(2).after(news=True, is_rung=False) == 0.1
+    assert pace(2).after(news=True, has_doorbell=False) == 0.1
 
 
 def test_silence_makes_it_slower_by_half_up_to_the_cap():
     """After two polls that may just have missed an event, and never beyond."""
     one = pace()
-    pauses = [one.after(news=False, is_rung=False) for _ in range(12)]
+    pauses = [one.after(news=False, has_doorbell=False) for _ in range(12)]
 
     assert pauses[:5] == pytest.approx([0.1, 0.1, 0.15, 0.225, 0.3375])
     assert pauses[-2:] == [2, 2]
@@ -28,29 +28,29 @@ def test_silence_makes_it_slower_by_half_up_to_the_cap():
 def test_a_doorbell_lets_it_rest_longer():
     """Polls are only a safety net then."""
     one = pace()
-    pauses = [one.after(news=False, is_rung=True) for _ in range(6)]
+    pauses = [one.after(news=False, has_doorbell=True) for _ in range(6)]
 
     assert pauses == pytest.approx([0.4, 1.6, 6.4, 25.6, 30, 30])
 
 
 def test_a_lost_doorbell_brings_the_pause_back_under_its_own_cap():
     """At the very next poll."""
-    assert pace(30).after(news=False, is_rung=False) == 2
+    assert pace(30).after(news=False, has_doorbell=False) == 2
 
 
 def test_quickening_starts_over():
     """Whoever knows that something comes need not wait for the pace."""
     one = pace()
     for _ in range(10):
-        one.after(news=False, is_rung=False)
+        one.after(news=False, has_doorbell=False)
     one.quicken()
 
-    assert one.after(news=False, is_rung=False) == pytest.approx(0.1)
+    assert one.after(news=False, has_doorbell=False) == pytest.approx(0.1)
 
 
 def test_a_year_of_silence_changes_nothing():
     """No number grows without end."""
     one = pace()
-    pauses = {one.after(news=False, is_rung=rung) for rung in (True, False) for _ in range(5000)}
+    pauses = {one.after(news=False, has_doorbell=has) for has in (True, False) for _ in range(5000)}
 
     assert max(pauses) == 30

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.events.event import MAX_PART, EventId
-from api.events.log.rows import Span
+from api.events.log.entries import Span
 
 
 def at(ms: int, seq: int = 0) -> EventId:

@@ -15,13 +15,13 @@ NOW = 1000.0
 
 
 def started(at: int = 0) -> RecentEvents:
-    ring = RecentEvents()
-    ring.restart(EventId(at, 0))
-    return ring
+    recent = RecentEvents()
+    recent.restart(EventId(at, 0))
+    return recent
 
 
-def extend(ring: RecentEvents, events: Sequence[Event], end: int | None = None) -> None:
-    ring.extend(events, end=EventId(end, 0) if end else events[-1].id, now=NOW)
+def extend(recent: RecentEvents, events: Sequence[Event], end: int | None = None) -> None:
+    recent.extend(events, end=EventId(end, 0) if end else events[-1].id, now=NOW)
 
 
 # Gaps between the ids, so that most ids are in no log; ends beyond the last event are entries
@@ -34,7 +34,7 @@ batches = st.lists(
 @given(batches, st.integers(0, 100))
 def test_after_is_exactly_the_suffix_or_nothing(plan: list[tuple[list[int], int]], at: int):
     """None is a command more; anything but the whole suffix would be a loss."""
-    ring, ms, log = started(), 0, [EventId(0, 0)]
+    recent, ms, log = started(), 0, [EventId(0, 0)]
     events: list[Event] = []
     for gaps, beyond in plan:
         batch = []
@@ -47,13 +47,13 @@ def test_after_is_exactly_the_suffix_or_nothing(plan: list[tuple[list[int], int]
             continue
         ms += beyond
         log.append(EventId(ms, 0))
-        extend(ring, batch, ms)
+        extend(recent, batch, ms)
 
-    found = ring.after(EventId(at, 0))
+    found = recent.after(EventId(at, 0))
 
     assert found is None or list(found) == [one for one in events if one.id.ms > at]
     assert found is None or EventId(at, 0) in log
-    is_known = at == ring.position.ms or any(one.id.ms == at for one in events)  # type: ignore[union-attr]
+    is_known = at == recent.position.ms or any(one.id.ms == at for one in events)  # type: ignore[union-attr]
     assert not is_known or found is not None
 
 
@@ -64,40 +64,40 @@ def test_nothing_follows_the_position():
 
 def test_what_was_before_the_start_is_not_known():
     """Even when events came since."""
-    ring = started(5)
-    extend(ring, [event(6)])
+    recent = started(5)
+    extend(recent, [event(6)])
 
-    assert ring.after(EventId(4, 0)) is None
-    assert ring.after(EventId(5, 0)) == (event(6),)
+    assert recent.after(EventId(4, 0)) is None
+    assert recent.after(EventId(5, 0)) == (event(6),)
 
 
 def test_a_position_between_events_is_not_believed():
     """It may have been an event of a log that is gone."""
-    ring = started()
-    extend(ring, [event(1), event(3)])
+    recent = started()
+    extend(recent, [event(1), event(3)])
 
-    assert ring.after(EventId(2, 0)) is None
+    assert recent.after(EventId(2, 0)) is None
 
 
-def test_a_ring_holds_a_bounded_number_of_events():
+def test_memory_holds_a_bounded_number_of_events():
     """What fell out is asked of the log, what stayed is complete."""
-    ring = started()
+    recent = started()
     for ms in range(1, MAX_EVENTS + 11):
-        extend(ring, [event(ms)])
+        extend(recent, [event(ms)])
 
-    assert ring.after(EventId(9, 0)) is None
-    kept = ring.after(EventId(10, 0))
+    assert recent.after(EventId(9, 0)) is None
+    kept = recent.after(EventId(10, 0))
     assert kept is not None
     assert [one.id.ms for one in kept] == list(range(11, MAX_EVENTS + 11))
 
 
 @given(st.lists(st.integers(0, MAX_BYTES // 3), min_size=1, max_size=12))
-def test_a_ring_holds_a_bounded_number_of_bytes(sizes: list[int]):
+def test_memory_holds_a_bounded_number_of_bytes(sizes: list[int]):
     """However large the events are, and only as few as must go."""
-    ring = started()
+    recent = started()
     for ms, size in enumerate(sizes, start=1):
-        extend(ring, [event(ms, data="x" * size)])
-    held = [ring.after(EventId(ms, 0)) for ms in range(len(sizes) + 1)]
+        extend(recent, [event(ms, data="x" * size)])
+    held = [recent.after(EventId(ms, 0)) for ms in range(len(sizes) + 1)]
     most = next(some for some in held if some is not None)
 
     assert sum(len(one.body) for one in most) <= MAX_BYTES
@@ -106,41 +106,41 @@ def test_a_ring_holds_a_bounded_number_of_bytes(sizes: list[int]):
     assert not dropped or sum(bodies[dropped - 1 :]) > MAX_BYTES
 
 
-def test_one_event_larger_than_the_ring_leaves_it_empty_and_right():
+def test_one_event_larger_than_memory_leaves_it_empty_and_right():
     """The position is still served; only what it follows is not."""
-    ring = started()
-    extend(ring, [event(1), event(2, data="x" * MAX_BYTES)])
+    recent = started()
+    extend(recent, [event(1), event(2, data="x" * MAX_BYTES)])
 
-    assert ring.after(EventId(2, 0)) == ()
-    assert ring.after(EventId(1, 0)) is None
+    assert recent.after(EventId(2, 0)) == ()
+    assert recent.after(EventId(1, 0)) is None
 
 
 def test_bytes_are_counted_anew_after_a_restart():
-    """Or a ring would shrink with each gap."""
-    ring = started()
-    extend(ring, [event(1, data="x" * (MAX_BYTES - 1000))])
-    ring.restart(EventId(5, 0))
-    extend(ring, [event(6, data="x" * (MAX_BYTES - 1000))])
+    """Or the memory would shrink with each gap."""
+    recent = started()
+    extend(recent, [event(1, data="x" * (MAX_BYTES - 1000))])
+    recent.restart(EventId(5, 0))
+    extend(recent, [event(6, data="x" * (MAX_BYTES - 1000))])
 
-    after = ring.after(EventId(5, 0))
+    after = recent.after(EventId(5, 0))
     assert after is not None
     assert len(after) == 1
 
 
 def test_a_restart_forgets_what_was_before_it():
     """Behind a gap nothing is complete."""
-    ring = started()
-    extend(ring, [event(1), event(2)])
-    ring.restart(EventId(9, 0))
+    recent = started()
+    extend(recent, [event(1), event(2)])
+    recent.restart(EventId(9, 0))
 
-    assert ring.after(EventId(1, 0)) is None
-    assert ring.after(EventId(9, 0)) == ()
+    assert recent.after(EventId(1, 0)) is None
+    assert recent.after(EventId(9, 0)) == ()
 
 
-def test_a_ring_remembers_when_it_last_spoke():
+def test_memory_knows_when_it_last_had_news():
     """Hot topics are read another way."""
-    ring = started()
-    before = ring.spoke_at
-    extend(ring, [event(1)])
+    recent = started()
+    before = recent.last_news_at
+    extend(recent, [event(1)])
 
-    assert (before, ring.spoke_at) == (float("-inf"), NOW)
+    assert (before, recent.last_news_at) == (float("-inf"), NOW)

@@ -1,4 +1,4 @@
-"""What a client asked to read, however it gets it: as a held stream or as one JSON answer."""
+"""What a client asks to read, whether it is answered with a stream or with JSON."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from api.events.cursor import Cursor
 from api.events.event import Event
-from api.events.log.page import Page
+from api.events.log.page import LogPage
 from api.events.topic import TopicName
 from api.security.rates import Charge, free
 
@@ -28,24 +28,25 @@ class Selection:
 
 
 class Newest(Protocol):
-    """Chooses the history of a new reader, as `TopicLog.newest` does, for all topics together.
+    """Chooses the history that a new reader begins with, for all its topics together.
 
-    `Page.end` is where the reader goes on; `Page.events` are of what stands up to there, oldest
-    first. A topic without a page starts now. Since events may be left out, none that is chosen
-    is a place to go on from: a reader cut among them, or new to one of its topics, begins anew.
+    Returns pages as `TopicLog.newest` does: `LogPage.events` oldest first, and `LogPage.end`
+    where the reader goes on. A topic without a page starts now. A feature may leave events out,
+    so a reader cannot go on from the middle of what was chosen: one that was cut off there, or
+    asks for one topic more, begins anew.
     """
 
     async def __call__(
         self, topics: Sequence[TopicName], /, *, limit: int
-    ) -> dict[TopicName, Page]: ...
+    ) -> dict[TopicName, LogPage]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """Topics to read, and from where: `cursor` None starts now, with `history` newest events.
+    """What to read, and from where: `cursor` None starts now, with `history` newest events.
 
-    `newest` chooses which events these are; None means the newest of the log. `charge` is told
-    how many topics without any entry are begun for this reader.
+    `newest` chooses which events these are; None means the newest of the logs. `charge` is told
+    how many topics without any entry are written for this reader, and may raise instead.
     """
 
     selection: Selection
@@ -73,4 +74,5 @@ class ReadRequest:
 
     @property
     def topics(self) -> tuple[TopicName, ...]:
+        """The topics of the selection, sorted, each once."""
         return self.selection.topics
