@@ -25,7 +25,6 @@ OUTSIDE = {
     "api/jobs/work/runner.py:_after": "another process noted when the job is due",
     "api/jobs/callers/service.py:_is_gone": "another process noted when the job is over",
     "api/jobs/store/store.py:is_late": "another process noted the job's lease",
-    "api/jobs/store/store.py:start": "another process noted the job's lease",
     "api/jobs/work/sweep.py:run": "another process noted when the job was stored",
     "api/notifications/state.py:oldest": "ids of events are times",
     "functions/runtime/invocation.py:left_s": "Lambda says when the invocation ends",

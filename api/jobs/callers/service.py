@@ -1,6 +1,6 @@
 """What callers do with jobs: create, read, cancel, retry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from api.jobs.model.handlers import Registry
-from api.jobs.model.job import Job, JobId, NotAllowed, find_job_id, job_id_of
+from api.jobs.model.job import Job, JobId, NotAllowed, Transition, find_job_id, job_id_of
 from api.jobs.model.queue import JobQueue, QueueError
 from api.jobs.store.cache import JobCache, KnownJob
+from api.jobs.store.layout import Missing
 from api.jobs.store.listing import Filter, JobsPage, read_page
-from api.jobs.store.store import Idempotency, JobStore, Missing
+from api.jobs.store.store import Idempotency, JobStore
 from api.problems import (
     IdempotencyKeyReused,
     JobExpired,
@@ -53,7 +54,7 @@ class Jobs:
         """The new job, or the one that the same key created before, which is then True."""
         order = self.registry.order(request.type, request.input)
         once = self._idempotency(principal, request)
-        at_ms = int(self.store.clock() * 1000)
+        at_ms = self.store.now_ms()
         job = Job.new(
             job_id_of(at_ms, self.store.new_id()),
             request.type,
@@ -127,7 +128,7 @@ class Jobs:
     async def cancel(self, principal: Principal, text: str) -> tuple[KnownJob, bool]:
         """The job after it was asked to stop; True if it was done before."""
         seen = await self.get(principal, text)
-        now_ms = int(self.store.clock() * 1000)
+        now_ms = self.store.now_ms()
         was_done = False
 
         def ask(job: Job) -> Job:
@@ -141,7 +142,7 @@ class Jobs:
     async def retry(self, principal: Principal, text: str) -> KnownJob:
         """The job, queued once more. Raises `NotRetryable`."""
         seen = await self.get(principal, text)
-        now_ms = int(self.store.clock() * 1000)
+        now_ms = self.store.now_ms()
         before = seen.job
 
         def again(job: Job) -> Job:
@@ -158,9 +159,7 @@ class Jobs:
             raise StoreUnavailable("The queue does not answer.")
         return await self._located(self.cache.put(job))
 
-    async def _change(
-        self, job_id: JobId, transition: Callable[[Job], Job], *, enqueue: bool = False
-    ) -> Job:
+    async def _change(self, job_id: JobId, transition: Transition, *, enqueue: bool = False) -> Job:
         # On what the store has now: what is 250 ms old is good enough to read, not to refuse by.
         try:
             return await self.store.change(job_id, transition, enqueue=enqueue)
@@ -183,7 +182,7 @@ class Jobs:
         return await self.cache.located(seen) or seen
 
     def _is_gone(self, job: Job) -> bool:
-        return job.expires_ms is not None and job.expires_ms <= self.store.clock() * 1000
+        return job.expires_ms is not None and job.expires_ms <= self.store.now_ms()
 
     def _idempotency(self, principal: Principal, request: Request) -> Idempotency | None:
         if request.key is None:

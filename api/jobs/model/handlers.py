@@ -14,7 +14,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 from structlog.typing import FilteringBoundLogger
 
-from api.jobs.model.job import MAX_MESSAGE_CHARS, Job, JobId, Progress, Step
+from api.jobs.model.job import MAX_MESSAGE_CHARS, JobId, Progress, Step, Transition
 from api.payloads.models import plain
 from api.problems import ValidationFailed, field_errors
 
@@ -56,7 +56,7 @@ class Report:
     message: str | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def take(self) -> Callable[[Job], Job]:
+    def take(self) -> Transition:
         """The transition that writes it all. On failure set `news` again."""
         self.news.clear()
         progress, step, message = self.progress, self.step, self.message

@@ -5,6 +5,7 @@ A transition is pure: it takes the time and returns the next state. The store ad
 returns the job it was given.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
@@ -253,6 +254,10 @@ class Job:
     def _require(self, holds: bool) -> None:  # noqa: FBT001  # a claim, not an option
         if not holds:
             raise NotAllowed(self)
+
+
+Transition = Callable[[Job], Job]
+"""The next state of a job, from its present one. Raises `NotAllowed`."""
 
 
 def job_id_of(at_ms: int, seed: str) -> JobId:

@@ -1,4 +1,4 @@
-"""How jobs lie in Redis: every key of this package, and one job as a hash."""
+"""How jobs lie in Redis: every key of this package, and one job as a hash with its lease."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from typing import Any, NewType, Self
 
 import msgspec
 
-from api.jobs.model.job import Job, JobId
+from api.jobs.model.job import WORKER_LOST, Job, JobId, Transition
 
 WAITING = "millrace:jobs:waiting"
 """Sorted set of `waiting_member`s, by the time at which they were queued."""
@@ -20,18 +20,23 @@ DELAYED = "millrace:jobs:delayed"
 DEAD = "millrace:jobs:dead"
 """Stream of `{job: id}` that no worker survived."""
 
+FIELDS = ("v", "w", "k", "l", "doc", "r")
+"""Of the hash: version, id of the last write, lease token, end of the lease, state, result."""
+INLINE_BYTES = 65_536
+
 
 def job_key(job_id: JobId) -> str:
-    """Hash: `v` version, `w` id of the last write, `doc`, `r` small result, `l` `k` lease."""
+    """The hash of one job: see `FIELDS`."""
     return f"millrace:job:{job_id}"
 
 
 def input_key(job_id: JobId) -> str:
+    """The JSON text of what the job was asked to do."""
     return f"millrace:job:{job_id}:input"
 
 
 def result_key(job_id: JobId) -> str:
-    """A result too large to travel with the job."""
+    """The JSON text of a result that is too large for the hash."""
     return f"millrace:job:{job_id}:result"
 
 
@@ -46,7 +51,7 @@ def owner_key(owner: str) -> str:
 
 
 def once_key(digest: str) -> str:
-    """The job that an Idempotency-Key created."""
+    """The job that an Idempotency-Key created, and the fingerprint of its request."""
     return f"millrace:jobs:once:{digest}"
 
 
@@ -55,16 +60,31 @@ def waiting_member(job_id: JobId, version: int) -> str:
     return f"{job_id}:{version}"
 
 
+class Missing(Exception):
+    """There is no such job."""
+
+
+class Fenced(Exception):
+    """Another worker has the job by now: stop, and write nothing more."""
+
+
+class Busy(Exception):
+    """A worker has the job; if it is dead, its lease ends in `retry_after_s`."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"leased for {retry_after_s:.1f} s")
+        self.retry_after_s = retry_after_s
+
+
 LeaseToken = NewType("LeaseToken", str)
-INLINE_BYTES = 65_536
-FIELDS = ("v", "w", "k", "l", "doc", "r")
+"""A random text by which Redis knows the worker that may write a job."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job and its lease: until `lease_ends_ms` only the worker with `token` may go on.
+    """A job and its lease: until `lease_ends_ms` only the worker with `token` may write it.
 
-    To be written, None as the end leaves the lease as it is.
+    In a record that is to be written, None as the end leaves the lease as it is.
     """
 
     job: Job
@@ -90,8 +110,41 @@ class JobRecord:
             return pairs
         return [*pairs, "k", self.token or "", "l", self.lease_ends_ms]
 
+    def changed(
+        self, transition: Transition, token: LeaseToken | None, result_json: str | None
+    ) -> Self:
+        """What `transition` makes of the job; the lease ends with the attempt.
 
-def with_result(job: Job, text: str | None) -> Job:
+        With `token` only that worker may write: raises `Fenced` for any other.
+        """
+        if token is not None and self.token != token:
+            raise Fenced
+        job = _with_result(transition(self.job), result_json)
+        return type(self)(job, self.token, None) if job.is_running else type(self)(job)
+
+    def started(self, token: LeaseToken, *, at_ms: int, ends_ms: int, is_late: bool) -> Self:
+        """The record with its next attempt begun under the lease `token`, until `ends_ms`.
+
+        Where no attempt may begin the job is done, and has no lease. `is_late` says that it has
+        waited for too long. Raises `Busy` while another worker has it, `NotAllowed` if it is done.
+        """
+        job = self.job
+        if self.token == token:  # the reply to our own start was lost
+            return self
+        if is_late:
+            return type(self)(job.expired(at_ms))
+        if job.is_running:
+            left_ms = (self.lease_ends_ms or 0) - at_ms
+            if left_ms > 0:
+                raise Busy(left_ms / 1000)
+            if job.cancel_requested:
+                return type(self)(job.canceled(at_ms))
+            if not job.has_attempts_left:
+                return type(self)(job.failed(at_ms, WORKER_LOST))
+        return type(self)(job.started(at_ms), token, ends_ms)
+
+
+def _with_result(job: Job, text: str | None) -> Job:
     """The job with its result: small ones travel with it, large ones have a key of their own."""
     if text is None:
         return job

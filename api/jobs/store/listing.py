@@ -4,7 +4,8 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from api.jobs.model.job import Job, JobId, JobStatus, find_job_id
+from api.jobs.model.job import Job, JobId, JobStatus, created_ms_of, find_job_id
+from api.jobs.store import layout
 from api.jobs.store.store import JobStore
 from api.problems import InvalidCursor
 
@@ -46,7 +47,7 @@ async def read_page(
     at_once = limit + 1 if wanted.is_open else SCANNED_AT_ONCE
     found: list[Job] = []
     for _ in range(SCANS):
-        ids = await store.list_of(owner, before, at_once)
+        ids = await ids_of(store, owner, before, at_once)
         jobs = await store.find_many(ids)
         found += [jobs[one] for one in ids if one in jobs and wanted.passes(jobs[one])]
         if len(found) > limit:
@@ -55,6 +56,23 @@ async def read_page(
             return JobsPage(found, None)
         before = ids[-1]
     return JobsPage(found, _write(before) if before else None)
+
+
+async def ids_of(store: JobStore, owner: str, before: JobId | None, limit: int) -> list[JobId]:
+    """The ids of a user's jobs that were created before `before`, newest first."""
+    top: int | str = created_ms_of(before) if before else "+inf"
+    found: list[JobId] = []
+    offset, is_end = 0, False
+    while len(found) < limit and not is_end:
+        page: list[str] = await store.redis.read(
+            *("ZRANGE", layout.owner_key(owner), top, "-inf", "BYSCORE", "REV"),
+            *("LIMIT", offset, limit + 1),
+        )
+        # Those of one millisecond stand in the order of their ids.
+        found += [JobId(one) for one in page if before is None or one < before]
+        offset += len(page)
+        is_end = len(page) <= limit
+    return found[:limit]
 
 
 def _write(job_id: JobId) -> str:

@@ -6,23 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from api.events import TopicName
-from api.jobs.model.job import WORKER_LOST, Job, JobId, NotAllowed, created_ms_of, topic_of
+from api.jobs.model.job import Job, JobId, NotAllowed, Transition, topic_of
 from api.jobs.store import layout
-from api.jobs.store.layout import FIELDS, JobRecord, LeaseToken, with_result
+from api.jobs.store.layout import FIELDS, Fenced, JobRecord, LeaseToken, Missing
 from api.jobs.store.writes import RENEW, Guard, WriteEnd, Writes, run_guarded
 from api.upstash import Command, RedisError, UpstashClient
 
 CONFLICTS = 20
-
-Transition = Callable[[Job], Job]
-
-
-class Missing(Exception):
-    """There is no such job."""
-
-
-class Fenced(Exception):
-    """Another worker has the job by now: stop, and write nothing more."""
 
 
 class Contended(RedisError):
@@ -31,17 +21,9 @@ class Contended(RedisError):
     executed = False
 
 
-class Busy(Exception):
-    """A worker has the job; if it is dead, its lease ends in `retry_after_s`."""
-
-    def __init__(self, retry_after_s: float) -> None:
-        super().__init__(f"leased for {retry_after_s:.1f} s")
-        self.retry_after_s = retry_after_s
-
-
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """The first request with `key` creates; `fingerprint` tells another body."""
+    """The first request with `key` creates; `fingerprint` differs where the body does."""
 
     key: str
     fingerprint: str
@@ -74,9 +56,8 @@ class Started:
 class JobChanges:
     """How this process's writes reach its own parts, which then need not ask Redis.
 
-    Made first, with `stored`, which is awaited with the topics that have new events. Every
-    listener is called with each job that was written here. `queued` is set when a job was put
-    into the queue.
+    It is made first. `stored` is awaited with the topics that have new events, and every listener
+    is called with each job that was written here. `queued` is set when a job was queued here.
     """
 
     stored: Callable[[Sequence[TopicName]], Awaitable[None]]
@@ -84,7 +65,7 @@ class JobChanges:
     queued: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def wrote(self, job: Job, topics: Sequence[TopicName]) -> None:
-        """Tell of a job that is written, and of the events that were written with it."""
+        """Tell of a job that is written, and of the `topics` whose events were written with it."""
         for listener in self.listeners:
             listener(job)
         await self.stored(topics)
@@ -103,6 +84,10 @@ class JobStore:
     new_id: Callable[[], str]
     changes: JobChanges
 
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int(self.clock() * 1000)
+
     async def create(
         self, job: Job, input_json: str, *, idempotency: Idempotency | None, enqueue: bool
     ) -> Created:
@@ -120,43 +105,28 @@ class JobStore:
         once = None
         if idempotency:
             once = layout.once_key(idempotency.key)
-            record = f"{job.id} {idempotency.fingerprint}"
-            commands.append(("SET", once, record, "EX", idempotency.ttl_s))
+            first = f"{job.id} {idempotency.fingerprint}"
+            commands.append(("SET", once, first, "EX", idempotency.ttl_s))
         guard = Guard(layout.job_key(job.id), write_id, None, once=once)
-        verdict, rest = await run_guarded(self.redis, guard, commands)
-        if verdict is WriteEnd.KNOWN:
-            known, _, fingerprint = rest[0].partition(" ")
+        end, reply = await run_guarded(self.redis, guard, commands)
+        if end is WriteEnd.KNOWN:
+            known, _, fingerprint = reply[0].partition(" ")
             job_id = JobId(known)
-            return Created(job_id, await self.find(job_id), True, fingerprint)  # noqa: FBT003
+            found = await self.find(job_id)
+            return Created(job_id, found, replayed=True, fingerprint=fingerprint)
         await self._wrote(None, job)
         return Created(job.id, job)
 
     async def find(self, job_id: JobId) -> Job | None:
         """The job; None for one that never was or has expired. One command."""
-        row = JobRecord.read(await self.redis.read("HMGET", layout.job_key(job_id), *FIELDS))
-        return None if row is None else await self._timely(row.job)
+        record = await self._record(job_id)
+        return None if record is None else await self._timely(record.job)
 
     async def find_many(self, job_ids: Sequence[JobId]) -> dict[JobId, Job]:
         """Those of the jobs that there are, with one round trip."""
         replies = await self._all([_hmget(job_id) for job_id in job_ids])
-        rows = {one: JobRecord.read(reply) for one, reply in zip(job_ids, replies, strict=True)}
-        return {one: await self._timely(row.job) for one, row in rows.items() if row}
-
-    async def list_of(self, owner: str, before: JobId | None, limit: int) -> list[JobId]:
-        """The ids of a user's jobs that were created before `before`, newest first."""
-        top: int | str = created_ms_of(before) if before else "+inf"
-        found: list[JobId] = []
-        offset, is_end = 0, False
-        while len(found) < limit and not is_end:
-            page: list[str] = await self.redis.read(
-                *("ZRANGE", layout.owner_key(owner), top, "-inf", "BYSCORE", "REV"),
-                *("LIMIT", offset, limit + 1),
-            )
-            # Those of one millisecond stand in the order of their ids.
-            found += [JobId(one) for one in page if before is None or one < before]
-            offset += len(page)
-            is_end = len(page) <= limit
-        return found[:limit]
+        records = {one: JobRecord.read(reply) for one, reply in zip(job_ids, replies, strict=True)}
+        return {one: await self._timely(record.job) for one, record in records.items() if record}
 
     async def position(self, job: Job) -> int | None:
         """How many wait before a job that is queued; None if it has changed since."""
@@ -191,65 +161,47 @@ class JobStore:
         `known` is the job as the caller saw it last, which spares a command. With `token` only
         the worker that holds it writes. Raises what the transition raises, `Fenced`, `Missing`.
         """
-
-        def advance(found: JobRecord) -> JobRecord:
-            if token is not None and found.token != token:
-                raise Fenced
-            job = with_result(transition(found.job), result_json)
-            return JobRecord(job, found.token, None) if job.is_running else JobRecord(job)
-
-        row = (
-            JobRecord(known, token)
-            if known
-            else JobRecord.read(await self.redis.read(*_hmget(job_id)))
-        )
+        record = JobRecord(known, token) if known else await self._record(job_id)
         changed = await self._change(
-            row, job_id, advance, token=token, result_json=result_json, enqueue=enqueue
+            record,
+            job_id,
+            lambda found: found.changed(transition, token, result_json),
+            token=token,
+            result_json=result_json,
+            enqueue=enqueue,
         )
         return changed.job
 
     async def start(self, job_id: JobId, *, lease_s: float) -> Started:
         """Begin the next attempt. Raises `Busy`, `Missing`, and `NotAllowed` if it is done."""
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         token = LeaseToken(self.new_id())
         ends_ms = now_ms + int(lease_s * 1000)
 
         def advance(found: JobRecord) -> JobRecord:
-            job = found.job
-            if found.token == token:  # the reply to our own start was lost
-                return found
-            if job.is_queued and self.is_late(job):
-                return JobRecord(job.expired(now_ms))
-            if job.is_running:
-                left_ms = (found.lease_ends_ms or 0) - now_ms
-                if left_ms > 0:
-                    raise Busy(left_ms / 1000)
-                if job.cancel_requested:
-                    return JobRecord(job.canceled(now_ms))
-                if not job.has_attempts_left:
-                    return JobRecord(job.failed(now_ms, WORKER_LOST))
-            return JobRecord(job.started(now_ms), token, ends_ms)
+            is_late = self.is_late(found.job)
+            return found.started(token, at_ms=now_ms, ends_ms=ends_ms, is_late=is_late)
 
         fields, text = await self._all([_hmget(job_id), ("GET", layout.input_key(job_id))])
-        row = await self._change(JobRecord.read(fields), job_id, advance)
-        if row.token != token:
-            raise NotAllowed(row.job)
-        return Started(row.job, token, text or "null")
+        record = await self._change(JobRecord.read(fields), job_id, advance)
+        if record.token != token:
+            raise NotAllowed(record.job)
+        return Started(record.job, token, text or "null")
 
     async def renew(self, job_id: JobId, token: LeaseToken, *, lease_s: float) -> Job:
         """Keep the lease, and see whether a cancel is requested. Raises `Fenced`, `Missing`."""
-        verdict, *fields = await self.redis.script(
+        end, *fields = await self.redis.script(
             RENEW,
             keys=[layout.job_key(job_id)],
-            args=[token, self._now_ms() + int(lease_s * 1000)],
+            args=[token, self.now_ms() + int(lease_s * 1000)],
             repeatable=True,
         )
-        if verdict == WriteEnd.MISSING:
+        if end == WriteEnd.MISSING:
             raise Missing
-        row = JobRecord.read(fields) if verdict == WriteEnd.DONE else None
-        if row is None:
+        record = JobRecord.read(fields) if end == WriteEnd.DONE else None
+        if record is None:
             raise Fenced
-        return row.job
+        return record.job
 
     async def discard(self, job: Job, idempotency: Idempotency | None) -> None:
         """Take back a job that could not be queued, if nobody has changed it since."""
@@ -260,18 +212,18 @@ class JobStore:
         await run_guarded(self.redis, guard, commands)
 
     async def sent(self, job: Job) -> None:
-        """The queue outside of Redis has the job as it is now."""
+        """Note that the queue outside of Redis has the job as it is now."""
         member = layout.waiting_member(job.id, job.version)
         await self.redis.write("ZREM", layout.UNSENT, member, repeatable=True)
 
     def is_late(self, job: Job) -> bool:
         """Whether nobody has started the job in time."""
         ends_ms = job.queued_ms + self.writes.keep.queue_s * 1000
-        return job.is_queued and ends_ms <= self._now_ms()
+        return job.is_queued and ends_ms <= self.now_ms()
 
     async def _change(
         self,
-        row: JobRecord | None,
+        record: JobRecord | None,
         job_id: JobId,
         advance: Callable[[JobRecord], JobRecord],
         *,
@@ -282,33 +234,36 @@ class JobStore:
         """Compare and set; on the present state again whenever somebody was faster."""
         write_id = self.new_id()
         for _ in range(CONFLICTS):
-            if row is None:
+            if record is None:
                 raise Missing
-            old, wanted = row.job, advance(row)
+            old, wanted = record.job, advance(record)
             if wanted.job == old:
                 return wanted
-            job = self.writes.stamped(wanted.job, version=old.version + 1, at_ms=self._now_ms())
+            job = self.writes.stamped(wanted.job, version=old.version + 1, at_ms=self.now_ms())
             wanted = replace(wanted, job=job)
             commands = self.writes.of_change(old, wanted, write_id, result_json=result_json)
             if enqueue:
                 commands.append(self.writes.of_enqueuing(job))
             guard = Guard(layout.job_key(job_id), write_id, old.version, token)
-            verdict, rest = await run_guarded(self.redis, guard, commands)
-            if verdict in (WriteEnd.DONE, WriteEnd.AGAIN):
+            end, reply = await run_guarded(self.redis, guard, commands)
+            if end in (WriteEnd.DONE, WriteEnd.AGAIN):
                 await self._wrote(old, job)
                 return wanted
-            if verdict is WriteEnd.FENCED:
+            if end is WriteEnd.FENCED:
                 raise Fenced
-            row = JobRecord.read(rest) if verdict is WriteEnd.CONFLICT else None
+            record = JobRecord.read(reply) if end is WriteEnd.CONFLICT else None
         raise Contended("changed too often by others")
 
     async def _wrote(self, old: Job | None, job: Job) -> None:
         others = [draft.topic for draft in self.writes.drafts(old, job)]
         await self.changes.wrote(job, [topic_of(job.id), *others])
 
+    async def _record(self, job_id: JobId) -> JobRecord | None:
+        return JobRecord.read(await self.redis.read(*_hmget(job_id)))
+
     async def _timely(self, job: Job) -> Job:
         """A job that waits for too long expires when somebody looks."""
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         if not self.is_late(job):
             return job
 
@@ -323,9 +278,6 @@ class JobStore:
         for failed in (one for one in replies if isinstance(one, RedisError)):
             raise failed
         return replies
-
-    def _now_ms(self) -> int:
-        return int(self.clock() * 1000)
 
 
 def _hmget(job_id: JobId) -> tuple[str, ...]:

@@ -1,4 +1,8 @@
-"""What each change of a job writes, and the script that writes all of it or nothing."""
+"""What each change of a job writes, and the script that writes all of it or nothing.
+
+Upstash has transactions without conditions, and conditions only in Lua. So the script is the
+condition, and what it guards are ordinary commands, put together where they can be read.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,111 +15,23 @@ from api.events import EVENT_FIELD, Draft, Retentions, TopicName, log_key, xadd
 from api.jobs.model.job import Job, JobStatus, topic_of
 from api.jobs.model.view import PollHints, job_json
 from api.jobs.store import layout
-from api.jobs.store.layout import JobRecord
+from api.jobs.store.layout import FIELDS, JobRecord
 from api.upstash import Script, UpstashClient
-
-# KEYS[1] is the job. ARGV: version expected ('' none yet), id of this write, lease token
-# expected ('' any), index of the key of an Idempotency-Key (0 none), then the commands, each
-# as its length, name, index of its key and arguments.
-GUARDED = """
-local now = redis.call('HMGET', KEYS[1], 'v', 'w', 'k', 'l', 'doc', 'r')
-if now[2] == ARGV[2] then return {'again'} end
-local once = tonumber(ARGV[4])
-if once > 0 then
-  local known = redis.call('GET', KEYS[once])
-  if known then return {'known', known} end
-end
-if (now[1] or '') ~= ARGV[1] then return {now[1] and 'conflict' or 'missing', unpack(now)} end
-if ARGV[3] ~= '' and now[3] ~= ARGV[3] then return {'fenced'} end
-local at = 5
-while at <= #ARGV do
-  local length = tonumber(ARGV[at])
-  local command = {}
-  for part = 1, length do command[part] = ARGV[at + part] end
-  command[2] = KEYS[tonumber(command[2])]
-  redis.call(unpack(command))
-  at = at + length + 1
-end
-return {'done'}
-"""
-
-RENEW = Script(
-    """
-local now = redis.call('HMGET', KEYS[1], 'v', 'w', 'k', 'l', 'doc', 'r')
-if now[3] ~= ARGV[1] then return {now[1] and 'fenced' or 'missing'} end
-redis.call('HSET', KEYS[1], 'l', ARGV[2])
-return {'done', unpack(now)}
-""",
-    calls=lambda result: ("HMGET", "HSET") if result[0] == "done" else ("HMGET",),
-)
 
 Command = tuple[str, str, *tuple[str | int, ...]]
 """Name, key, arguments."""
 
-
-class WriteEnd(StrEnum):
-    """What became of a guarded write."""
-
-    DONE = "done"
-    AGAIN = "again"
-    """An earlier try of this same write did it, and its reply was lost."""
-    KNOWN = "known"
-    CONFLICT = "conflict"
-    FENCED = "fenced"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """What must hold: the job's version (None: there is no job) and the worker's lease token.
-
-    `write_id` names this write and no other. With the key `once` nothing is written if that
-    is there already, and its text is handed back.
-    """
-
-    job_key: str
-    write_id: str
-    version: int | None
-    token: str | None = None
-    once: str | None = None
-
-
-async def run_guarded(
-    redis: UpstashClient, guard: Guard, commands: Sequence[Command]
-) -> tuple[WriteEnd, Any]:
-    """Run `commands` if the guard allows it, as one, however often this is repeated."""
-    names = [
-        guard.job_key,
-        *([guard.once] if guard.once else []),
-        *(key for _, key, *_ in commands),
-    ]
-    keys = list(dict.fromkeys(names))
-    place = {key: index for index, key in enumerate(keys, start=1)}
-    args: list[str | float] = [
-        "" if guard.version is None else str(guard.version),
-        guard.write_id,
-        guard.token or "",
-        place[guard.once] if guard.once else 0,
-    ]
-    for name, key, *rest in commands:
-        args += [len(rest) + 2, name, place[key], *rest]
-
-    def calls(result: Any) -> Sequence[str]:
-        looked = ["GET"] if guard.once and result[0] != WriteEnd.AGAIN else []
-        ran = [name for name, *_ in commands] if result[0] == WriteEnd.DONE else []
-        return ["HMGET", *looked, *ran]
-
-    script = Script(GUARDED, calls=calls)
-    verdict, *rest = await redis.script(script, keys=keys, args=args, repeatable=True)
-    return WriteEnd(verdict), rest
-
-
 EVENT_TYPE = "job"
+"""The type of the events in a job's topic: each is a state of the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobLifetimes:
-    """Seconds for which jobs are kept once they are done, and for which one may wait."""
+    """How long jobs are kept, in seconds.
+
+    `result_s` and `failed_s` are for jobs that are done, `gone_s` is for how long it is known
+    after that that there was one, and `queue_s` is for how long a job may wait for a worker.
+    """
 
     result_s: int
     failed_s: int
@@ -129,14 +45,17 @@ class JobLifetimes:
 
     @property
     def longest_s(self) -> int:
+        """The longest that a job can be there."""
         return self.queue_s + max(self.result_s, self.failed_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """Builds the commands. `announce` yields what a job that is done adds to other topics.
+    """Builds the commands of each change, and runs none.
 
-    With `queue_is_elsewhere` a job is noted as unsent until that queue has it.
+    `announce` gives the events that a job that is done adds to other topics; `topics` says how
+    long these keep what they have. With `queue_is_elsewhere` a job is noted as unsent until the
+    queue outside of Redis has it.
     """
 
     keep: JobLifetimes
@@ -158,10 +77,10 @@ class Writes:
         return self.announce(job) if is_news else ()
 
     def of_change(
-        self, old: Job | None, row: JobRecord, write_id: str, *, result_json: str | None = None
+        self, old: Job | None, record: JobRecord, write_id: str, *, result_json: str | None = None
     ) -> list[Command]:
         """State and event of one change."""
-        job = row.job
+        job = record.job
         event = msgspec.json.encode(
             {
                 "type": EVENT_TYPE,
@@ -169,7 +88,7 @@ class Writes:
             }
         ).decode()
         commands: list[Command] = [
-            ("HSET", layout.job_key(job.id), *row.fields(write_id)),
+            ("HSET", layout.job_key(job.id), *record.fields(write_id)),
             self._xadd(topic_of(job.id), event),
         ]
         if old is None or old.status is not job.status:
@@ -194,13 +113,10 @@ class Writes:
         ]
 
     def of_enqueuing(self, job: Job) -> Command:
+        """What puts the job into the Redis queue, or notes it for the other one."""
         if self.queue_is_elsewhere:
-            return (
-                "ZADD",
-                layout.UNSENT,
-                job.queued_ms,
-                layout.waiting_member(job.id, job.version),
-            )
+            member = layout.waiting_member(job.id, job.version)
+            return ("ZADD", layout.UNSENT, job.queued_ms, member)
         return ("XADD", layout.QUEUE, "*", layout.QUEUE_FIELD, job.id)
 
     def of_discarding(self, job: Job) -> list[Command]:
@@ -240,3 +156,107 @@ class Writes:
     def _xadd(self, topic: TopicName, text: str) -> Command:
         most = self.topics.of(topic).max_events
         return xadd(log_key(topic), EVENT_FIELD, text, keep=most)
+
+
+_READ = f"local now = redis.call('HMGET', KEYS[1], {', '.join(map(repr, FIELDS))})\n"
+# KEYS[1] is the job. ARGV: version expected ('' none yet), id of this write, lease token
+# expected ('' any), index of the key of an Idempotency-Key (0 none), then the commands, each
+# as its length, name, index of its key and arguments.
+GUARDED = (
+    _READ
+    + """
+if now[2] == ARGV[2] then return {'again'} end
+local once = tonumber(ARGV[4])
+if once > 0 then
+  local known = redis.call('GET', KEYS[once])
+  if known then return {'known', known} end
+end
+if (now[1] or '') ~= ARGV[1] then return {now[1] and 'conflict' or 'missing', unpack(now)} end
+if ARGV[3] ~= '' and now[3] ~= ARGV[3] then return {'fenced'} end
+local at = 5
+while at <= #ARGV do
+  local length = tonumber(ARGV[at])
+  local command = {}
+  for part = 1, length do command[part] = ARGV[at + part] end
+  command[2] = KEYS[tonumber(command[2])]
+  redis.call(unpack(command))
+  at = at + length + 1
+end
+return {'done'}
+"""
+)
+
+RENEW = Script(
+    _READ
+    + """
+if now[3] ~= ARGV[1] then return {now[1] and 'fenced' or 'missing'} end
+redis.call('HSET', KEYS[1], 'l', ARGV[2])
+return {'done', unpack(now)}
+""",
+    calls=lambda result: ("HMGET", "HSET") if result[0] == "done" else ("HMGET",),
+)
+
+
+class WriteEnd(StrEnum):
+    """What became of a guarded write."""
+
+    DONE = "done"
+    AGAIN = "again"
+    """An earlier try of this same write did it, and its reply was lost."""
+    KNOWN = "known"
+    """The Idempotency-Key was used before."""
+    CONFLICT = "conflict"
+    """The job has another version by now."""
+    FENCED = "fenced"
+    """Another worker holds the lease."""
+    MISSING = "missing"
+    """The job is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What must hold: the job's version (None: there is no job) and the worker's lease token.
+
+    `write_id` names this write and no other. With the key `once` nothing is written if that
+    is there already, and its text is handed back.
+    """
+
+    job_key: str
+    write_id: str
+    version: int | None
+    token: str | None = None
+    once: str | None = None
+
+
+async def run_guarded(
+    redis: UpstashClient, guard: Guard, commands: Sequence[Command]
+) -> tuple[WriteEnd, Any]:
+    """Run `commands` as one if the guard allows it; repeating the call repeats no write.
+
+    Returns how it ended and what came with that: for `KNOWN` the text at the key `once`, for
+    `CONFLICT` the values of `FIELDS` as they are.
+    """
+    names = [
+        guard.job_key,
+        *([guard.once] if guard.once else []),
+        *(key for _, key, *_ in commands),
+    ]
+    keys = list(dict.fromkeys(names))
+    place = {key: index for index, key in enumerate(keys, start=1)}
+    args: list[str | float] = [
+        "" if guard.version is None else str(guard.version),
+        guard.write_id,
+        guard.token or "",
+        place[guard.once] if guard.once else 0,
+    ]
+    for name, key, *rest in commands:
+        args += [len(rest) + 2, name, place[key], *rest]
+
+    def calls(result: Any) -> Sequence[str]:
+        looked = ["GET"] if guard.once and result[0] != WriteEnd.AGAIN else []
+        ran = [name for name, *_ in commands] if result[0] == WriteEnd.DONE else []
+        return ["HMGET", *looked, *ran]
+
+    script = Script(GUARDED, calls=calls)
+    end, *rest = await redis.script(script, keys=keys, args=args, repeatable=True)
+    return WriteEnd(end), rest

@@ -1,7 +1,7 @@
 """One attempt under way: the handler, and beside it the heartbeat and the handler's reports."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from api.foreign_code import result_of
 from api.jobs.model.handlers import JobContext, JobHandler
-from api.jobs.model.job import Job, NotAllowed
+from api.jobs.model.job import Job, NotAllowed, Transition
 from api.jobs.model.queue import Delivery, JobQueue, QueueError
-from api.jobs.store.layout import LeaseToken
-from api.jobs.store.store import Fenced, JobStore, Missing
+from api.jobs.store.layout import Fenced, LeaseToken, Missing
+from api.jobs.store.store import JobStore
 from api.upstash import RedisError
 
 REPORT_PAUSE_S = 0.25
@@ -110,9 +110,7 @@ class Attempt:
                 task.cancel()
             await asyncio.wait(beside)
 
-    async def change(
-        self, transition: Callable[[Job], Job], *, result_json: str | None = None
-    ) -> Job:
+    async def change(self, transition: Transition, *, result_json: str | None = None) -> Job:
         """Write the job under this attempt's lease. Raises as the store, above all `Fenced`."""
         job = await self.store.change(
             self.job.id, transition, token=self.token, known=self.job, result_json=result_json

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from api.jobs.model.handlers import MAX_DETAIL_CHARS, JobFailed, text_of
-from api.jobs.model.job import Job, JobError
+from api.jobs.model.job import Job, JobError, Transition
 from api.jobs.work.attempt import StopReason
 
-Transition = Callable[[Job], Job]
 LONGEST_BACKOFF_S = 300.0
 
 

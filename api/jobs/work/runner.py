@@ -12,12 +12,13 @@ from pydantic import BaseModel, ValidationError
 
 from api.foreign_code import contained
 from api.jobs.model.handlers import JobContext, JobFailed, JobHandler, Registry, Report
-from api.jobs.model.job import WORKER_LOST, Job, JobId, NotAllowed
+from api.jobs.model.job import WORKER_LOST, Job, JobId, NotAllowed, Transition
 from api.jobs.model.queue import Delivery, DeliveryEnd, JobQueue, Outcome, spent
-from api.jobs.store.store import Busy, Contended, Fenced, JobChanges, JobStore, Missing, Started
-from api.jobs.work import attempt_end as verdict
+from api.jobs.store.layout import Busy, Fenced, Missing
+from api.jobs.store.store import Contended, JobChanges, JobStore, Started
+from api.jobs.work import attempt_end
 from api.jobs.work.attempt import Attempt, Ended, LeaseTiming, StopReason
-from api.jobs.work.attempt_end import Backoff, Transition
+from api.jobs.work.attempt_end import Backoff
 from api.problems import field_errors
 from api.retry import growing_pauses
 from api.upstash import RedisError, TooLarge
@@ -186,8 +187,8 @@ class JobRunner:
             with contained():
                 data = handler.input.model_validate_json(input_json)
         except ValidationError as error:
-            wrong = verdict.invalid_input(field_errors(error, within="input"))
-            return verdict.failed(wrong, self._now_ms(), self.backoff), None
+            wrong = attempt_end.invalid_input(field_errors(error, within="input"))
+            return attempt_end.failed(wrong, self._now_ms(), self.backoff), None
         except Exception as error:  # noqa: BLE001  # a model's validators are a team's own code
             return self._raised(attempt, error), None
         return self._judge(attempt, handler, await attempt.perform(handler, data))
@@ -202,20 +203,20 @@ class JobRunner:
             attempt.context.log.error("job.does_not_stop")
         has_result = run.done() and not run.cancelled() and run.exception() is None
         if why and (why is StopReason.CANCELED or not has_result):
-            return verdict.cut(why, now_ms, self.backoff), None
+            return attempt_end.cut(why, now_ms, self.backoff), None
         try:
             with contained():
                 text = _json(run.result(), handler)
         except Exception as error:  # noqa: BLE001  # a team's own code
             return self._raised(attempt, error), None
         if (size := len(text.encode())) > self.limits.result_bytes:
-            wrong = verdict.too_large(size, self.limits.result_bytes)
-            return verdict.failed(wrong, now_ms, self.backoff), None
-        return verdict.succeeded(now_ms), text
+            wrong = attempt_end.too_large(size, self.limits.result_bytes)
+            return attempt_end.failed(wrong, now_ms, self.backoff), None
+        return attempt_end.succeeded(now_ms), text
 
     def _raised(self, attempt: Attempt, error: Exception) -> Transition:
         """The end of an attempt by an exception, which is logged."""
-        failure = verdict.error_of(error, self.new_id())
+        failure = attempt_end.error_of(error, self.new_id())
         is_told = isinstance(error, JobFailed)  # by the handler, in words for the owner
         attempt.context.log.warning(
             "job.attempt_failed",
@@ -223,13 +224,13 @@ class JobRunner:
             ref=failure.ref,
             exc_info=None if is_told else error,
         )
-        return verdict.failed(failure, self._now_ms(), self.backoff)
+        return attempt_end.failed(failure, self._now_ms(), self.backoff)
 
     async def _write_plainly(self, attempt: Attempt, error: Exception, shift: Shift) -> Outcome:
         """Write an end without anything that the handler said, since that cannot be written."""
-        failure = verdict.handler_error(self.new_id())
+        failure = attempt_end.handler_error(self.new_id())
         attempt.context.log.error("job.end_broken", ref=failure.ref, error=type(error).__name__)
-        end = verdict.failed(failure, self._now_ms(), self.backoff)
+        end = attempt_end.failed(failure, self._now_ms(), self.backoff)
         job = await self._insist(attempt, end, None, shift)
         return Outcome(DeliveryEnd.LOST) if job is None else self._after(job)
 
@@ -251,8 +252,8 @@ class JobRunner:
             job = await write(transition, result_json)
         except TooLarge:
             size = len((result_json or "").encode())
-            wrong = verdict.too_large(size, self.limits.result_bytes)
-            job = await write(verdict.failed(wrong, self._now_ms(), self.backoff), None)
+            wrong = attempt_end.too_large(size, self.limits.result_bytes)
+            job = await write(attempt_end.failed(wrong, self._now_ms(), self.backoff), None)
         return Outcome(DeliveryEnd.LOST) if job is None else self._after(job)
 
     async def _insist(

@@ -42,7 +42,7 @@ class Sweep:
 
         One that has changed since, by whomever, is in the queue or needs it no more.
         """
-        now_ms = int(self.store.clock() * 1000)
+        now_ms = self.store.now_ms()
         found: list[str] = await self.store.redis.script(
             TAKE,
             keys=[layout.UNSENT],

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from api.jobs.model.job import JobError, JobId, job_id_of
+from api.jobs.model.job import JobError, JobId, Transition, job_id_of
 from api.jobs.model.queue import Delivery, QueueError
 from api.jobs.store import layout
-from api.jobs.store.store import JobStore, Transition
+from api.jobs.store.store import JobStore
 from tests.integration.jobs.conftest import Bill, Caller, Site
 from tests.integration.jobs.test_reading import finish_delivery
 from tests.support.instances import Instance

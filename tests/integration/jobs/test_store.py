@@ -11,8 +11,9 @@ import pytest
 from api.events import log_key
 from api.jobs.model.job import Job, JobError, JobStatus, NotAllowed, Progress, topic_of
 from api.jobs.store import layout
-from api.jobs.store.layout import LeaseToken
-from api.jobs.store.store import Busy, Contended, Fenced, Idempotency, Missing
+from api.jobs.store.layout import Busy, Fenced, LeaseToken, Missing
+from api.jobs.store.listing import ids_of
+from api.jobs.store.store import Contended, Idempotency
 from tests.integration.jobs.conftest import KEEP, Bench, Bill
 from tests.support.upstash_server import UpstashServer
 
@@ -249,7 +250,7 @@ async def test_the_list_is_stable_while_jobs_are_added(bench: Bench):
     wanted = sorted((job.id for job in jobs), reverse=True)
 
     seen, before = [], None
-    while page := await bench.store.list_of("alice", before, 4):
+    while page := await ids_of(bench.store, "alice", before, 4):
         seen += page
         before = page[-1]
         bench.clock.advance(1)

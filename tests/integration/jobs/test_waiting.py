@@ -10,8 +10,8 @@ import pytest
 
 from api.events import CloseReason, Deadline, log_key
 from api.jobs.callers.watch import PATIENCE
-from api.jobs.model.job import Progress, topic_of
-from api.jobs.store.store import JobStore, Transition
+from api.jobs.model.job import Progress, Transition, topic_of
+from api.jobs.store.store import JobStore
 from tests.integration.events.conftest import put
 from tests.integration.jobs.conftest import Bill, Caller, Site
 from tests.support.instances import Instance
