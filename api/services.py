@@ -13,6 +13,7 @@ from api.chat.feature import build as build_chat
 from api.clock.feature import build as build_clock
 from api.events import (
     Catalogue,
+    EventParts,
     Poller,
     Publisher,
     Retention,
@@ -75,29 +76,7 @@ def build_services(
     settings: Settings, *, queue: JobQueue | None = None, system: System | None = None
 ) -> Services:
     """Build all parts; no network is touched. Jobs go through `queue`; without one, Redis is it."""
-    system = system or System.real()
-    meter = CommandMeter()
-    metrics = Metrics(meter)
-    redis = UpstashClient(
-        settings.upstash_url,
-        settings.upstash_token.get_secret_value(),
-        timeout_s=settings.redis_timeout_s,
-        meter=meter,
-        rng=system.rng,
-    )
-    security = build_security(settings, redis, system)
-    catalogue, retentions = Catalogue(), Retentions(_usual_retention(settings))
-    events = build_events(settings, redis, catalogue, retentions, metrics=metrics, system=system)
-    base = Base(
-        system=system,
-        redis=redis,
-        metrics=metrics,
-        security=security,
-        catalogue=catalogue,
-        publisher=events.publisher,
-        streaming=events.streaming,
-        announcements=Announcements(),
-    )
+    base, retentions, events = _base(settings, system or System.real())
     jobs = build_jobs_feature(settings, base, queue=queue)
     features = (
         build_activity(settings, base),
@@ -111,34 +90,56 @@ def build_services(
         _add(feature, base, retentions)
     extensions.load(
         (*EXAMPLES, *settings.extensions) if settings.has_example_jobs else settings.extensions,
-        extensions.Extensions(catalogue, security.access, jobs.registry),
+        extensions.Extensions(base.catalogue, base.security.access, jobs.registry),
     )
-    metrics.observe(
-        open_streams=lambda: len(events.streaming.open_streams),
-        lease_failures=security.connections.failures,
+    base.metrics.observe(
+        open_streams=lambda: len(base.streaming.open_streams),
+        lease_failures=base.security.connections.failures,
     )
     return Services(
         settings=settings,
-        system=system,
-        redis=redis,
-        metrics=metrics,
-        catalogue=catalogue,
-        security=security,
-        publisher=events.publisher,
-        streaming=events.streaming,
+        system=base.system,
+        redis=base.redis,
+        metrics=base.metrics,
+        catalogue=base.catalogue,
+        security=base.security,
+        publisher=base.publisher,
+        streaming=base.streaming,
         poller=events.poller,
         features=features,
         jobs=jobs,
-        clients=(redis, events.reader),
+        clients=(base.redis, events.reader),
     )
 
 
-def _usual_retention(settings: Settings) -> Retention:
-    return Retention(
+def _base(settings: Settings, system: System) -> tuple[Base, Retentions, EventParts]:
+    meter = CommandMeter()
+    metrics = Metrics(meter)
+    redis = UpstashClient(
+        settings.upstash_url,
+        settings.upstash_token.get_secret_value(),
+        timeout_s=settings.redis_timeout_s,
+        meter=meter,
+        rng=system.rng,
+    )
+    usual = Retention(
         max_events=settings.topic_max_events,
         ttl_s=settings.topic_ttl_s,
         idempotency_ttl_s=settings.idempotency_ttl_s,
     )
+    catalogue, retentions = Catalogue(), Retentions(usual)
+    events = build_events(settings, redis, catalogue, retentions, metrics=metrics, system=system)
+    base = Base(
+        system=system,
+        redis=redis,
+        metrics=metrics,
+        security=build_security(settings, redis, system),
+        catalogue=catalogue,
+        publisher=events.publisher,
+        streaming=events.streaming,
+        announcements=Announcements(),
+    )
+    return base, retentions, events
 
 
 def _add(feature: Feature, base: Base, retentions: Retentions) -> None:

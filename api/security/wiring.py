@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from api.security.anonymous_streams import AnonymousStreams
 from api.security.authenticator import Authenticator
 from api.security.claims import ClaimNames
-from api.security.crowd import Crowd
 from api.security.grants import Access
 from api.security.jwks import JwksKeys
 from api.security.leases import ConnectionLimiter
@@ -29,7 +29,7 @@ class Security:
     access: Access
     tickets: TicketOffice
     connections: ConnectionLimiter
-    crowd: Crowd
+    anonymous_streams: AnonymousStreams
     publish_rate: RateLimiter
     new_topics: RateLimiter | None
     sessions: SessionTokens
@@ -62,7 +62,7 @@ def build_security(settings: Settings, redis: UpstashClient, system: System) -> 
             new_id=new_id,
             rng=system.rng,
         ),
-        crowd=Crowd(
+        anonymous_streams=AnonymousStreams(
             per_ip=_most(settings, "max_anonymous_streams_per_ip"),
             most=_most(settings, "max_anonymous_streams"),
         ),

@@ -44,11 +44,11 @@ class WebhookController(Controller):
             raise UnsupportedMediaType("Set the rule's encoding to JSON.")
         if self.chat.on_ably is None:
             raise WebhookUnverified  # without a key there is nothing that could be genuine
-        desk = self.chat.on_ably.webhook
+        receiver = self.chat.on_ably.webhook
         raw = await request.body()
         # Before it is parsed: what a stranger sends is not worth the work.
-        desk.verifier.verify(raw, signature=signature, secret=secret, key=key)
-        received = await desk.receive(await request.json())
+        receiver.verifier.verify(raw, signature=signature, secret=secret, key=key)
+        received = await receiver.receive(await request.json())
         return ReceivedView(
             stored=received.stored, repeated=received.repeated, ignored=received.ignored
         )

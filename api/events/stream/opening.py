@@ -97,9 +97,9 @@ async def admit_stream(
     where anybody may read: then the limits of anonymous callers hold. While the process is full
     or about to end, the response only tells the client to come back. Raises as `open_stream`.
     """
-    streaming, crowd = events.streaming, events.security.crowd
+    streaming, anonymous_streams = events.streaming, events.security.anonymous_streams
     reason = streaming.open_streams.refusal
-    if reason is None and principal is None and crowd.is_full:
+    if reason is None and principal is None and anonymous_streams.is_full:
         reason = "overloaded"
     if reason:
         streaming.metrics.refused.labels(reason).inc()
@@ -147,15 +147,15 @@ async def admit_long_poll(
 
 def _enter(request: AnyRequest, events: Events) -> OnEnd:
     """Count an anonymous stream; returns what is to be called at its end."""
-    crowd, address = events.security.crowd, _address(request, events)
+    anonymous_streams, address = events.security.anonymous_streams, _address(request, events)
     try:
-        crowd.enter(address)
+        anonymous_streams.enter(address)
     except OverConnectionLimit:
         events.streaming.metrics.refused.labels("over-limit").inc()
         raise
 
     async def leave() -> None:
-        crowd.leave(address)
+        anonymous_streams.leave(address)
 
     return leave
 

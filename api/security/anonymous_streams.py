@@ -7,8 +7,8 @@ from api.problems import OverConnectionLimit
 RETRY_AFTER_S = 30
 
 
-class Crowd:
-    """Counts in memory, at most `per_ip` for an address and `most` in all; 0 is no limit.
+class AnonymousStreams:
+    """Counts them in memory, at most `per_ip` for an address and `most` in all; 0 is no limit.
 
     A lease in Redis would let anybody spend our commands. What is not counted over all
     processes is bounded by being small in each.
@@ -35,6 +35,7 @@ class Crowd:
         self._of[ip] += 1
 
     def leave(self, ip: str) -> None:
+        """Count one less of this address."""
         self._of[ip] -= 1
         # An address that is not here takes no memory.
         if not self._of[ip]:
