@@ -14,8 +14,8 @@ from api.jobs import (
     JobRunner,
     Outcome,
     QueueError,
-    Shift,
     Sweep,
+    WorkTime,
     finish_delivery,
 )
 from functions.sqs import delivery_of
@@ -52,28 +52,28 @@ class BatchHandler:
             return {"sent": self._loop.run_until_complete(self._sweep.run())}
         left_s = context.get_remaining_time_in_millis() / 1000
         whole_s = left_s - min(MARGIN_S, MARGIN_SHARE * left_s)
-        shift = Shift(ends_at=time.monotonic() + whole_s, whole_s=whole_s)
-        kept = self._loop.run_until_complete(self._batch(event["Records"], shift))
+        work_time = WorkTime(ends_at=time.monotonic() + whole_s, whole_s=whole_s)
+        kept = self._loop.run_until_complete(self._batch(event["Records"], work_time))
         return {"batchItemFailures": [{"itemIdentifier": one} for one in kept]}
 
-    async def _batch(self, records: Sequence[Mapping[str, Any]], shift: Shift) -> list[str]:
+    async def _batch(self, records: Sequence[Mapping[str, Any]], work_time: WorkTime) -> list[str]:
         """The ids of the messages that SQS must keep."""
         slots = asyncio.Semaphore(self._slots)
 
         async def is_kept(record: Mapping[str, Any]) -> bool:
             async with slots:
-                return await self._is_kept(record, shift)
+                return await self._is_kept(record, work_time)
 
         kept = await asyncio.gather(*map(is_kept, records))
         return [one["messageId"] for one, is_one in zip(records, kept, strict=True) if is_one]
 
-    async def _is_kept(self, record: Mapping[str, Any], shift: Shift) -> bool:
+    async def _is_kept(self, record: Mapping[str, Any], work_time: WorkTime) -> bool:
         message_id = record.get("messageId")
         try:
             delivery = delivery_of(record["body"], record["receiptHandle"], record["attributes"])
             if delivery is None:
                 return True
-            return await self._settled(delivery, await self._runner.run(delivery, shift))
+            return await self._settled(delivery, await self._runner.run(delivery, work_time))
         except QueueError as error:
             log.warning("job.not_settled", message_id=message_id, error=type(error).__name__)
         except Exception:
@@ -83,6 +83,6 @@ class BatchHandler:
 
     async def _settled(self, delivery: Delivery, outcome: Outcome) -> bool:
         """Whether SQS must keep the message. What is done is deleted without our help."""
-        if outcome.kind is not DeliveryEnd.DONE:
+        if outcome.end is not DeliveryEnd.DONE:
             await finish_delivery(self._queue, delivery, outcome)
-        return outcome.kind in (DeliveryEnd.DEAD, DeliveryEnd.LOST)
+        return outcome.end in (DeliveryEnd.DEAD, DeliveryEnd.LOST)

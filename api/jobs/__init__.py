@@ -32,7 +32,7 @@ from api.jobs.model.queue import (
 if TYPE_CHECKING:
     from api.jobs.http.openapi import describe_jobs
     from api.jobs.work.job_workers import JobWorkers
-    from api.jobs.work.runner import JobRunner, Shift
+    from api.jobs.work.runner import JobRunner, WorkTime
     from api.jobs.work.sweep import Sweep
     from api.jobs.work.worker import Worker
 
@@ -40,7 +40,7 @@ _MODULE_OF = {
     "describe_jobs": "http.openapi",
     "JobWorkers": "work.job_workers",
     "JobRunner": "work.runner",
-    "Shift": "work.runner",
+    "WorkTime": "work.runner",
     "Sweep": "work.sweep",
     "Worker": "work.worker",
 }
@@ -60,8 +60,8 @@ __all__ = [
     "Outcome",
     "QueueError",
     "Registry",
-    "Shift",
     "Sweep",
+    "WorkTime",
     "Worker",
     "build_jobs_feature",
     "describe_jobs",

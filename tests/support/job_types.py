@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from api.extensions import Extensions
-from api.jobs.model.handlers import JobContext, JobFailed, job
+from api.jobs import JobContext, JobFailed, job
 
 
 class Walk(BaseModel):

@@ -25,6 +25,8 @@ _RANDOM_BITS: Final = 80
 
 
 class JobStatus(StrEnum):
+    """Where a job is in its life; the values are those of the wire."""
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -67,7 +69,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where an attempt is: step `index` of `total`, from 1."""
+    """An attempt is at step `index` of `total`, from 1; `key` is for programs, not people."""
 
     key: str
     index: int
@@ -77,7 +79,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why a job has failed, in words that its owner may read. `ref` is what logs carry too."""
+    """Why a job has failed, in words that its owner may read.
+
+    `code` is for programs, `ref` finds the cause in the logs, where there is more to find.
+    `retryable` says whether another attempt may succeed.
+    """
 
     code: str
     title: str
@@ -91,10 +97,13 @@ WORKER_LOST: Final = JobError("worker-lost", "The worker was lost", retryable=Tr
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Times are milliseconds since 1970. `attempt` counts starts, 0 before the first.
+    """The state of a job, as it is stored. What clients see of it is `JobView`.
 
-    `tries` is how many attempts a round has; a retry by the caller begins a new round.
-    `result` is the result's JSON text where it is small enough to travel with the job.
+    Times are milliseconds since 1970, and None for what has not happened. `version` is one more
+    with every write. `attempt` counts starts, 0 before the first; `tries` is how many attempts a
+    round has, and `max_attempts` how many there may be up to the end of this round: a retry by the
+    caller begins a new one. `progress` is in percent, `result_bytes` the size of the result as
+    JSON, and `result` that JSON where it is small enough to travel with the job.
     """
 
     id: JobId
@@ -136,32 +145,33 @@ class Job:
 
     @property
     def is_done(self) -> bool:
+        """No change will come by itself."""
         return self.status in TERMINAL
 
     @property
     def is_queued(self) -> bool:
+        """It waits for a worker."""
         return self.status is JobStatus.QUEUED
 
     @property
     def is_running(self) -> bool:
+        """A worker has it."""
         return self.status is JobStatus.RUNNING
 
     @property
     def has_attempts_left(self) -> bool:
+        """Whether another attempt may be made in this round."""
         return self.attempt < self.max_attempts
 
     def started(self, at_ms: int) -> "Job":
         """The next attempt. Raises `NotAllowed` for a job that is done."""
         self._require(not self.is_done)
         return replace(
-            self,
+            self._unreported(),
             status=JobStatus.RUNNING,
             attempt=self.attempt + 1,
             started_ms=at_ms,
             next_attempt_ms=None,
-            progress=None,
-            step=None,
-            message=None,
             error=None,
         )
 
@@ -179,9 +189,11 @@ class Job:
         if progress is not None:
             percent = max(percent or 0, progress.percent)
         text = self.message if note is None else note[:MAX_MESSAGE_CHARS]
-        return self._or_self(replace(self, progress=percent, step=step or self.step, message=text))
+        job = replace(self, progress=percent, step=step or self.step, message=text)
+        return self if job == self else job
 
     def succeeded(self, at_ms: int) -> "Job":
+        """The attempt brought a result, which the store adds."""
         self._require(self.is_running)
         return replace(self._ended(JobStatus.SUCCEEDED, at_ms), progress=100)
 
@@ -201,13 +213,10 @@ class Job:
         """The worker had to stop: the attempt does not count."""
         self._require(self.is_running)
         return replace(
-            self,
+            self._unreported(),
             status=JobStatus.QUEUED,
             queued_ms=at_ms,
             attempt=self.attempt - 1,
-            progress=None,
-            step=None,
-            message=None,
         )
 
     def cancel_asked(self, at_ms: int) -> "Job":
@@ -219,6 +228,7 @@ class Job:
         return replace(self, cancel_requested=True)
 
     def canceled(self, at_ms: int) -> "Job":
+        """Ended because its owner asked for it."""
         self._require(not self.is_done)
         return replace(self._ended(JobStatus.CANCELED, at_ms), cancel_requested=True)
 
@@ -229,27 +239,27 @@ class Job:
         return replace(self._ended(JobStatus.EXPIRED, at_ms), error=error)
 
     def retried(self, at_ms: int) -> "Job":
-        """A new round of attempts under the same id. Raises `NotAllowed` unless it fell short."""
+        """A new round of attempts under the same id.
+
+        Raises `NotAllowed` for a job that succeeded, or is not done.
+        """
         self._require(self.status in RETRYABLE)
         return replace(
-            self,
+            self._unreported(),
             status=JobStatus.QUEUED,
             queued_ms=at_ms,
             max_attempts=self.attempt + self.tries,
             finished_ms=None,
             expires_ms=None,
-            progress=None,
-            step=None,
-            message=None,
             cancel_requested=False,
             error=None,
         )
 
+    def _unreported(self) -> "Job":
+        return replace(self, progress=None, step=None, message=None)
+
     def _ended(self, status: JobStatus, at_ms: int) -> "Job":
         return replace(self, status=status, finished_ms=at_ms, next_attempt_ms=None)
-
-    def _or_self(self, other: "Job") -> "Job":
-        return self if other == self else other
 
     def _require(self, holds: bool) -> None:  # noqa: FBT001  # a claim, not an option
         if not holds:

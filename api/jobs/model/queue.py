@@ -1,4 +1,4 @@
-"""What brings jobs to workers. It may bring one twice: the fence in the store decides."""
+"""What brings jobs to workers. It may bring one twice: the lease in the store decides."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,10 +10,16 @@ from typing import Protocol, TypeVar
 from api.jobs.model.job import WORKER_LOST, Job, JobId
 from api.upstash import RedisError
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One job handed to one worker. `receives` counts how often it was, this time included."""
+    """One job handed to one worker.
+
+    `receipt` is the queue's own name for the delivery. `receives` counts how often the queue has
+    delivered this entry, this time included.
+    """
 
     job_id: JobId
     receipt: str
@@ -46,12 +52,14 @@ class JobQueue(Protocol):
         """It needs no other delivery."""
 
     async def bury(self, delivery: Delivery) -> None:
-        """No worker survives it: put it aside, where operators look."""
+        """No worker survives it: put it with the dead letters, where operators look."""
 
 
 class DeliveryEnd(StrEnum):
+    """How a delivery ended; the values are labels of a metric."""
+
     DONE = "done"
-    """It is spent."""
+    """The job needs no other delivery."""
     RETRY = "retry"
     """Another attempt will be made."""
     BUSY = "busy"
@@ -59,40 +67,44 @@ class DeliveryEnd(StrEnum):
     RETURNED = "returned"
     """This worker had no time for it."""
     DEAD = "dead"
-    """It kills its workers."""
+    """The job kills its workers."""
     LOST = "lost"
     """It is another worker's by now, or the end could not be written: leave it alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One that is to come again does so after `delay_s`."""
+    """What is to become of a delivery. One that is to come again does so after `delay_s`."""
 
-    kind: DeliveryEnd
+    end: DeliveryEnd
     delay_s: float = 0.0
 
 
-def spent(job: Job | None) -> Outcome:
-    """Of a job that needs no attempt. One that killed its workers takes the delivery with it."""
+def outcome_without_attempt(job: Job | None) -> Outcome:
+    """The outcome for a job that is done, or is not there.
+
+    A job that killed its workers has its delivery put with the dead letters, too.
+    """
     is_killer = job is not None and job.error is not None and job.error.code == WORKER_LOST.code
     return Outcome(DeliveryEnd.DEAD if is_killer else DeliveryEnd.DONE)
 
 
 async def finish_delivery(queue: JobQueue, delivery: Delivery, outcome: Outcome) -> None:
     """Do to the delivery what the outcome says. Raises as the queue."""
-    if outcome.kind is DeliveryEnd.DONE:
+    if outcome.end is DeliveryEnd.DONE:
         await queue.done(delivery)
-    elif outcome.kind is DeliveryEnd.DEAD:
+    elif outcome.end is DeliveryEnd.DEAD:
         await queue.bury(delivery)
-    elif outcome.kind is not DeliveryEnd.LOST:
+    elif outcome.end is not DeliveryEnd.LOST:
         await queue.release(delivery, delay_s=outcome.delay_s)
 
 
-T = TypeVar("T")
-
-
 async def take_or_give_back(taking: Awaitable[T], give_back: Callable[[T], Awaitable[None]]) -> T:
-    """The result of `taking`. Cancelled, it still waits for that, gives it back, and ends."""
+    """The result of `taking`, which a queue executes even if nobody waits for its answer.
+
+    When the caller is cancelled, this still waits for the answer and hands it to `give_back`, so
+    that no delivery is lost with the caller; then it raises `CancelledError`.
+    """
     task = asyncio.ensure_future(taking)
     try:
         return await asyncio.shield(task)

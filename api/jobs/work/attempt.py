@@ -23,20 +23,28 @@ BEATS_PER_LEASE = 3  # of the queue; the store is asked more often, since it kno
 
 
 class StopReason(StrEnum):
-    """Why an attempt was ended from outside."""
+    """Why a handler was told to stop."""
 
     CANCELED = "canceled"
+    """The job's owner asked for it."""
     FENCED = "fenced"
+    """Another worker has the job by now."""
     STOPPED = "stopped"
+    """This worker ends."""
     TIMED_OUT = "timed-out"
+    """The attempt has had its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of the handler. With `cut` it had to stop; it may have ignored that."""
+    """What became of the handler: `run` has its result or exception, if it is done.
+
+    With a `reason` it was told to stop, and may have ignored that; None means that it ended by
+    itself.
+    """
 
     run: asyncio.Task[BaseModel]
-    cut: StopReason | None
+    reason: StopReason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,12 @@ class LeaseTiming:
 
 @dataclass(slots=True)
 class Attempt:
-    """`job` is the newest state known here; `cut` says why the handler has to stop."""
+    """A handler and what goes on beside it.
+
+    `job` is the newest state known here. The end of the attempt is written again and again until
+    `write_until` of the monotonic clock, while the store is away. `reason` says why the handler
+    has to stop, and is None while it may go on.
+    """
 
     store: JobStore
     queue: JobQueue
@@ -58,49 +71,50 @@ class Attempt:
     job: Job
     token: LeaseToken
     context: JobContext
-    cut: StopReason | None = None
-    _was_cut: asyncio.Event = field(default_factory=asyncio.Event)
+    write_until: float
+    reason: StopReason | None = None
+    _was_stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def saw(self, job: Job) -> None:
-        """Take in a state of the job, from wherever it is known."""
+        """Note a state of the job, wherever it comes from; a canceled job stops its handler."""
         if job.version >= self.job.version:
             self.job = job
         if job.cancel_requested and job.is_running:
-            self.end(StopReason.CANCELED)
+            self.stop(StopReason.CANCELED)
 
-    def end(self, cut: StopReason) -> None:
-        """End the handler. The first reason counts, but for a fence: that is the last word."""
-        if self.cut is None or cut is StopReason.FENCED:
-            self.cut = cut
+    def stop(self, reason: StopReason) -> None:
+        """Tell the handler to stop. The first reason counts, unless another worker has the job."""
+        if self.reason is None or reason is StopReason.FENCED:
+            self.reason = reason
             self.context.is_cancelled = True
-            self._was_cut.set()
+            self._was_stopped.set()
 
     async def perform(self, handler: JobHandler[Any, Any], data: BaseModel) -> Ended:
-        """Run the handler until it ends, is cut, or has had its time."""
+        """Run the handler until it ends, is told to stop, or has had its time."""
         run = asyncio.create_task(result_of(handler, self.context, data))
-        if self.cut is not None:  # before it has begun
+        if self.reason is not None:  # before it has begun
             run.cancel()
             await asyncio.wait({run})
-            return Ended(run, self.cut)
-        cutting = asyncio.create_task(self._was_cut.wait())
+            return Ended(run, self.reason)
+        stopping = asyncio.create_task(self._was_stopped.wait())
         try:
             await asyncio.wait(
-                {run, cutting},
+                {run, stopping},
                 timeout=self.context.left_s(),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if run.done():
                 return Ended(run, None)
-            self.end(StopReason.TIMED_OUT)
+            self.stop(StopReason.TIMED_OUT)
             run.cancel()
             await asyncio.wait({run}, timeout=CLEAN_UP_S)
         finally:
-            cutting.cancel()
+            stopping.cancel()
             run.cancel()
-        return Ended(run, self.cut)
+        return Ended(run, self.reason)
 
     @asynccontextmanager
-    async def alive(self) -> AsyncIterator[None]:
+    async def kept_alive(self) -> AsyncIterator[None]:
         """Meanwhile the lease is renewed, the delivery kept, and reports are written."""
         beside = {asyncio.create_task(self._keep_alive()), asyncio.create_task(self._write())}
         try:
@@ -125,7 +139,7 @@ class Attempt:
             try:
                 await self.change(report.take())
             except (Fenced, Missing, NotAllowed):
-                self.end(StopReason.FENCED)
+                self.stop(StopReason.FENCED)
                 return
             except RedisError as error:
                 self.context.log.warning("job.report_delayed", error=type(error).__name__)
@@ -142,14 +156,14 @@ class Attempt:
                 await asyncio.sleep(self.timing.heartbeat_s)
                 await self._renew()
             # After the lease: who has lost that must not keep the delivery from its new owner.
-            if self.cut is not StopReason.FENCED:
+            if self.reason is not StopReason.FENCED:
                 await self._hold()
 
     async def _renew(self) -> None:
         try:
             self.saw(await self.store.renew(self.job.id, self.token, lease_s=self.timing.lease_s))
         except (Fenced, Missing):
-            self.end(StopReason.FENCED)
+            self.stop(StopReason.FENCED)
         except RedisError as error:
             self.context.log.warning("job.heartbeat_failed", error=type(error).__name__)
 

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from api.foreign_code import contained
 from api.jobs.model.handlers import JobContext, JobFailed, JobHandler, Registry, Report
 from api.jobs.model.job import WORKER_LOST, Job, JobId, NotAllowed, Transition
-from api.jobs.model.queue import Delivery, DeliveryEnd, JobQueue, Outcome, spent
+from api.jobs.model.queue import Delivery, DeliveryEnd, JobQueue, Outcome, outcome_without_attempt
 from api.jobs.store.layout import Busy, Fenced, Missing
 from api.jobs.store.store import Contended, JobChanges, JobStore, Started
 from api.jobs.work import attempt_end
@@ -33,23 +32,29 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
-    """The time a worker has, by the monotonic clock: `whole_s` in all, until `ends_at`."""
+class WorkTime:
+    """The time that a worker has: `whole_s` in all, until `ends_at` of the monotonic clock.
+
+    An invocation of a function has so many seconds; a process of its own has no end.
+    """
 
     ends_at: float = float("inf")
     whole_s: float = float("inf")
 
     def has(self, needed_s: float, now: float) -> bool:
-        """Whether there is time for it. What needs more than a whole shift gets most of one."""
+        """Whether `needed_s` seconds are left at `now`.
+
+        What needs more than the whole may begin when nine tenths are left, or it never would.
+        """
         return self.ends_at - now >= min(needed_s, 0.9 * self.whole_s)
 
 
-ENDLESS = Shift()
+ENDLESS = WorkTime()
 
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """What a job may take: bytes of its result as JSON, and deliveries without an end."""
+    """The most that a job may have: bytes of its result as JSON, and deliveries without an end."""
 
     result_bytes: int
     receives: int
@@ -57,7 +62,11 @@ class JobLimits:
 
 @dataclass(slots=True)
 class JobRunner:
-    """Does jobs. `clock` gives epoch seconds, `monotonic` measures; `count` is told each end."""
+    """Does jobs, whoever brings their deliveries.
+
+    `clock` gives epoch seconds, `monotonic` measures; `count` is called with each end. `attempts`
+    are those under way here.
+    """
 
     store: JobStore
     changes: JobChanges
@@ -78,72 +87,72 @@ class JobRunner:
         self.changes.listeners.append(self.saw)
 
     def stop(self) -> None:
-        """End all handlers; their jobs are put back, and nothing more is begun."""
+        """Tell all handlers to stop; their jobs are put back, and nothing more is begun."""
         self.is_stopping = True
         for attempt in self.attempts.values():
-            attempt.end(StopReason.STOPPED)
+            attempt.stop(StopReason.STOPPED)
 
     def saw(self, job: Job) -> None:
-        """A write of this process: a cancel reaches a handler of this process at once."""
+        """Note what this process wrote: so a cancel reaches a handler of it at once."""
         if attempt := self.attempts.get(job.id):
             attempt.saw(job)
 
-    async def run(self, delivery: Delivery, shift: Shift = ENDLESS) -> Outcome:
+    async def run(self, delivery: Delivery, work_time: WorkTime = ENDLESS) -> Outcome:
         """Make one attempt, if it may be made here and now. Never fails."""
         try:
             with contained():
-                outcome = await self._run(delivery, shift)
+                outcome = await self._run(delivery, work_time)
         except RedisError as error:
             log.warning("job.not_begun", job_id=delivery.job_id, error=type(error).__name__)
             outcome = Outcome(DeliveryEnd.BUSY, STORE_AWAY_S)
         except Exception:
             log.exception("job.broken", job_id=delivery.job_id)
             outcome = Outcome(DeliveryEnd.LOST)
-        self.count(outcome.kind)
+        self.count(outcome.end)
         return outcome
 
-    async def _run(self, delivery: Delivery, shift: Shift) -> Outcome:
-        begun = await self._begin(delivery, shift)
+    async def _run(self, delivery: Delivery, work_time: WorkTime) -> Outcome:
+        begun = await self._begin(delivery, work_time)
         if isinstance(begun, Outcome):
             return begun
         handler, started = begun
-        attempt = self._attempt(started, delivery, handler, shift)
+        attempt = self._attempt(started, delivery, handler, work_time)
         self.attempts[attempt.job.id] = attempt
         if self.is_stopping:  # it came while the lease was taken
-            attempt.end(StopReason.STOPPED)
+            attempt.stop(StopReason.STOPPED)
         try:
-            async with attempt.alive():
-                return await self._make(attempt, handler, started.input_json, shift)
+            async with attempt.kept_alive():
+                return await self._make(attempt, handler, started.input_json)
         except (Fenced, Missing):
             attempt.context.log.warning("job.fenced")
             return Outcome(DeliveryEnd.LOST)
         finally:
             self.attempts.pop(attempt.job.id, None)
 
-    async def _begin(self, delivery: Delivery, shift: Shift) -> Begun | Outcome:
+    async def _begin(self, delivery: Delivery, work_time: WorkTime) -> Begun | Outcome:
         """The lease of the job's next attempt, or why there is none."""
         job = await self.store.find(delivery.job_id)
         if job is None or job.is_done:
-            return spent(job)
+            return outcome_without_attempt(job)
         handler = self.registry.find(job.type)
         if handler is None:  # perhaps it is known to a newer process
             log.warning("job.unknown_type", job_id=job.id, type=job.type)
             return Outcome(DeliveryEnd.BUSY, UNKNOWN_TYPE_S)
-        if self.is_stopping or not shift.has(handler.timeout_s, self.monotonic()):
+        if self.is_stopping or not work_time.has(handler.timeout_s, self.monotonic()):
             return Outcome(DeliveryEnd.RETURNED)
         try:
             return handler, await self.store.start(job.id, lease_s=self.timing.lease_s)
         except Busy as busy:
             return Outcome(DeliveryEnd.BUSY, busy.retry_after_s)
         except (NotAllowed, Missing) as refused:
-            return spent(refused.job if isinstance(refused, NotAllowed) else None)
+            return outcome_without_attempt(refused.job if isinstance(refused, NotAllowed) else None)
 
     def _attempt(
         self,
         started: Started,
         delivery: Delivery,
         handler: JobHandler[Any, Any],
-        shift: Shift,
+        work_time: WorkTime,
     ) -> Attempt:
         job = started.job
         context = JobContext(
@@ -152,29 +161,38 @@ class JobRunner:
             attempt=job.attempt,
             max_attempts=job.max_attempts,
             log=log.bind(job_id=job.id, type=job.type, attempt=job.attempt),
-            deadline=min(self.monotonic() + handler.timeout_s, shift.ends_at),
+            deadline=min(self.monotonic() + handler.timeout_s, work_time.ends_at),
             monotonic=self.monotonic,
             report=Report(),
         )
-        return Attempt(self.store, self.queue, delivery, self.timing, job, started.token, context)
+        return Attempt(
+            self.store,
+            self.queue,
+            delivery,
+            self.timing,
+            job,
+            started.token,
+            context,
+            write_until=work_time.ends_at + STORE_AWAY_S,
+        )
 
     async def _make(
-        self, attempt: Attempt, handler: JobHandler[Any, Any], input_json: str, shift: Shift
+        self, attempt: Attempt, handler: JobHandler[Any, Any], input_json: str
     ) -> Outcome:
         now_ms = self._now_ms()
         if attempt.delivery.receives > self.limits.receives:
-            outcome = await self._write(attempt, lambda job: job.failed(now_ms, WORKER_LOST), shift)
-            return Outcome(DeliveryEnd.DEAD) if outcome.kind is DeliveryEnd.DONE else outcome
+            outcome = await self._write(attempt, lambda job: job.failed(now_ms, WORKER_LOST))
+            return Outcome(DeliveryEnd.DEAD) if outcome.end is DeliveryEnd.DONE else outcome
         began = self.monotonic()
         try:
             transition, result = await self._attempted(attempt, handler, input_json)
-            outcome = await self._write(attempt, transition, shift, result_json=result)
+            outcome = await self._write(attempt, transition, result)
         except TooLarge as error:
-            outcome = await self._write_plainly(attempt, error, shift)
+            outcome = await self._write_plainly(attempt, error)
         except (Fenced, Missing, NotAllowed, RedisError):
             raise
         except Exception as error:  # noqa: BLE001  # a job must have an end, whatever is wrong
-            outcome = await self._write_plainly(attempt, error, shift)
+            outcome = await self._write_plainly(attempt, error)
         took_ms = round((self.monotonic() - began) * 1000)
         attempt.context.log.info("job.attempted", status=attempt.job.status, ms=took_ms)
         return outcome
@@ -196,17 +214,17 @@ class JobRunner:
     def _judge(
         self, attempt: Attempt, handler: JobHandler[Any, Any], ended: Ended
     ) -> tuple[Transition, str | None]:
-        now_ms, run, why = self._now_ms(), ended.run, ended.cut
-        if why is StopReason.FENCED:
+        now_ms, run, reason = self._now_ms(), ended.run, ended.reason
+        if reason is StopReason.FENCED:
             raise Fenced
         if not run.done():
             attempt.context.log.error("job.does_not_stop")
         has_result = run.done() and not run.cancelled() and run.exception() is None
-        if why and (why is StopReason.CANCELED or not has_result):
-            return attempt_end.cut(why, now_ms, self.backoff), None
+        if reason and (reason is StopReason.CANCELED or not has_result):
+            return attempt_end.stopped(reason, now_ms, self.backoff), None
         try:
             with contained():
-                text = _json(run.result(), handler)
+                text = attempt_end.json_of(run.result(), handler)
         except Exception as error:  # noqa: BLE001  # a team's own code
             return self._raised(attempt, error), None
         if (size := len(text.encode())) > self.limits.result_bytes:
@@ -226,27 +244,22 @@ class JobRunner:
         )
         return attempt_end.failed(failure, self._now_ms(), self.backoff)
 
-    async def _write_plainly(self, attempt: Attempt, error: Exception, shift: Shift) -> Outcome:
+    async def _write_plainly(self, attempt: Attempt, error: Exception) -> Outcome:
         """Write an end without anything that the handler said, since that cannot be written."""
         failure = attempt_end.handler_error(self.new_id())
         attempt.context.log.error("job.end_broken", ref=failure.ref, error=type(error).__name__)
         end = attempt_end.failed(failure, self._now_ms(), self.backoff)
-        job = await self._insist(attempt, end, None, shift)
+        job = await self._insist(attempt, end, None)
         return Outcome(DeliveryEnd.LOST) if job is None else self._after(job)
 
     async def _write(
-        self,
-        attempt: Attempt,
-        transition: Transition,
-        shift: Shift,
-        *,
-        result_json: str | None = None,
+        self, attempt: Attempt, transition: Transition, result_json: str | None = None
     ) -> Outcome:
         """Write the end of the attempt, with the last report in it."""
         report = attempt.context.report.take()
 
         async def write(end: Transition, result_json: str | None) -> Job | None:
-            return await self._insist(attempt, lambda job: end(report(job)), result_json, shift)
+            return await self._insist(attempt, lambda job: end(report(job)), result_json)
 
         try:
             job = await write(transition, result_json)
@@ -257,11 +270,11 @@ class JobRunner:
         return Outcome(DeliveryEnd.LOST) if job is None else self._after(job)
 
     async def _insist(
-        self, attempt: Attempt, transition: Transition, result_json: str | None, shift: Shift
+        self, attempt: Attempt, transition: Transition, result_json: str | None
     ) -> Job | None:
         """Write for as long as the store may come back in time; None if it did not."""
         pauses = growing_pauses(*RETRY_S, self.rng)
-        while self.monotonic() < shift.ends_at + STORE_AWAY_S:
+        while self.monotonic() < attempt.write_until:
             try:
                 return await attempt.change(transition, result_json=result_json)
             except TooLarge:
@@ -282,11 +295,3 @@ class JobRunner:
 
     def _now_ms(self) -> int:
         return int(self.clock() * 1000)
-
-
-def _json(value: Any, handler: JobHandler[Any, Any]) -> str:
-    """The result's JSON, on one line. Raises whatever a result can do wrong."""
-    if not isinstance(value, BaseModel) or not isinstance(value, handler.result):
-        raise TypeError(f"a job of type {handler.name} returned another type than it declares")
-    # A model may write NaN, which no JSON parser of a browser reads. This raises for it.
-    return msgspec.json.format(value.model_dump_json(by_alias=True), indent=-1)

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from api.jobs.model.handlers import JobContext, job
+from api.jobs import JobContext, job
 from api.jobs.model.job import Job, JobId, job_id_of
 from api.jobs.model.queue import Delivery
 from api.jobs.work.sweep import Sweep

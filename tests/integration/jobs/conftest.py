@@ -2,77 +2,29 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx
 import pytest
 from pydantic import BaseModel, PositiveInt
+from structlog.testing import capture_logs
 
-from api.events import Deadlines, Draft, Retention, Retentions, TopicName
+from api.events import Deadlines
 from api.jobs.model.handlers import JobContext, job
-from api.jobs.model.job import Job, job_id_of
-from api.jobs.model.view import PollHints
-from api.jobs.store.store import JobChanges, JobStore
-from api.jobs.store.writes import JobLifetimes, Writes
+from api.jobs.store.store import JobStore
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
+from tests.integration.jobs.bench import Bench
+from tests.integration.jobs.crew import Crew
 from tests.support.asgi_reader import AsgiConnection
 from tests.support.client import Stream
 from tests.support.instances import Instance, running, settings_for
 from tests.support.upstash_server import UpstashServer
-from tests.unit.security.support import FakeClock, counting_ids
-
-KEEP = JobLifetimes(result_s=86_400, failed_s=604_800, gone_s=86_400, queue_s=86_400)
 
 Bill = Callable[[], dict[str, int]]
-
-
-@dataclass
-class Bench:
-    """A store, its clock, and what it told others."""
-
-    redis: UpstashClient
-    meter: CommandMeter
-    clock: FakeClock = field(default_factory=FakeClock)
-    told: list[TopicName] = field(default_factory=list)
-    announced: list[Draft] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.ids = counting_ids("w")
-        hints = PollHints(clock=self.clock, rng=random.Random(1))
-        topics = Retentions(Retention(max_events=1000, ttl_s=3600, idempotency_ttl_s=60))
-        self.store = JobStore(
-            redis=self.redis,
-            writes=Writes(KEEP, topics, hints, lambda _: self.announced),
-            clock=self.clock,
-            new_id=self.ids,
-            changes=JobChanges(self._tell),
-        )
-
-    async def _tell(self, topics: Sequence[TopicName]) -> None:
-        self.told += topics
-
-    @property
-    def now_ms(self) -> int:
-        return int(self.clock() * 1000)
-
-    def job(self, owner: str = "alice", type_: str = "report", max_attempts: int = 3) -> Job:
-        return Job.new(
-            job_id_of(self.now_ms, self.ids()),
-            type_,
-            owner=owner,
-            at_ms=self.now_ms,
-            max_attempts=max_attempts,
-        )
-
-    async def created(self, owner: str = "alice", *, max_attempts: int = 3) -> Job:
-        job = self.job(owner, max_attempts=max_attempts)
-        await self.store.create(job, '{"n":1}', idempotency=None, enqueue=True)
-        return job
 
 
 @pytest.fixture
@@ -81,6 +33,18 @@ async def bench(upstash: UpstashServer) -> AsyncIterator[Bench]:
     client = UpstashClient(upstash.url, upstash.token, timeout_s=10, meter=meter)
     yield Bench(client, meter)
     await client.close()
+
+
+@pytest.fixture
+def crew(bench: Bench) -> Crew:
+    return Crew(bench)
+
+
+@pytest.fixture
+def unwritten_logs() -> Iterator[None]:
+    """Pretty tracebacks take longer than the tests."""
+    with capture_logs():
+        yield
 
 
 @pytest.fixture

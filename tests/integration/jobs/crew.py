@@ -19,7 +19,7 @@ from api.jobs.work.attempt_end import Backoff
 from api.jobs.work.redis_queue import RedisQueue
 from api.jobs.work.runner import JobLimits, JobRunner
 from api.jobs.work.worker import Worker
-from tests.integration.jobs.conftest import Bench
+from tests.integration.jobs.bench import Bench
 from tests.unit.security.support import counting_ids
 
 LEASE_S = 2.0
@@ -107,3 +107,7 @@ async def said(_: JobContext) -> Said:
 async def forever(_: JobContext) -> Said:
     await asyncio.sleep(3600)
     return Said()
+
+
+def is_running(job: Job) -> bool:
+    return job.is_running

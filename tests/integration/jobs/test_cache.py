@@ -10,7 +10,8 @@ from api.jobs.model.job import JobId
 from api.jobs.store import layout
 from api.jobs.store.cache import FRESH_S, MAX_JOBS, JobCache
 from api.jobs.store.store import JobChanges
-from tests.integration.jobs.conftest import Bench, Bill
+from tests.integration.jobs.bench import Bench
+from tests.integration.jobs.conftest import Bill
 from tests.support.upstash_server import UpstashServer
 from tests.unit.security.support import FakeClock
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
-from structlog.testing import capture_logs
 
 from api.jobs.model.handlers import JobContext, JobFailed, job
 from api.jobs.model.job import Job, JobStatus
 from api.jobs.model.queue import DeliveryEnd
-from tests.integration.jobs.conftest import Bench
+from tests.integration.jobs.bench import Bench
 from tests.integration.jobs.crew import Crew, Nothing, Said
 from tests.support.foreign_errors import Panic, ends
 
@@ -23,23 +22,14 @@ LONE = "a\udcffb"
 PLAIN = "a\ufffdb"
 
 
-@pytest.fixture(autouse=True)
-def logs() -> Iterator[None]:
-    """Not written: pretty tracebacks take longer than the tests."""
-    with capture_logs():
-        yield
-
-
-@pytest.fixture
-def crew(bench: Bench) -> Crew:
-    return Crew(bench)
+pytestmark = pytest.mark.usefixtures("unwritten_logs")
 
 
 async def ended(bench: Bench, crew: Crew) -> Job:
     """What becomes of a job with one attempt; its end is written, and its delivery spent."""
     made = await bench.created(max_attempts=1)
     outcome = await crew.runner.run(await crew.taken())
-    assert outcome.kind is DeliveryEnd.DONE
+    assert outcome.end is DeliveryEnd.DONE
     return await crew.job(made)
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable
 
 import pytest
 
 from api.events import Pace
-from api.jobs.model.job import JobId, job_id_of
+from api.jobs.model.job import JobId
 from api.jobs.store import layout
 from api.jobs.work.redis_queue import OUTLIVES_LEASE, RedisQueue
-from tests.integration.jobs.conftest import Bench
+from tests.integration.jobs.bench import Bench, an_id, dead, left
 from tests.support.upstash_server import UpstashServer
-from tests.unit.security.support import FakeClock, counting_ids
+from tests.unit.security.support import counting_ids
 
 LEASE_S = 0.4
 DEAD_AFTER_S = LEASE_S * OUTLIVES_LEASE + 0.05
@@ -46,23 +45,6 @@ def make_queue(bench: Bench) -> MakeQueue:
 @pytest.fixture
 def queue(make_queue: MakeQueue) -> RedisQueue:
     return make_queue()
-
-
-def an_id(seed: str = "a") -> JobId:
-    return job_id_of(1, seed)
-
-
-async def dead(bench: Bench) -> list[str]:
-    entries = await bench.redis.read("XRANGE", layout.DEAD, "-", "+")
-    return [fields[1] for _, fields in entries]
-
-
-async def left(bench: Bench) -> tuple[int, int]:
-    """Entries in the stream, and jobs that wait for their time."""
-    stream, delayed = await bench.redis.pipeline(
-        [("XLEN", layout.QUEUE), ("ZCARD", layout.DELAYED)], repeatable=True
-    )
-    return stream, delayed
 
 
 async def test_each_job_is_delivered_once(make_queue: MakeQueue) -> None:
@@ -284,50 +266,3 @@ async def test_an_idle_claim_is_one_command(
         await queue.claim(1, wait_s=0)
 
     assert upstash.meter().commands == {"XREADGROUP": 5}
-
-
-async def test_an_idle_worker_asks_at_its_pace_however_its_claims_fall(
-    upstash: UpstashServer, bench: Bench
-) -> None:
-    """From its first claim on, and no more often when claims are shorter than its pauses."""
-    queue = RedisQueue(
-        bench.redis,
-        lease_s=LEASE_S,
-        pace=Pace(shortest_s=0.1, longest_s=0.2, longest_with_doorbell_s=0.2),
-        awake=asyncio.Event(),
-        clock=time.time,
-        monotonic=time.monotonic,
-        rng=random.Random(1),
-        new_id=counting_ids("worker"),
-    )
-
-    for _ in range(20):
-        assert await queue.claim(1, wait_s=0.05) == []
-
-    assert upstash.meter().commands["XREADGROUP"] <= 12
-
-
-async def test_a_worker_gets_what_is_queued_when_the_wall_clock_is_set_back(
-    bench: Bench,
-) -> None:
-    """Its pauses are not measured by it."""
-    wall = FakeClock()
-    queue = RedisQueue(
-        bench.redis,
-        lease_s=LEASE_S,
-        pace=Pace(shortest_s=0.01, longest_s=0.02, longest_with_doorbell_s=0.02),
-        awake=asyncio.Event(),
-        clock=wall,
-        monotonic=time.monotonic,
-        rng=random.Random(1),
-        new_id=counting_ids("worker"),
-    )
-    assert await queue.claim(1, wait_s=0.01) == []
-    wall.advance(-60)
-    job_id = an_id()
-    await bench.redis.write(*("XADD", layout.QUEUE, "*", layout.QUEUE_FIELD, job_id))
-
-    async with asyncio.timeout(5):
-        (delivery,) = await queue.claim(1, wait_s=4)
-
-    assert delivery.job_id == job_id

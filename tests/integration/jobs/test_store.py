@@ -9,15 +9,12 @@ from typing import Any
 import pytest
 
 from api.events import log_key
-from api.jobs.model.job import Job, JobError, JobStatus, NotAllowed, Progress, topic_of
+from api.jobs.model.job import Job, JobStatus, NotAllowed, Progress, topic_of
 from api.jobs.store import layout
 from api.jobs.store.layout import Busy, Fenced, LeaseToken, Missing
-from api.jobs.store.listing import ids_of
 from api.jobs.store.store import Contended, Idempotency
-from tests.integration.jobs.conftest import KEEP, Bench, Bill
+from tests.integration.jobs.bench import KEEP, Bench
 from tests.support.upstash_server import UpstashServer
-
-FAILURE = JobError("boom", "It broke")
 
 
 async def events(bench: Bench, job: Job) -> list[dict[str, Any]]:
@@ -240,98 +237,3 @@ async def test_fifty_who_create_under_one_key_get_one_job(bench: Bench):
     assert {one.fingerprint for one in created if one.replayed} == {"print"}
     assert await bench.redis.read("XLEN", layout.QUEUE) == 1
     assert await bench.redis.read("ZCARD", layout.WAITING) == 1
-
-
-async def test_the_list_is_stable_while_jobs_are_added(bench: Bench):
-    """Also for jobs of the same millisecond."""
-    jobs = [await bench.created() for _ in range(25)]
-    bench.clock.advance(1)
-    jobs += [await bench.created() for _ in range(5)]
-    wanted = sorted((job.id for job in jobs), reverse=True)
-
-    seen, before = [], None
-    while page := await ids_of(bench.store, "alice", before, 4):
-        seen += page
-        before = page[-1]
-        bench.clock.advance(1)
-        await bench.created()
-
-    assert seen == wanted
-
-
-async def test_positions_count_who_waits_before(bench: Bench):
-    jobs = []
-    for _ in range(3):
-        jobs.append(await bench.created())
-        bench.clock.advance(1)
-    await bench.store.start(jobs[0].id, lease_s=30)
-
-    assert [await bench.store.position(job) for job in jobs] == [None, 0, 1]
-
-
-async def test_a_hundred_jobs_take_one_round_trip(bench: Bench, upstash: UpstashServer):
-    """A reply costs 50 ms here; two would take 100."""
-    ids = [(await bench.created()).id for _ in range(100)]
-    upstash.faults(rtt_ms=150)
-    began = asyncio.get_running_loop().time()
-    found = await bench.store.find_many(ids)
-    took_s = asyncio.get_running_loop().time() - began
-
-    assert list(found) == ids
-    assert took_s < 0.3
-
-
-async def test_results_travel_with_the_job_or_stand_beside_it(bench: Bench):
-    """64 kB decide."""
-    texts = {}
-    for size in (65_534, 65_535):
-        job = await bench.created()
-        started = await bench.store.start(job.id, lease_s=30)
-        text = json.dumps("x" * size)
-        await bench.store.change(
-            job.id, lambda j: j.succeeded(bench.now_ms), token=started.token, result_json=text
-        )
-        found = await bench.store.find(job.id)
-        assert found is not None
-        assert await bench.store.result(found) == text
-        texts[size] = found.result
-    assert texts == {65_534: json.dumps("x" * 65_534), 65_535: None}
-
-
-async def test_what_each_act_costs(bench: Bench, bill: Bill):
-    """Reads are one command; a change is the script and what it writes."""
-    job = await bench.created()
-    created = sum(bill().values())
-    await bench.store.find(job.id)
-    await bench.store.position(job)
-    read = bill()
-    started = await bench.store.start(job.id, lease_s=30)
-    bill()
-    await bench.store.change(
-        job.id, lambda j: j.progressed(Progress(1, 2)), token=started.token, known=started.job
-    )
-    progress = bill()
-    await bench.store.renew(job.id, started.token, lease_s=30)
-
-    assert created <= 15
-    assert read == {"HMGET": 1, "ZRANK": 1}
-    assert progress == {"EVAL": 1, "HMGET": 1, "HSET": 1, "XADD": 1}
-    assert bill() == {"EVAL": 1, "HMGET": 1, "HSET": 1}
-
-
-async def test_the_bill_is_what_the_server_counts(bench: Bench, bill: Bill):
-    """Our own meter, over a whole life with conflicts and refusals."""
-    job = await bench.created()
-    started = await bench.store.start(job.id, lease_s=30)
-    with pytest.raises(Busy):
-        await bench.store.start(job.id, lease_s=30)
-    await asyncio.gather(
-        *(bench.store.change(job.id, lambda j: j.cancel_asked(1)) for _ in range(3)),
-        bench.store.renew(job.id, started.token, lease_s=30),
-    )
-    await bench.store.change(job.id, lambda j: j.failed(1, FAILURE), token=started.token)
-    for _ in range(2):
-        once = Idempotency("k", "print", 60)
-        await bench.store.create(bench.job(), "{}", idempotency=once, enqueue=False)
-
-    assert dict(bench.meter.commands) == bill()

@@ -11,7 +11,8 @@ from api.jobs.model.job import Job
 from api.jobs.model.queue import QueueError
 from api.jobs.store import layout
 from api.jobs.work.sweep import GRACE_S, Sweep
-from tests.integration.jobs.conftest import Bench, Bill, Caller
+from tests.integration.jobs.bench import Bench
+from tests.integration.jobs.conftest import Bill, Caller
 from tests.integration.jobs.test_acting import BrokenQueue, queue_elsewhere
 from tests.support.instances import Instance
 

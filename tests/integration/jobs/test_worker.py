@@ -9,9 +9,8 @@ import pytest
 
 from api.jobs.model.handlers import JobContext, JobFailed
 from api.jobs.model.job import Job, JobStatus
-from tests.integration.jobs.conftest import Bench
+from tests.integration.jobs.bench import Bench, dead, left
 from tests.integration.jobs.crew import Crew, Said, forever, said
-from tests.integration.jobs.test_redis_queue import dead, left
 from tests.support.upstash_server import UpstashServer
 
 Start = Callable[..., Crew]

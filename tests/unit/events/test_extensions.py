@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from api.events.catalogue import Catalogue
 from api.extensions import Extensions, load
-from api.jobs.model.handlers import JobContext, job
+from api.jobs import JobContext, job
 from api.security.grants import Access
 from api.settings import SettingsError
 from tests.unit.security.support import principal

@@ -8,7 +8,7 @@ import pytest
 
 from api.jobs.model.handlers import JobFailed
 from api.jobs.model.job import Job, JobError, JobStatus, job_id_of
-from api.jobs.work import attempt_end as verdict
+from api.jobs.work import attempt_end
 from api.jobs.work.attempt import StopReason
 from api.jobs.work.attempt_end import Backoff
 
@@ -38,7 +38,7 @@ def test_pauses_double_up_to_five_minutes_and_half_of_them_is_jitter(
 
 def test_a_failure_that_may_help_to_repeat_is_queued_for_its_next_attempt(running: Job) -> None:
     """Until the attempts are used up."""
-    end = verdict.failed(AGAIN, NOW_MS, LONGEST)
+    end = attempt_end.failed(AGAIN, NOW_MS, LONGEST)
 
     queued = end(running)
     last = end(replace(running, attempt=3))
@@ -51,7 +51,7 @@ def test_a_failure_that_stays_is_final_at_once(running: Job) -> None:
     """Attempts left or not."""
     stays = replace(AGAIN, retryable=False)
 
-    assert verdict.failed(stays, NOW_MS, LONGEST)(running).status is JobStatus.FAILED
+    assert attempt_end.failed(stays, NOW_MS, LONGEST)(running).status is JobStatus.FAILED
 
 
 @pytest.mark.parametrize("why", [StopReason.STOPPED, StopReason.TIMED_OUT, StopReason.CANCELED])
@@ -61,14 +61,14 @@ def test_a_job_that_was_asked_to_stop_is_canceled_whatever_ended_its_attempt(
     """Nobody wants it to go on elsewhere."""
     asked = running.cancel_asked(NOW_MS)
 
-    assert verdict.cut(why, NOW_MS, LONGEST)(asked).status is JobStatus.CANCELED
-    assert verdict.failed(AGAIN, NOW_MS, LONGEST)(asked).status is JobStatus.CANCELED
+    assert attempt_end.stopped(why, NOW_MS, LONGEST)(asked).status is JobStatus.CANCELED
+    assert attempt_end.failed(AGAIN, NOW_MS, LONGEST)(asked).status is JobStatus.CANCELED
 
 
 def test_a_stopped_worker_does_not_use_up_an_attempt_and_a_time_out_does(running: Job) -> None:
     """The one is our business, the other the job's."""
-    stopped = verdict.cut(StopReason.STOPPED, NOW_MS, LONGEST)(running)
-    timed_out = verdict.cut(StopReason.TIMED_OUT, NOW_MS, LONGEST)(running)
+    stopped = attempt_end.stopped(StopReason.STOPPED, NOW_MS, LONGEST)(running)
+    timed_out = attempt_end.stopped(StopReason.TIMED_OUT, NOW_MS, LONGEST)(running)
 
     assert (stopped.status, stopped.attempt) == (JobStatus.QUEUED, 0)
     assert (timed_out.status, timed_out.attempt) == (JobStatus.QUEUED, 1)
@@ -76,8 +76,8 @@ def test_a_stopped_worker_does_not_use_up_an_attempt_and_a_time_out_does(running
 
 def test_only_what_a_handler_says_on_purpose_is_shown() -> None:
     """The text of any other exception may quote anything."""
-    told = verdict.error_of(JobFailed("no-paper", "Fill the tray."), "ref-1")
-    foreign = verdict.error_of(RuntimeError("password=hunter2"), "ref-2")
+    told = attempt_end.error_of(JobFailed("no-paper", "Fill the tray."), "ref-1")
+    foreign = attempt_end.error_of(RuntimeError("password=hunter2"), "ref-2")
 
     assert (told.code, told.detail, told.retryable) == ("no-paper", "Fill the tray.", False)
     assert (foreign.code, foreign.detail, foreign.ref) == ("handler-error", None, "ref-2")
