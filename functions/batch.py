@@ -1,4 +1,4 @@
-"""The Lambda handler for batches of SQS, which is done where its entry is imported."""
+"""What a Lambda function does with a batch of messages of SQS."""
 
 import asyncio
 import time
@@ -27,15 +27,18 @@ log = structlog.get_logger()
 
 
 class LambdaContext(Protocol):
+    """What is used of the context that Lambda hands over with each event."""
+
     def get_remaining_time_in_millis(self) -> int: ...
 
 
 class BatchHandler:
-    """What it reports as failed, SQS delivers again. Up to `slots` jobs at once.
+    """Works on the jobs of a batch, up to `slots` at once; its call is the Lambda handler.
 
-    An event without records is the schedule's: it runs the `sweep`.
+    The answer names the messages that SQS must deliver again (`batchItemFailures`). An event
+    without records is that of the schedule: it runs the `sweep`, and answers how many were sent.
 
-    All invocations of a process run on one loop, with the connections of the ones before.
+    All invocations of a process run on one event loop, with the connections of the ones before.
     """
 
     def __init__(self, runner: JobRunner, queue: JobQueue, sweep: Sweep, *, slots: int) -> None:
@@ -73,7 +76,7 @@ class BatchHandler:
             delivery = delivery_of(record["body"], record["receiptHandle"], record["attributes"])
             if delivery is None:
                 return True
-            return await self._settled(delivery, await self._runner.run(delivery, work_time))
+            return await self._finished(delivery, await self._runner.run(delivery, work_time))
         except QueueError as error:
             log.warning("job.not_settled", message_id=message_id, error=type(error).__name__)
         except Exception:
@@ -81,8 +84,11 @@ class BatchHandler:
             log.exception("job.not_settled", message_id=message_id)
         return True
 
-    async def _settled(self, delivery: Delivery, outcome: Outcome) -> bool:
-        """Whether SQS must keep the message. What is done is deleted without our help."""
+    async def _finished(self, delivery: Delivery, outcome: Outcome) -> bool:
+        """Finish the delivery; True if SQS must keep the message.
+
+        The message of a job that is done needs no call: SQS deletes what is not named as failed.
+        """
         if outcome.end is not DeliveryEnd.DONE:
             await finish_delivery(self._queue, delivery, outcome)
         return outcome.end in (DeliveryEnd.DEAD, DeliveryEnd.LOST)

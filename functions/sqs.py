@@ -35,7 +35,11 @@ class Message(msgspec.Struct):
 
 
 class SqsQueue:
-    """Every method raises `QueueError` when SQS does not do its part."""
+    """The queue at `url`, as `JobQueue` says. Raises `QueueError` when SQS does not do its part.
+
+    A message that a worker has received stays hidden from others for somewhat longer than its
+    lease of `lease_s`.
+    """
 
     def __init__(self, url: str, *, lease_s: float) -> None:
         self._url = url
@@ -73,7 +77,7 @@ class SqsQueue:
         await self._call("delete_message", ReceiptHandle=delivery.receipt)
 
     async def bury(self, delivery: Delivery) -> None:
-        """Delivered again at once, until SQS has counted enough to move it itself."""
+        """Have it delivered again at once, until SQS moves it to its dead letters."""
         await self._hide(delivery.receipt, 0)
 
     async def _hide(self, receipt: str, for_s: int) -> None:
@@ -127,7 +131,7 @@ def queue_of(settings: Settings) -> SqsQueue | None:
 
 
 def delivery_of(body: str, receipt: str, attributes: Mapping[str, str]) -> Delivery | None:
-    """A message as a delivery; None, and a warning, for one that is not ours."""
+    """A message of SQS as a delivery; None, and a warning in the logs, for one that is not ours."""
     try:
         job_id = find_job_id(msgspec.json.decode(body, type=Message).job)
     except msgspec.DecodeError:

@@ -49,6 +49,7 @@ async def work(services: Services) -> None:
 
 
 def main() -> int:
+    """Run the process; the exit status is 2 for settings that it cannot work with."""
     try:
         settings = read_settings()
         services = build_services(settings, queue=queue_of(settings))

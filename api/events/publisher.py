@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import chain
 from typing import Any
 
@@ -15,6 +14,7 @@ from api.events.event import EventId
 from api.events.log.idempotency import Group
 from api.events.log.topic_log import TopicLog
 from api.events.topic import TopicName
+from api.payloads.digest import digest_of
 from api.problems import (
     ApiError,
     IdempotencyKeyReused,
@@ -107,7 +107,7 @@ class Publisher:
                 raise text
             entries.append((draft.topic, text))
         if key is not None:
-            ids, replayed = await self._stored_once(entries, _digest(owner, scope, key))
+            ids, replayed = await self._stored_once(entries, digest_of(owner, scope, key))
             return [Published(event_id, replayed) for event_id in ids]
         published = []
         for outcome in await self._append(entries, as_one=True):
@@ -130,7 +130,7 @@ class Publisher:
         left out and logged, for there is nobody to tell. Raises StoreUnavailable.
         """
         ready = [
-            Group(_digest(owner, key), list(self._entries(drafts)))
+            Group(digest_of(owner, key), list(self._entries(drafts)))
             for key, drafts in groups.items()
         ]
         try:
@@ -180,7 +180,7 @@ class Publisher:
         return [_problem(one) if isinstance(one, RedisError) else Published(one) for one in stored]
 
     async def _append_once(self, draft: Draft, text: str, owner: str) -> Outcome:
-        key = _digest(owner, draft.topic, draft.idempotency_key or "")
+        key = digest_of(owner, draft.topic, draft.idempotency_key or "")
         try:
             ((event_id,), replayed) = await self._stored_once([(draft.topic, text)], key)
         except ApiError as error:
@@ -191,7 +191,7 @@ class Publisher:
         self, entries: Sequence[tuple[TopicName, str]], key: str
     ) -> tuple[tuple[EventId, ...], bool]:
         """The ids, and whether they were there before. Raises `ApiError`."""
-        fingerprint = _digest(*chain.from_iterable(entries))
+        fingerprint = digest_of(*chain.from_iterable(entries))
         try:
             stored = await self.log.append_once(entries, key=key, fingerprint=fingerprint)
         except RedisError as error:
@@ -210,10 +210,6 @@ class Publisher:
         if commands := self.wake_up_commands(topics):
             with suppress(RedisError):
                 await self.log.client.pipeline(commands)
-
-
-def _digest(*parts: str) -> str:
-    return sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _problem(error: RedisError) -> ApiError:

@@ -1,8 +1,8 @@
 """Jobs: work that callers ask for, that workers do, and whose state can be read meanwhile.
 
-The face of the package: nothing outside of it imports anything else of it. What serves requests
-is loaded when it is first asked for, because workers start faster without the web framework; so
-is what does jobs, because most functions do none.
+The face of the package: nothing outside of it imports anything else of it. What does jobs is loaded
+when it is first asked for, because most processes do none. What serves requests is loaded by the
+feature's `routes`, because workers start faster without the web framework.
 """
 
 from importlib import import_module
@@ -30,14 +30,12 @@ from api.jobs.model.queue import (
 )
 
 if TYPE_CHECKING:
-    from api.jobs.http.openapi import describe_jobs
     from api.jobs.work.job_workers import JobWorkers
     from api.jobs.work.runner import JobRunner, WorkTime
     from api.jobs.work.sweep import Sweep
     from api.jobs.work.worker import Worker
 
 _MODULE_OF = {
-    "describe_jobs": "http.openapi",
     "JobWorkers": "work.job_workers",
     "JobRunner": "work.runner",
     "WorkTime": "work.runner",
@@ -64,7 +62,6 @@ __all__ = [
     "WorkTime",
     "Worker",
     "build_jobs_feature",
-    "describe_jobs",
     "find_job_id",
     "finish_delivery",
     "job",

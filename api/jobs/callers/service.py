@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ from api.jobs.store.cache import JobCache, KnownJob
 from api.jobs.store.layout import Missing
 from api.jobs.store.listing import Filter, JobsPage, read_page
 from api.jobs.store.store import Idempotency, JobStore
+from api.payloads.digest import digest_of
 from api.problems import (
     IdempotencyKeyReused,
     JobExpired,
@@ -29,7 +29,10 @@ from api.upstash import RedisError
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A job that is wanted. With `key` it is created once, however often it is sent."""
+    """A job that is wanted: its type, and the input as it came.
+
+    With the Idempotency-Key `key` it is created once, however often it is sent.
+    """
 
     type: str
     input: Any
@@ -51,7 +54,7 @@ class Jobs:
     idempotency_ttl_s: int
 
     async def create(self, principal: Principal, request: Request) -> tuple[KnownJob, bool]:
-        """The new job, or the one that the same key created before, which is then True."""
+        """The new job and False; or the job that the same key created before, and True."""
         order = self.registry.order(request.type, request.input)
         once = self._idempotency(principal, request)
         at_ms = self.store.now_ms()
@@ -189,13 +192,9 @@ class Jobs:
             return None
         body = msgspec.json.encode([request.type, request.input], order="sorted").decode()
         return Idempotency(
-            _digest(principal.id, request.key), _digest(body), self.idempotency_ttl_s
+            digest_of(principal.id, request.key), digest_of(body), self.idempotency_ttl_s
         )
 
 
 def _may(principal: Principal, owner: str) -> bool:
     return principal.is_admin or principal.id == owner
-
-
-def _digest(*parts: str) -> str:
-    return sha256("\n".join(parts).encode()).hexdigest()[:32]

@@ -15,14 +15,18 @@ PATIENCE = 5
 
 
 class _State(msgspec.Struct):
-    """What a waiter needs of an event."""
+    """What a watcher needs of an event."""
 
     version: int
 
 
 @dataclass(slots=True)
 class _Watched:
-    """A job that somebody waits for. `since`: what was read before may be too old."""
+    """A job that somebody waits for.
+
+    What was read before `since`, of the monotonic clock, may be too old. None is before the
+    first look.
+    """
 
     watchers: int = 0
     since: float | None = None
@@ -30,7 +34,11 @@ class _Watched:
 
 @dataclass(slots=True)
 class JobWatch:
-    """The jobs that this process waits for. The hub's poller reads their topics."""
+    """The jobs that requests of this process wait for.
+
+    The hub's poller reads their topics; an event only says that there is a newer version, which is
+    then read through the cache. `streams` says when this process ends.
+    """
 
     hub: Hub
     cache: JobCache
@@ -73,6 +81,7 @@ class JobWatch:
         return Watcher(self, job_id, topic_of(job_id), watched)
 
     def close(self, job_id: JobId) -> None:
+        """End one watch of the job: see `Watcher.close`."""
         self.hub.unwatch([topic_of(job_id)])
         self._watched[job_id].watchers -= 1
         if not self._watched[job_id].watchers:
@@ -80,7 +89,11 @@ class JobWatch:
 
 
 class Watcher:
-    """One who waits. What happened before it knew where the topic stands is read anew, once."""
+    """One request that waits for a job, or one stream.
+
+    The job is read once more after it is known where the topic stands: a change that came between
+    the caller's read and that moment would else be missed.
+    """
 
     def __init__(self, watch: JobWatch, job_id: JobId, topic: TopicName, shared: _Watched) -> None:
         self._watch = watch
@@ -115,6 +128,7 @@ class Watcher:
                 movement = hub.movement
 
     def close(self) -> None:
+        """Wait no more; the topic is read for as long as anybody else waits for the job."""
         self._watch.close(self._job_id)
 
     async def _look(self) -> None:

@@ -20,9 +20,9 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """Runs up to `slots` jobs at once; 0 is none. Whoever starts it drains it.
+    """Claims deliveries and has up to `slots` of them worked on at once; 0 is none.
 
-    With a `sweep` it runs that too, about every `SWEEP_S`.
+    Whoever starts it drains it. With a `sweep` it runs that too, about every `SWEEP_S`.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Worker:
         self._pauses: Iterator[float] | None = None  # None while the queue answers
 
     def start(self) -> None:
+        """Begin to claim; needs a running event loop. A second call does nothing."""
         if not self._slots or self._loops:
             return
         self._loops.add(asyncio.create_task(self._work()))
