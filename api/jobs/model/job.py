@@ -25,7 +25,7 @@ _RANDOM_BITS: Final = 80
 
 
 class JobStatus(StrEnum):
-    """Where a job is in its life; the values are those of the wire."""
+    """Where a job is in its life."""
 
     QUEUED = "queued"
     RUNNING = "running"

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -140,9 +141,7 @@ def job_view(job: Job, *, poll_after_ms: int, position: int | None = None) -> Ma
         result_url=f"{path}/result" if is_large else None,
         error=_error(job.error),
         poll_after_ms=poll_after_ms,
-        links={
-            name: path if name == "self" else f"{path}/{name}" for name in JobLinks.model_fields
-        },
+        links={name: path if name == "self" else f"{path}/{name}" for name in _sources(JobLinks)},
     )
 
 
@@ -155,12 +154,20 @@ def _error(error: JobError | None) -> Mapping[str, Any] | None:
 def _filled(view: type[Body], source: Job | JobError, **made: Any) -> dict[str, Any]:
     """The fields of `view` in its order: those in `made`, and the others from `source`."""
     return {
-        name: made[name] if name in made else _value(source, name) for name in view.model_fields
+        name: made[name] if name in made else _value(source, field)
+        for name, field in _sources(view).items()
     }
 
 
-def _value(source: Job | JobError, name: str) -> Any:
-    if not name.endswith("_at"):
-        return getattr(source, name)
-    at_ms = getattr(source, name.removesuffix("at") + "ms")
-    return None if at_ms is None else EventId(at_ms, 0).time
+@cache
+def _sources(view: type[Body]) -> dict[str, str]:
+    """Where each field of `view` is taken from: the name that it has in `Job` or `JobError`."""
+    return {
+        name: name.removesuffix("at") + "ms" if name.endswith("_at") else name
+        for name in view.model_fields
+    }
+
+
+def _value(source: Job | JobError, field: str) -> Any:
+    value = getattr(source, field)
+    return EventId(value, 0).time if field.endswith("_ms") and value is not None else value
