@@ -77,6 +77,7 @@ class JsonText(click.ParamType[Any]):
     name = "JSON"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value of a JSON text; `-` reads the text from stdin."""
         text = sys.stdin.read() if value == "-" else value
         try:
             return json.loads(text)

@@ -28,6 +28,7 @@ class Clock:
             self._ticking = asyncio.create_task(self._tick())
 
     def leave(self, connection: Connection) -> None:
+        """Tick no more for this connection; without any, the task ends."""
         self._readers.discard(connection)
         if not self._readers and self._ticking is not None:
             self._ticking.cancel()

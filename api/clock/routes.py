@@ -33,6 +33,8 @@ HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 
 class ClockController(Controller):
+    """`/api/clock`."""
+
     path = "/api/clock"
     tags = ("clock",)
     clock: Clock

@@ -67,6 +67,8 @@ MISSING = """\
 
 @dataclass(frozen=True, slots=True)
 class Asset:
+    """A file of the interactive docs, as it is sent."""
+
     content: bytes
     media_type: str
 

@@ -34,6 +34,8 @@ _NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_-][A-Za-z0
 
 @dataclass(frozen=True, slots=True)
 class WebFile:
+    """A file of the page, as it is sent."""
+
     content: bytes
     media_type: str
 

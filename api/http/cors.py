@@ -61,6 +61,7 @@ class Cors(CORSMiddleware):
             await super().__call__(scope, receive, _varying(send))
 
     def send_wrapper(self, send: Send, origin: str, has_cookie: bool) -> Send:  # noqa: FBT001
+        """The framework's own, which adds the CORS headers, without the loss of `Vary`."""
         vary: list[str] = []
 
         async def merge(message: Message) -> None:

@@ -23,6 +23,8 @@ NotificationId = Annotated[
 
 
 class Level(StrEnum):
+    """How much a notification matters to who reads it."""
+
     INFO = "info"
     SUCCESS = "success"
     WARNING = "warning"
@@ -89,6 +91,8 @@ class ReadBody(Body):
 
 
 class SentNotification(View):
+    """Where a notification stands: its topic, and its event id there."""
+
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["user:alice:notifications"])
 
@@ -124,6 +128,8 @@ class NotificationsView(View):
 
 
 class UnreadView(View):
+    """The number of unread notifications."""
+
     unread: int
 
 

@@ -74,6 +74,7 @@ class Notifications:
         return Listed(listed, page.next_cursor, seen)
 
     async def unread(self, user: str) -> int:
+        """How many of the user's notifications are neither read nor deleted."""
         return await self.states.unread(user)
 
     async def newest_unread(

@@ -30,9 +30,11 @@ class ReadState:
         return EventId.parse(text) if text else _NOTHING
 
     def is_read(self, event: Event) -> bool:
+        """Whether the user has marked the notification, or all up to it, as read."""
         return self._mark(event) is not None or event.id <= self.up_to(event.topic)
 
     def is_deleted(self, event: Event) -> bool:
+        """Whether the user has deleted the notification."""
         return self._mark(event) == "deleted"
 
     def _mark(self, event: Event) -> str | None:

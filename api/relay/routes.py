@@ -49,6 +49,8 @@ READING = {
 
 
 class RelayController(Controller):
+    """`/api/relay/{source}`."""
+
     path = "/api/relay/{source:str}"
     tags = ("relay",)
     relay: Relay

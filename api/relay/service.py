@@ -30,6 +30,7 @@ class RelayRule:
     sources: Mapping[str, RelaySource]
 
     async def allows(self, _: Principal, action: Action, topic: str) -> bool:
+        """Whether the topic is of a source with `everyone`, and the caller wants to read it."""
         source = self.sources.get(topic.partition(":")[2])
         return action is Action.READ and source is not None and source.everyone
 

@@ -82,6 +82,7 @@ class SourceStore:
 
     @property
     def key(self) -> str:
+        """The Redis key of the source's lease and of the upstream's last id."""
         return f"millrace:relay:{self.topic.partition(':')[2]}"
 
     async def hold(self, now: float, lease_s: float) -> str | None:

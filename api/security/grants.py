@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 
 class Action(StrEnum):
+    """What a caller wants to do with a topic."""
+
     READ = "read"
     PUBLISH = "publish"
 

@@ -47,6 +47,7 @@ class Lease:
 
     @property
     def field(self) -> str:
+        """The name of the lease in the hash of its user or address."""
         return f"{self.slot}:{self.nonce}"
 
 

@@ -37,6 +37,7 @@ class Signer:
         return header == self._header or (self._is_shared and _is_plain_hs256(header))
 
     def sign(self, claims: Mapping[str, object]) -> str:
+        """The claims as a signed token."""
         body = f"{self._header}.{_encode(msgspec.json.encode(claims))}"
         return f"{body}.{self._signature(body)}"
 

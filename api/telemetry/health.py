@@ -63,6 +63,7 @@ class Health:
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """The names of all parts that are asked."""
         return tuple(self._checks)
 
     @property

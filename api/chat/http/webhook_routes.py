@@ -26,6 +26,8 @@ RECEIVING = {
 
 
 class WebhookController(Controller):
+    """`/api/chat/webhook`, which only Ably calls."""
+
     path = "/api/chat/webhook"
     tags = ("chat",)
     chat: Chat

@@ -46,6 +46,8 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Present:
+    """Somebody who is in a room now; `timestamp` is epoch milliseconds."""
+
     client_id: str
     data: Any
     timestamp: int

@@ -139,6 +139,7 @@ class ChatRooms:
         return Appointment(is_invitation=False, is_revoked=await self._revoke(user))
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
+        """End the caller's membership or invitation. Raises RoomConflict for the last moderator."""
         await self.rooms.leave(principal.id, room)
 
     async def _feeds_of_others(self, principal: Principal, room: RoomId) -> list[TopicName]:

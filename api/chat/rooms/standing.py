@@ -21,16 +21,20 @@ INVITED: Final = "invited:"
 
 
 class Role(StrEnum):
+    """What a member may do in a room, from least to most."""
+
     READER = "reader"
     MEMBER = "member"
     MODERATOR = "moderator"
 
     @property
     def rank(self) -> int:
+        """1 for the lowest role: the score that the store keeps of a member."""
         return list(Role).index(self) + 1
 
     @classmethod
     def of_rank(cls, rank: float) -> "Role":
+        """The role of a score that the store keeps."""
         return list(Role)[int(rank) - 1]
 
 

@@ -55,19 +55,24 @@ class Room(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Member:
+    """A member of a room, with the role there."""
+
     user: str
     role: Role
 
 
 def user_key(user: str) -> str:
+    """The key of a user's standing in all rooms."""
     return f"{PREFIX}user:{user}"
 
 
 def members_key(room: RoomId) -> str:
+    """The key of a room's members."""
     return f"{PREFIX}members:{room}"
 
 
 def bans_key(room: RoomId) -> str:
+    """The key of those who are banned from a room."""
     return f"{PREFIX}bans:{room}"
 
 
@@ -186,6 +191,7 @@ class RoomStore:
         await self._ban(by, room, user, now_ms, "ban")
 
     async def unban(self, by: Principal, room: RoomId, user: str) -> None:
+        """End a ban from one room."""
         await self._ban(by, room, user, 0, "unban")
 
     async def _ban(self, by: Principal, room: RoomId, user: str, now_ms: int, what: str) -> None:
@@ -196,12 +202,14 @@ class RoomStore:
         )
 
     async def ban_everywhere(self, user: str, *, now_ms: int) -> None:
+        """Ban from all rooms, those to come too."""
         await self._all(
             ["HSET", user_key(user), EVERYWHERE, BANNED],
             ["ZADD", BANNED_EVERYWHERE, now_ms, user],
         )
 
     async def unban_everywhere(self, user: str) -> None:
+        """End a ban from all rooms; bans from single rooms stay."""
         await self._all(["HDEL", user_key(user), EVERYWHERE], ["ZREM", BANNED_EVERYWHERE, user])
 
     async def _all(self, *commands: Sequence[str | int]) -> None:

@@ -30,6 +30,7 @@ class Channels:
     namespace: str | None = None
 
     def of(self, room: RoomId) -> str:
+        """The name of the room's channel on Ably."""
         prefix = f"{self.namespace}:" if self.namespace else ""
         return f"{prefix}room:{room}"
 

@@ -21,6 +21,7 @@ class AblyKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """Read a key as the console of Ably shows it; the settings have checked its form."""
         # At the first colon: a secret may hold others.
         name, _, secret = text.partition(":")
         return cls(name, secret)

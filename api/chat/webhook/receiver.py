@@ -45,6 +45,8 @@ class WebhookVerifier:
 
 @dataclass(frozen=True, slots=True)
 class Received:
+    """How many items of a delivery were stored, were stored before, and do not concern us."""
+
     stored: int
     repeated: int
     ignored: int

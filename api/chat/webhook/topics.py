@@ -54,6 +54,7 @@ class RoomReaders:
         self._rooms = rooms
 
     async def allows(self, principal: Principal, action: Action, topic: str) -> bool:
+        """Whether the caller is a member of the room. Raises StoreUnavailable."""
         if action is not Action.READ:
             return False
         room = RoomId(topic.split(":")[1])
@@ -77,6 +78,7 @@ EVENTS: Final = (
 
 
 def topic_of(room: RoomId) -> TopicName:
+    """The topic of our own with the events of the room."""
     return TopicName(f"room:{room}")
 
 
