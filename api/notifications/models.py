@@ -55,7 +55,7 @@ class NotificationsDeleted(Body):
 
 
 def _kind(to: object) -> str:
-    """Which of both was meant, so that only its offences are told."""
+    """Which of the two forms was meant, so that only its errors are told."""
     return "all" if isinstance(to, str) else "users"
 
 
@@ -74,7 +74,7 @@ class NotificationBody(Notification):
 
 
 class ReadBody(Body):
-    """What has been read: either some by their ids, or all that a client has seen."""
+    """What the user has read: some by their ids, or all that a client has seen."""
 
     model_config = example(ids=["user:alice:notifications/1763650000000-0"])
 

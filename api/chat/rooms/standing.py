@@ -1,4 +1,4 @@
-"""Where a user stands: member of which rooms and as what, invited to which, banned from which."""
+"""What a user is in each room: a member with a role, invited, or banned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,7 +56,10 @@ def parse_user(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All of one user, read at once. `is_banned` is a ban everywhere; `bans` name rooms."""
+    """What one user is in all rooms, read at once.
+
+    `is_banned` is a ban from all rooms; `bans` are the rooms with a ban of their own.
+    """
 
     memberships: Mapping[RoomId, Role] = field(default_factory=dict)
     invitations: Mapping[RoomId, Role] = field(default_factory=dict)
