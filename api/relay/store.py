@@ -91,7 +91,8 @@ class SourceStore:
     async def hold(self, now: float, lease_s: float) -> str | None:
         """Take or renew the lease.
 
-        Returns None if another process has it, else the upstream's last id, "" if there is none."""
+        Returns None if another process has it, else the upstream's last id, "" if there is none.
+        """
         now_ms, ends_ms = int(now * 1000), int((now + lease_s) * 1000)
         ttl_s = self.log.retention(self.topic).ttl_s
         args: list[str | int] = [self.holder, now_ms, ends_ms, ttl_s]

@@ -11,8 +11,8 @@ def client_ip(peer: str | None, forwarded_for: str | None, trusted_proxies: int)
 
     `forwarded_for` is the whole X-Forwarded-For header, its lines put together. Each proxy
     appends who called it. So exactly the last `trusted_proxies` entries can be believed; whatever
-    is before them the client may have written. Where one of them is no address, the nearest good one is taken.
-    Without any, the answer is `UNKNOWN`, one key for all such callers.
+    is before them the client may have written. Where one of them is no address, the nearest good
+    one is taken. Without any, the answer is `UNKNOWN`, one key for all such callers.
     """
     best = _key(peer or "") or UNKNOWN
     for hop in reversed(_last(forwarded_for or "", trusted_proxies)):
