@@ -1,4 +1,4 @@
-"""Where a team's own modules come in: event types, grants and job handlers."""
+"""What a team's own modules add: event types, grants and job handlers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -39,8 +39,8 @@ class Extensions:
 def load(names: Sequence[str], extensions: Extensions) -> None:
     """Import the modules and let each `extend`.
 
-    Raises `SettingsError` for what is no module with `extend` and for a job handler that lacks its
-    decorator, else what they raise: the start must stop.
+    Raises `SettingsError` for a module that is not there or has no `extend`, and for a job handler
+    without its decorator. Whatever else a module raises is passed on, so that the start stops.
     """
     for name in names:
         extend = _extend_of(name)

@@ -274,7 +274,7 @@ def field_errors(error: ValidationError, *, within: str = "") -> list[dict[str, 
     return [
         {
             "field": _dotted(within, one["loc"]),
-            # Its own words would name our class.
+            # Pydantic's own words would name our class.
             "message": OBJECT if one["type"] == "model_type" else plain(one["msg"]),
         }
         for one in found[:MAX_ERRORS]

@@ -1,4 +1,4 @@
-"""The entries that what happens in other features makes in feeds."""
+"""The entries in feeds that come from what happens in other features."""
 
 from collections.abc import Mapping
 from typing import Any

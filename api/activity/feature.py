@@ -1,4 +1,4 @@
-"""The feeds, built from the settings."""
+"""The activity feeds, built from the settings."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings, base: Base) -> Feature:
-    """Feeds are kept by number, and much longer than other topics."""
+    """Build the feeds. Their topics keep a number of entries, and longer than other topics."""
     feeds = ActivityFeeds(base.publisher, base.streaming.log)
 
     def routes(events: "Events") -> Sequence[type]:

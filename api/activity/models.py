@@ -52,6 +52,8 @@ class ActivityView(View):
 
 
 class ActivityPosted(View):
+    """Where the entry stands in the feed: its topic, and its event id there."""
+
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["workspace:42:activity"])
 

@@ -78,6 +78,8 @@ First = Annotated[
 
 
 class ActivityController(Controller):
+    """`/api/activity/{feed}`: add to a feed, page through it, stream it."""
+
     path = "/api/activity/{feed:str}"
     tags = ("activity",)
     feeds: ActivityFeeds

@@ -9,7 +9,7 @@ from api.events import Draft, HistoryPage, Published, Publisher, TopicLog, Topic
 
 @dataclass(frozen=True, slots=True)
 class ActivityFeeds:
-    """All feeds. A feed is its topic, so what stands in it is also streamed and resumed."""
+    """All feeds. A feed is a topic, so its entries can be streamed and resumed as all events."""
 
     publisher: Publisher
     log: TopicLog

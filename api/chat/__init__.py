@@ -1,1 +1,6 @@
-"""Chat on Ably: rooms and who is in them, tokens for Ably's SDKs, and messages into our topics."""
+"""Chat on Ably.
+
+`rooms` says who is in a room and may do what. `tokens` lets a browser connect to Ably for its
+rooms. `messages` sends through us and reads the past. `webhook` brings what Ably delivers into
+our topics. `ably` speaks to Ably, and `http` is what callers ask.
+"""

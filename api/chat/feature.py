@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings, base: Base) -> Feature:
-    """Rooms always; what needs Ably only where a key of an Ably application is set."""
+    """Build chat; no network is touched.
+
+    Without the API key of an Ably application there are rooms, but no tokens and no messages.
+    """
     store = RoomStore(base.redis, max_rooms=settings.chat_max_rooms)
     policy = Policy(Channels(settings.chat_namespace), may_publish=settings.chat_direct_publish)
     on_ably = _on_ably(settings, base, store, policy)

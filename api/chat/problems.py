@@ -1,4 +1,4 @@
-"""What chat refuses, beside what everything may."""
+"""The problems that chat alone has."""
 
 from api.problems import (
     ApiError,
@@ -11,7 +11,10 @@ from api.problems import (
 
 
 class UnknownRoom(NotFound):
-    """Also for a private room that the caller is not in: nobody learns that it exists."""
+    """There is no such room, or it is a private one that the caller is not in.
+
+    The answer is the same for both, so nobody learns that a private room exists.
+    """
 
     code = "unknown-room"
     title = "There is no such room for you"

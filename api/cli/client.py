@@ -8,16 +8,16 @@ import httpx
 TIMEOUT_S = 10.0
 HINT = "Is the server running? `make run` starts one; MILLRACE_URL or --url names another."
 UNSIGNED = "Set MILLRACE_TOKEN or --token: only a server in local mode signs anybody in."
-# What a server says that will be well again: overload, restarts, gateways without it.
+# A server says so in overload and at a restart, and a gateway while the server is gone.
 PASSING = frozenset({429, 502, 503, 504})
 
 
 class Failed(Exception):
-    """Why a command ends without success; the text is for the terminal."""
+    """A command cannot be done; the text for the terminal says why."""
 
 
 class Away(Failed):
-    """The server does not answer now. Worth another try after `retry_after_s`."""
+    """The server does not answer now. Another try may be made after `retry_after_s`."""
 
     def __init__(self, text: str, *, retry_after_s: float = 0.0) -> None:
         super().__init__(text)
@@ -25,10 +25,10 @@ class Away(Failed):
 
 
 class ApiClient:
-    """Calls of one caller. Without a token it signs in as `user`, where anybody may."""
+    """Calls of one caller. Without a token it signs in as `user`, which local mode allows."""
 
     def __init__(self, url: str, token: str | None, *, user: str) -> None:
-        # Loading the authorities takes longer than a whole call on loopback.
+        # To load the certificate authorities takes longer than a whole call on loopback.
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, verify=url.startswith("https:"))
         self._token = token
         self._user = user
@@ -44,9 +44,9 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         wait_s: float = 0.0,
     ) -> httpx.Response:
-        """The answer, which is no failure. `wait_s` is how long the server may take its time.
+        """The answer, if it is a success. `wait_s` is how long the server may take for it.
 
-        Raises Away when it is worth another try, else Failed.
+        Raises Away when another try may help, else Failed.
         """
         request: dict[str, Any] = {
             "params": {key: value for key, value in (params or {}).items() if value is not None},
@@ -73,7 +73,7 @@ class ApiClient:
         if answer.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED}:
             raise Failed(UNSIGNED)
         token: str = _checked(answer).json()["token"]
-        self._http.cookies.clear()  # the token speaks for us, and needs no Origin
+        self._http.cookies.clear()  # a token, unlike the cookie, needs no Origin
         self._token = token
         return token
 
@@ -97,7 +97,7 @@ def _checked(answer: httpx.Response) -> httpx.Response:
 
 
 def in_words(answer: httpx.Response) -> str:
-    """The problem that `answer` tells of; its status, when it tells of none."""
+    """The problem that `answer` tells of, or its status if it tells of none."""
     try:
         problem = answer.json()
         return told(problem)
@@ -106,7 +106,7 @@ def in_words(answer: httpx.Response) -> str:
 
 
 def told(problem: Mapping[str, Any]) -> str:
-    """A problem document as lines: what, which fields, and the first thing to do."""
+    """A problem document as lines of text: what, which fields, and the first thing to do."""
     first = ": ".join(filter(None, [problem["title"], problem.get("detail")]))
     fields = [f"  {one['field']}: {one['message']}" for one in problem.get("errors", ())]
     return "\n".join(filter(None, [first, *fields, problem.get("remediation")]))

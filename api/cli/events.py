@@ -14,7 +14,7 @@ from api.cli.patience import Patience
 from api.cli.text import line, readable
 
 WAIT_S = 20
-# Events that come in a burst share an answer.
+# So that events that come in a burst share an answer.
 BURST_PAUSE_S = 0.1
 
 
@@ -71,9 +71,9 @@ def _follow(
     history: int,
     patience: Patience,
 ) -> Iterator[dict[str, Any]]:
-    """Events, and `{"reset": …}` where some are gone for good."""
+    """Yield the events, and `{"reset": …}` where some are gone for good."""
     wanted: dict[str, Any] = {"topic": list(topics), "types": types, "history": history}
-    # At once, and not held: events from now on are shown, however long the next answer takes.
+    # The first answer is not held: it says where to go on, so no later event is missed.
     answer = patience.ask(partial(_read, client, wanted))
     while True:
         yield from ({"reset": reset} for reset in answer["reset"] or ())

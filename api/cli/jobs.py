@@ -117,7 +117,7 @@ def _lines(states: Iterator[Job]) -> Job:
 
 
 def _result(client: ApiClient, job: Job) -> Any:
-    """A result that is too large to travel with the job has an address of its own."""
+    """The result of a job; one too large to travel with the job is fetched from its own address."""
     if job["result_url"]:
         return client.call("GET", job["result_url"]).json()
     return job["result"]

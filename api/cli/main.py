@@ -26,7 +26,7 @@ def _with_application(context: click.Context) -> None:
     The clients (jobs, publish, tail) need MILLRACE_URL and MILLRACE_TOKEN; the others need the
     application's settings, such as from `eval "$(make -s env)"`.
     """
-    # Called by the commands that take the application: a client must not need its settings.
+    # Loaded only by commands that need the application: a client has no settings for one.
     context.obj = lambda: LitestarEnv.from_env(FACTORY)
 
 

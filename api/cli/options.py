@@ -1,4 +1,4 @@
-"""Options that the clients share, and how they end."""
+"""Options that the commands share, and how the commands end."""
 
 import json
 import signal
@@ -59,7 +59,7 @@ def _given(text: str | None) -> str | None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C is how one leaves: no words, and the status that shells expect."""
+    """Have Ctrl-C end the command without words, with the status that shells expect."""
     try:
         yield
     except KeyboardInterrupt:
@@ -67,16 +67,17 @@ def interruptible() -> Iterator[None]:
 
 
 def patience(limit_s: float) -> Patience:
-    """Says on stderr what it waits for."""
+    """Repeats a call while the server is away, and says so on stderr."""
     return Patience(limit_s, say=lambda text: click.echo(text, err=True))
 
 
 class JsonText(click.ParamType[Any]):
-    """A JSON text as its value; `-` reads it from stdin."""
+    """An option or argument whose value is a JSON text."""
 
     name = "JSON"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value of a JSON text; `-` reads the text from stdin."""
         text = sys.stdin.read() if value == "-" else value
         try:
             return json.loads(text)

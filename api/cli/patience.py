@@ -1,4 +1,4 @@
-"""Asking again while a server is away."""
+"""Repeats a question while the server is away."""
 
 import random
 import time
@@ -29,7 +29,7 @@ class Patience:
     _answered_at: float | None = None
 
     def ask(self, question: Callable[[], T]) -> T:
-        """The answer. Raises Away when there is none in time; other failures pass."""
+        """The answer. Raises Away when there is none in time; other failures are not repeated."""
         pause_s = SHORTEST_S
         is_told = False
         while True:

@@ -40,7 +40,7 @@ def in_a_line(job: Job) -> str:
 
 
 def doing(job: Job) -> str:
-    """What the job says of itself: where it waits, its step, its message."""
+    """What the job says of itself: its place in the queue, its step, its message."""
     step = job["step"]
     parts = [
         f"attempt {job['attempt']} of {job['max_attempts']}" if job["attempt"] > 1 else "",

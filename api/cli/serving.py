@@ -9,7 +9,7 @@ from api.telemetry import logs
 
 
 def application() -> Litestar:
-    """Made from the environment. Raises Failed, which names the settings that are wrong."""
+    """The application, made from the environment. Raises Failed, which names wrong settings."""
     try:
         settings = Settings.read()
         logs.configure(settings)

@@ -1,4 +1,4 @@
-"""What is printed: JSON for programs, and for people only what a terminal does not obey."""
+"""What is printed: JSON for programs, and for people no text that a terminal would obey."""
 
 import json
 from typing import Any
@@ -19,5 +19,5 @@ def readable(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` without control characters but new lines: terminals take orders from others' text."""
+    """`text` without control characters but new lines, which would give orders to the terminal."""
     return "".join(one if one.isprintable() or one == "\n" else REPLACED for one in text)

@@ -36,7 +36,7 @@ def follow(
         answer = patience.ask(partial(_after, client, path, job["version"]))
         hint_s = _hint_s(answer, hint_s)
         if answer.status_code == httpx.codes.NOT_MODIFIED:
-            # A server that does not hold requests must not be asked in circles.
+            # A server that does not hold requests must not be asked without a pause.
             sleep(max(0.0, asked_at + hint_s - monotonic()))
             continue
         job = answer.json()

@@ -10,10 +10,10 @@ SENDS_AT_ONCE = 256
 
 
 class Clock:
-    """Ticks for all its readers with the whole seconds of `now`, which gives epoch seconds.
+    """Sends a tick to all its readers at each whole second of `now`, which gives epoch seconds.
 
-    One task and one encoding serve them all, and there is none without readers. Who does not
-    take a tick misses those that come meanwhile.
+    One task and one encoding serve all readers, and without readers there is no task. A reader
+    that is still busy with an earlier tick does not get the next one.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -21,24 +21,25 @@ class Clock:
         self._readers: set[Connection] = set()
         self._ticking: asyncio.Task[None] | None = None
 
-    def join(self, connection: Connection) -> None:
-        """Tick for this connection too, until `leave`."""
+    def add(self, connection: Connection) -> None:
+        """Send ticks to this connection too, until `remove`."""
         self._readers.add(connection)
         if self._ticking is None:
             self._ticking = asyncio.create_task(self._tick())
 
-    def leave(self, connection: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
+        """Send no more ticks to this connection; with the last one the task ends."""
         self._readers.discard(connection)
         if not self._readers and self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
 
     def time(self) -> str:
-        """Now, as all our times are written."""
+        """The time now, in the form of the times of events."""
         return EventId(int(self._now() * 1000), 0).time
 
     def frame(self) -> bytes:
-        """What a tick says now."""
+        """The frame of a tick that is sent now."""
         return sse.control_frame("tick", {"time": self.time()}, cursor=None, named=True)
 
     async def _tick(self) -> None:
@@ -46,7 +47,7 @@ class Clock:
         at = loop.time() + TICK_S - self._now() % TICK_S
         while True:
             await asyncio.sleep(at - loop.time())
-            # A process that was halted goes on with the next second, and does not make up.
+            # A process that was halted does not send the ticks that it missed.
             at += TICK_S * (1 + max(0.0, loop.time() - at) // TICK_S)
             await self._fan_out(body(self.frame()))
 
@@ -59,7 +60,7 @@ class Clock:
 
 
 class ClockStream(Session):
-    """One reader of the clock. A buffered answer is one tick."""
+    """One reader of the clock. A buffered answer holds one tick."""
 
     def __init__(self, streaming: Streaming, deadline: Deadline, clock: Clock) -> None:
         super().__init__(streaming, deadline, named=True, expires_at=None)
@@ -69,7 +70,7 @@ class ClockStream(Session):
         await connection.push(sse.opening(self._streaming.pause_ms()))
         if connection.one_batch:
             connection.offer(body(self._clock.frame()))
-        self._clock.join(connection)
+        self._clock.add(connection)
 
     def _closed(self, connection: Connection) -> None:
-        self._clock.leave(connection)
+        self._clock.remove(connection)

@@ -28,11 +28,13 @@ STREAM = ResponseSpec(
     examples=[Example(value=EXAMPLE)],
 )
 READING = {"problems": (NotAcceptable, OverConnectionLimit)}
-# The time of a moment ago is no answer.
+# A cache would answer with a time that has passed.
 HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 
 class ClockController(Controller):
+    """`/api/clock`."""
+
     path = "/api/clock"
     tags = ("clock",)
     clock: Clock

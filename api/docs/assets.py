@@ -1,4 +1,4 @@
-"""The interactive docs: Swagger UI's files from the package that carries them, no network."""
+"""The interactive docs: files of Swagger UI, from a package and not from the network."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -32,7 +32,7 @@ SIGN_IN_BUTTON = """\
 <p class="swagger-ui"><button id="sign-in" class="btn authorize">Sign in as alice, admin</button>
 <script defer src="/api/docs/sign-in.js"></script>
 """
-# The cookie that comes with the answer already signs in; the token is for the `curl` lines.
+# The answer sets the cookie that signs in. The token is for the `curl` lines that are shown.
 SIGN_IN_SCRIPT = """\
 const button = document.querySelector('#sign-in')
 button.addEventListener('click', async () => {
@@ -67,6 +67,8 @@ MISSING = """\
 
 @dataclass(frozen=True, slots=True)
 class Asset:
+    """A file of the interactive docs, as it is sent."""
+
     content: bytes
     media_type: str
 

@@ -1,4 +1,4 @@
-"""Has the framework describe the handlers, and completes what it says."""
+"""Makes the OpenAPI document: Litestar describes the handlers, and we complete it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any

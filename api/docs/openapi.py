@@ -1,7 +1,7 @@
-"""The OpenAPI document: what the framework knows, and what only we know.
+"""What is added to the OpenAPI document that the framework makes.
 
-The framework knows paths, parameters and bodies. Added here: every problem an operation can
-answer with, its codes as examples, who may call, and the headers of each answer.
+The framework knows paths, parameters and bodies. Added here are the problems that an operation can
+answer with, with their codes as examples, who may call it, and the headers of each answer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -188,7 +188,7 @@ def _all_problems(operation: Document, facts: Facts) -> list[type[ApiError]]:
 
 
 def problem_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
-    """An answer for each status, with the codes it may carry."""
+    """An answer for each status, with the codes that it may carry."""
     by_status: dict[str, list[type[ApiError]]] = {}
     for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
         by_status.setdefault(str(kind.status), []).append(kind)
@@ -196,7 +196,7 @@ def problem_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
 
 
 def ably_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
-    """The same for the callers that are Ably's SDKs: errors in the shape that those read."""
+    """The same for operations that Ably's SDKs call: they read errors of another form."""
     by_status: dict[str, Document] = {}
     for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
         status, body = ably_error(kind)

@@ -34,6 +34,8 @@ _NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_-][A-Za-z0
 
 @dataclass(frozen=True, slots=True)
 class WebFile:
+    """A file of the page, as it is sent."""
+
     content: bytes
     media_type: str
 
@@ -57,7 +59,7 @@ class WebRoot:
 
 
 def content_policy(html: str, *, is_local: bool) -> str:
-    """Own files, the inline parts that stand in `html`, this API and Ably; nothing else."""
+    """The Content-Security-Policy of a page: own files, its inline parts, this API and Ably."""
     hashes = {"script": "", "style": ""}
     for kind, text in filter(itemgetter(1), _INLINE.findall(html)):
         digest = b64encode(sha256(text.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""What one reads with a browser: both documents, the interactive docs, and the page."""
+"""What is read with a browser: both documents, the interactive docs, and the page."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""How request bodies are read: as JSON, which says so and is of bounded depth."""
+"""How request bodies are read: as JSON of bounded depth, sent as JSON."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from api.payloads.depth import is_nested_deeper
 from api.payloads.responses import JSON
 from api.problems import BadRequest, UnsupportedMediaType
 
-# What we store is decoded again by every reader, some with a small stack.
+# Each reader decodes again what we store, and some have a small stack.
 MAX_NESTING = 64
 
 

@@ -44,7 +44,8 @@ async def principal_of(request: AnyRequest) -> Principal:
 
 
 def _credentials(request: AnyRequest) -> Credentials:
-    # Not Litestar's reading, which it keeps: names in the query are respelled after this.
+    # Read here and not by Litestar, which would keep its result: `check_query`, which comes later,
+    # still corrects names in the query.
     query = dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
     return Credentials(
         method=request.method,

@@ -1,4 +1,4 @@
-"""Which pages of other origins may read: CORS as the framework does it, with two mends."""
+"""Which pages of other origins may call: the framework's CORS, with two corrections."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -61,11 +61,12 @@ class Cors(CORSMiddleware):
             await super().__call__(scope, receive, _varying(send))
 
     def send_wrapper(self, send: Send, origin: str, has_cookie: bool) -> Send:  # noqa: FBT001
+        """Add the CORS headers as the framework does, and keep the `Vary` of the answer."""
         vary: list[str] = []
 
         async def merge(message: Message) -> None:
             if message["type"] == "http.response.start" and vary:
-                # The framework replaces it, and a shared cache would mix up what differs by it.
+                # The framework replaces `Vary`; a shared cache would then mix up answers.
                 _add_vary(message, vary)
             await send(message)
 
@@ -88,8 +89,9 @@ class Cors(CORSMiddleware):
 
 
 def _varying(send: Send) -> Send:
-    """Also what an origin that is not allowed gets, or none: a cache must not show it to others.
+    """Also add `Vary: Origin` to what other origins, and none, are answered.
 
+    Else a cache would show that answer to pages of allowed origins.
     https://fetch.spec.whatwg.org/#cors-protocol-and-http-caches
     """
 

@@ -1,4 +1,4 @@
-"""What every request passes before anything else reads it."""
+"""What every request passes first: where it came from, and one line for each header."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -24,12 +24,12 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 class FrontDoor:
     """ASGI middleware: refuses what came the wrong way, and makes one line of each header.
 
-    With `origin_secret` a request must carry it as `X-Origin-Secret`, which the CDN adds. Who
-    could call past the CDN would write those entries of `X-Forwarded-For` himself that are
-    believed. Health and metrics are exempt: probes do not come through the CDN.
+    With `origin_secret` a request must carry it as `X-Origin-Secret`, which the CDN adds. Whoever
+    could call past the CDN could write the entries of `X-Forwarded-For` that we believe. Health and
+    metrics are exempt, because probes do not come through the CDN.
 
-    With `loopback_only` the `Host` must be this machine. Else a web page whose DNS name its
-    owner points to 127.0.0.1 would be of our own origin for the browser (DNS rebinding).
+    With `loopback_only` the `Host` must be this machine. Otherwise a web page whose owner points
+    its DNS name to 127.0.0.1 would have our origin in the browser (DNS rebinding).
     """
 
     def __init__(self, app: App, *, origin_secret: str | None, loopback_only: bool) -> None:
@@ -59,11 +59,11 @@ class FrontDoor:
 
 
 def combined(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The headers with the lines of one name joined in their order (RFC 9110, section 5.3).
+    """The headers, with the lines of one name put together in their order (RFC 9110, section 5.3).
 
-    Readers that look at one line of several would let a client's own line stand for those
-    that a proxy added below it. Cookies are joined by their own separator. White space around
-    a value is no part of it (section 5.5); the parser leaves what stands behind.
+    A reader that looks at one line of several would take a client's own line for the one that a
+    proxy added below it. Cookies have a separator of their own. White space around a value is no
+    part of it (section 5.5), but the parser leaves what stands behind.
     """
     lines: dict[bytes, list[bytes]] = {}
     for name, value in headers:

@@ -1,7 +1,8 @@
-"""The names in a request's query: those that its handler declares, and those that nearly are one.
+"""Finds typing errors in the names of a request's query.
 
 A name that nobody knows is ignored, because gateways, caches and SDKs add names of their own. A
-slip of the pen is refused: ignored, `?cursr=` would mean "from now on", and events would be lost.
+name that is nearly a known one is refused: if `?cursr=` were ignored, the stream would start from
+now on and events would be lost.
 """
 
 from typing import Any

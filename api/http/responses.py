@@ -1,4 +1,4 @@
-"""Every failure as problem+json, whoever raised it."""
+"""Answers every failure with problem+json, whoever raised it."""
 
 import re
 from typing import Any
@@ -41,7 +41,7 @@ OF_STATUS: dict[int, type[ApiError]] = {
 
 
 def problem(request: AnyRequest, error: ApiError) -> Response[Any]:
-    """The answer that tells the caller of `error`."""
+    """The answer for `error`, with the id of the request."""
     ref = request.scope["state"].get("request_id")
     headers, body = answer_of(error, ref=ref)
     return Response(body, status_code=error.status, headers=headers)
@@ -49,14 +49,15 @@ def problem(request: AnyRequest, error: ApiError) -> Response[Any]:
 
 def _ours(request: AnyRequest, error: ApiError) -> Response[Any]:
     if error.status == StoreUnavailable.status and _is_event_source(request):
-        # What passes must not be a status: an EventSource closes for good on any but 200.
+        # With 200 and not 503, because the failure will pass: on any other status an EventSource
+        # closes for good.
         pause_ms = request.app.state.services.streaming.pause_ms()
         return one_message(sse.come_back(pause_ms, error.code))
     return problem(request, error)
 
 
 def _is_event_source(request: AnyRequest) -> bool:
-    # By what it asks for, not by path: features hold streams of their own.
+    # Known by `Accept` and not by path, because features have streams of their own.
     return request.method == "GET" and sse.MEDIA_TYPE in request.headers.get("accept", "")
 
 
@@ -66,7 +67,7 @@ def _store(request: AnyRequest, error: RedisError) -> Response[Any]:
 
 
 def _framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """Litestar's own refusals. Its details may quote the input, so only field names are kept."""
+    """Answer Litestar's own refusals, with field names only: its details may quote the input."""
     if wrong := _cause_in_body(error):
         return problem(request, ValidationFailed(errors=field_errors(wrong)))
     if isinstance(error, ValidationException):
@@ -80,14 +81,14 @@ def _framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 
 def _cause_in_body(error: BaseException | None) -> ValidationError | None:
-    """What pydantic said of the body; Litestar's summary loses some fields, and some errors."""
+    """The pydantic error about the body, if there is one. Litestar's summary leaves out fields."""
     while error is not None and not isinstance(error, ValidationError):
         error = error.__cause__
     return error
 
 
 def _is_gone(error: HTTPException) -> bool:
-    """Whether the client left while it was still sending: nobody's failure."""
+    """Whether the client left while it was still sending, which is nobody's failure."""
     return error.detail == "client disconnected prematurely"
 
 
@@ -118,7 +119,7 @@ def _unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def containing(app: ASGIApp) -> ASGIApp:
-    """ASGI middleware: what an extension's model or rule raises has an answer, whatever it is."""
+    """ASGI middleware that gives an answer to whatever a model or a rule of an extension raises."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         with contained():
@@ -128,16 +129,16 @@ def containing(app: ASGIApp) -> ASGIApp:
 
 
 async def before_request(request: AnyRequest) -> Response[None] | None:
-    """What stands before every handler. Raises BadRequest for a query that is not a URL's."""
-    # Litestar decodes it as UTF-8 and takes for granted that it is.
+    """Answer OPTIONS before any handler. Raises BadRequest for a query that no URL can have."""
+    # Litestar decodes the query as UTF-8 without a check, and would fail on other bytes.
     if not request.scope["query_string"].isascii():
         raise BadRequest("The query must be percent-encoded.")
     return await answer_options(request)
 
 
 async def answer_options(request: AnyRequest) -> Response[None] | None:
-    """Name every method of the path; Litestar's own answer knows those of one handler."""
-    # Not a plain function: Litestar would run that in a thread, for each request.
+    """Name all methods of the path; Litestar's own answer knows those of one handler."""
+    # A coroutine, although it awaits nothing: Litestar runs plain functions in a thread.
     if request.method != "OPTIONS":
         return None
     path = request.scope["path_template"]

@@ -20,7 +20,7 @@ MENTION_CHARS: Final = 500
 
 
 def build(settings: Settings, base: Base) -> Feature:
-    """The topics keep a number of events; how old they may be counts where they are read."""
+    """Build notifications. Their topics keep a number of events; readers leave out old ones."""
     log = base.streaming.log
     states = ReadStates(log, settings.notifications_ttl_s, base.system.clock)
     notifications = Notifications(base.publisher, log, states)

@@ -23,6 +23,8 @@ NotificationId = Annotated[
 
 
 class Level(StrEnum):
+    """How much a notification matters to who reads it."""
+
     INFO = "info"
     SUCCESS = "success"
     WARNING = "warning"
@@ -53,7 +55,7 @@ class NotificationsDeleted(Body):
 
 
 def _kind(to: object) -> str:
-    """Which of both was meant, so that only its offences are told."""
+    """Which of the two forms was meant, so that only its errors are told."""
     return "all" if isinstance(to, str) else "users"
 
 
@@ -72,7 +74,7 @@ class NotificationBody(Notification):
 
 
 class ReadBody(Body):
-    """What has been read: either some by their ids, or all that a client has seen."""
+    """What the user has read: some by their ids, or all that a client has seen."""
 
     model_config = example(ids=["user:alice:notifications/1763650000000-0"])
 
@@ -89,6 +91,8 @@ class ReadBody(Body):
 
 
 class SentNotification(View):
+    """Where a notification stands: its topic, and its event id there."""
+
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["user:alice:notifications"])
 
@@ -124,6 +128,8 @@ class NotificationsView(View):
 
 
 class UnreadView(View):
+    """The number of unread notifications."""
+
     unread: int
 
 

@@ -90,6 +90,8 @@ FirstUnread = Annotated[
 
 
 class NotificationsController(Controller):
+    """`/api/notifications`: send, list, stream, mark as read, delete."""
+
     path = "/api/notifications"
     tags = ("notifications",)
     notifications: Notifications

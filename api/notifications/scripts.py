@@ -55,7 +55,10 @@ end
 
 
 def _calls(result: Any) -> Sequence[str]:
-    """Of an answer that ends in: entries looked at, whether anything changed, was forgotten."""
+    """The commands that a script ran, from the last three numbers of its answer.
+
+    These are the entries looked at, whether anything changed, and whether marks were forgotten.
+    """
     *_, looked, changed, forgotten = result
     calls = ["HGETALL", *["XRANGE"] * looked]
     if changed:

@@ -32,7 +32,7 @@ CLOCK_SKEW_MS = 60_000
 class Listed:
     """Notifications, newest first, each with whether it was read.
 
-    `seen` stands behind the newest of a first page; None on those that follow.
+    `seen` is a cursor behind the newest of them all. Only a first page has it, others None.
     """
 
     events: Sequence[tuple[Event, bool]]
@@ -63,7 +63,7 @@ class Notifications:
         return list(zip(topics, stored, strict=True))
 
     async def page(self, user: str, *, limit: int, cursor: str | None, unread: bool) -> Listed:
-        """Newest first, of both topics in one order. Raises `InvalidCursor`."""
+        """The user's notifications of both topics, newest first. Raises `InvalidCursor`."""
         topics = topics_of(user)
         heads = {} if cursor else await self.log.heads(topics)
         page, state = await self._read(
@@ -74,12 +74,13 @@ class Notifications:
         return Listed(listed, page.next_cursor, seen)
 
     async def unread(self, user: str) -> int:
+        """How many of the user's notifications are neither read nor deleted."""
         return await self.states.unread(user)
 
     async def newest_unread(
         self, user: str, topics: Sequence[TopicName], *, limit: int
     ) -> dict[TopicName, LogPage]:
-        """What a stream of these topics begins with; each goes on behind its page."""
+        """The newest unread ones that a stream of these topics begins with, by topic."""
         heads = await self.log.heads(topics)
         page, _ = await self._read(user, topics, heads=heads, limit=limit, cursor=None, unread=True)
         told: dict[TopicName, list[Event]] = {topic: [] for topic in topics}
@@ -94,17 +95,17 @@ class Notifications:
         return changed
 
     async def mark_up_to(self, user: str, cursor: str) -> Changed:
-        """Mark all as read that a client has seen. Raises `InvalidCursor`.
+        """Mark as read all that a client has seen. Raises `InvalidCursor`.
 
-        By its cursor and not by time: it holds a position for each topic, so a notification
-        that comes meanwhile, on whatever topic, stays unread.
+        A cursor and not a time says how far that is: it has a position in each topic, so a
+        notification that comes meanwhile stays unread, whatever its topic.
         """
         seen = Cursor.parse(cursor)
         own, broadcast = (seen.position(topic) for topic in topics_of(user))
         latest_ms = self.states.clock() * 1000 + CLOCK_SKEW_MS
         if own is None and broadcast is None:
             raise InvalidCursor("This cursor is not of the caller's notifications.")
-        # It would mark what is still to come.
+        # Such a cursor would mark notifications that are still to come.
         if any(at is not None and at.ms > latest_ms for at in (own, broadcast)):
             raise InvalidCursor("This cursor is ahead of all notifications.")
         count = await self.states.mark_up_to(user, own, broadcast)
@@ -112,14 +113,14 @@ class Notifications:
         return Changed(count)
 
     async def mark_one_read(self, user: str, topic: str, event_id: str) -> None:
-        """Raises `NotFound` unless it is among the user's notifications."""
+        """Mark one as read. Raises `NotFound` if it is not among the user's notifications."""
         changed = await self.states.mark_read(user, [(topic, EventId.parse(event_id))])
         await self._announce(user, changed.count)
         if changed.missing:
             raise NotFound(UNKNOWN)
 
     async def delete(self, user: str, topic: str, event_id: str) -> None:
-        """Never show it to the user again. Raises `NotFound` as above."""
+        """Never show it to the user again. Raises `NotFound` if it is not among the user's."""
         changed = await self.states.delete(user, [(topic, EventId.parse(event_id))])
         await self._announce(user, changed.count)
         if changed.missing:
@@ -135,10 +136,10 @@ class Notifications:
         cursor: str | None,
         unread: bool,
     ) -> tuple[HistoryPage, ReadState]:
-        """Up to `heads` where given, or behind the cursor; and the state.
+        """A page and the read state, up to `heads` where they are given, else behind the cursor.
 
-        The state is read later than the heads, so what it does not tell yet is an event behind
-        them: whoever goes on from there misses nothing.
+        The state is read later than the heads. What it does not tell yet is told by an event behind
+        them, so whoever goes on from the heads misses nothing.
         """
         state, oldest = await self.states.of(user), self.states.oldest()
         floors = {t: max(oldest, state.up_to(t)) if unread else oldest for t in topics}

@@ -20,19 +20,21 @@ def _source(topic: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReadState:
-    """`marks` are the fields of the hash, as `scripts` describes them."""
+    """What one user has read. `marks` are the fields of the hash that `scripts` describes."""
 
     marks: Mapping[str, str]
 
     def up_to(self, topic: TopicName) -> EventId:
-        """Everything of the topic up to there was read."""
+        """The event up to which everything of the topic was read; 0-0 if there is none."""
         text = self.marks.get(_source(topic))
         return EventId.parse(text) if text else _NOTHING
 
     def is_read(self, event: Event) -> bool:
+        """Whether the user has marked the notification, or all up to it, as read."""
         return self._mark(event) is not None or event.id <= self.up_to(event.topic)
 
     def is_deleted(self, event: Event) -> bool:
+        """Whether the user has deleted the notification."""
         return self._mark(event) == "deleted"
 
     def _mark(self, event: Event) -> str | None:
@@ -41,7 +43,7 @@ class ReadState:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """How many notifications were changed; what was named and is not there."""
+    """How many notifications were changed, and which of those named are not there."""
 
     count: int
     missing: Sequence[str] = ()
@@ -59,11 +61,11 @@ class ReadStates:
     clock: Callable[[], float]
 
     def oldest(self) -> EventId:
-        """What is not above this is too old to be shown."""
+        """The id that a notification must be above: those below it are too old to be shown."""
         return EventId(max(0, int((self.clock() - self.ttl_s) * 1000)), 0)
 
     async def of(self, user: str) -> ReadState:
-        """One command."""
+        """The read state of `user`; one command."""
         return ReadState(await self.log.client.read("HGETALL", _key(user)) or {})
 
     async def unread(self, user: str) -> int:
@@ -74,17 +76,17 @@ class ReadStates:
         return count
 
     async def mark_read(self, user: str, names: Sequence[tuple[str, EventId]]) -> Changed:
-        """Mark single ones; those that were read already stay so and are not counted."""
+        """Mark single ones as read. Those that were read already are not counted."""
         text = (f'{{"type":"{READ}","data":{{"ids":[', '],"up_to":{}}}')
         return await self._mark(user, "read", names, text)
 
     async def delete(self, user: str, names: Sequence[tuple[str, EventId]]) -> Changed:
-        """Never show these again; those that were deleted already are not missing."""
+        """Never show these again. Those that were deleted already do not count as missing."""
         text = (f'{{"type":"{DELETED}","data":{{"ids":[', "]}}")
         return await self._mark(user, "deleted", names, text)
 
     async def mark_up_to(self, user: str, own: EventId | None, broadcast: EventId | None) -> int:
-        """Mark all up to these as read; the number of topics where that was news."""
+        """Mark all up to these ids as read. Returns the number of topics where that was news."""
         text = (f'{{"type":"{READ}","data":{{"ids":[],"up_to":{{', "}}}")
         ids = [str(at) if at else "" for at in (own, broadcast)]
         _, changed, _ = await self._run(scripts.MARK_UP_TO, user, text, ids)
@@ -114,7 +116,7 @@ class ReadStates:
             *text,
             *topics,
         ]
-        # Repeatable: a second run finds everything as it should be and tells nobody.
+        # Repeatable: a second run changes nothing and publishes no event.
         return await self.log.client.script(
             script, keys=_keys(user), args=[*common, *args], repeatable=True
         )

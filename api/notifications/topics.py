@@ -1,4 +1,4 @@
-"""Where notifications stand: one topic for each user, and one for all."""
+"""The topics of notifications: one for each user, and one for all."""
 
 from typing import Final
 
@@ -24,11 +24,14 @@ def personal(user: str) -> TopicName:
 
 
 def topics_of(user: str) -> tuple[TopicName, TopicName]:
-    """All that `user` is notified by."""
+    """All topics with notifications for `user`."""
     return personal(user), BROADCAST
 
 
 def parse_name(text: str) -> tuple[str, EventId]:
-    """The topic and the id. Raises `InvalidEventId`."""
+    """The topic and the event id of a name such as `user:42:notifications/1-0`.
+
+    Raises `InvalidEventId`.
+    """
     topic, _, event_id = text.partition("/")
     return topic, EventId.parse(event_id)

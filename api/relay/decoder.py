@@ -1,7 +1,7 @@
 """Reads an upstream's bytes as Server-Sent Events, within bounds.
 
-By the rules of WHATWG HTML, section 9.2. The decoders to be had keep a line and an event until
-they end, however long these grow; an upstream that never ends one would take all memory.
+It follows WHATWG HTML, section 9.2. Libraries for this keep a line and an event until they end,
+however long these grow; an upstream that never ends one would take all memory.
 """
 
 import re
@@ -26,7 +26,7 @@ def fits_header(upstream_id: str) -> bool:
 
 
 class TooLongError(Exception):
-    """A line has not ended for so long that waiting on makes no sense."""
+    """A line has not ended for so long that there is no sense in waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class UpstreamEvent:
 
 
 class Decoder:
-    """Feed it bytes split anywhere. It holds at most `max_bytes` of a line, and of an event.
+    """Takes bytes that are split anywhere. Holds at most `max_bytes` of a line, and of an event.
 
     `last_id` is what a reconnect has to send, `retry_ms` what the upstream asked for.
     """
@@ -64,7 +64,7 @@ class Decoder:
 
     @property
     def is_mid_event(self) -> bool:
-        """Whether the end of the stream now would cut an event."""
+        """Whether an end of the stream now would cut an event."""
         return bool(self._line or self._skipped or self._has_fields)
 
     def feed(self, chunk: bytes) -> list[UpstreamEvent]:
@@ -120,7 +120,7 @@ class Decoder:
                     self._data.append(value)
             case b"event" if size <= MAX_TYPE_BYTES:
                 self._type = value
-            # One that a reconnect could not send is no position.
+            # An id that a reconnect cannot send does not say where to go on.
             case b"id" if size <= MAX_ID_BYTES and fits_header(value):
                 self._own_id = value
             case b"retry" if DIGITS.fullmatch(value):

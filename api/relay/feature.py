@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings, base: Base) -> Feature:
-    """A source is read only while somebody here reads its topic."""
+    """Build the relay. An upstream is read only while somebody here reads its topic."""
     sources, system = settings.relay_sources, base.system
     tools = Tools(base.publisher, settings.relay_lease_s, system.clock, system.rng)
 

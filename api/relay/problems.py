@@ -1,4 +1,4 @@
-"""What the relay refuses, beside what everything may."""
+"""The problems that the relay alone has."""
 
 from api.problems import NotFound
 

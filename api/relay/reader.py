@@ -1,4 +1,4 @@
-"""Reads one upstream for everybody, as long as this process holds it."""
+"""Reads one upstream for all processes, as long as this process has its lease."""
 
 import asyncio
 import random
@@ -30,7 +30,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every reader of a process needs. `lease_s` is how long a lost process is missed."""
+    """What every reader of a process needs.
+
+    `lease_s` is how many seconds a source waits for a holder that died.
+    """
 
     publisher: Publisher
     lease_s: float
@@ -39,7 +42,7 @@ class Tools:
 
 
 class SourceReader:
-    """One process's part in one source: waits for its turn, then reads until it is cancelled."""
+    """The part that one process has in one source: it waits for its turn, then reads."""
 
     def __init__(
         self, name: str, upstream: Upstream, store: SourceStore, tools: Tools, *, unique_ids: bool
@@ -56,13 +59,13 @@ class SourceReader:
         self._failures = 0
 
     async def run(self) -> None:
-        """Read for ever; what fails is tried again."""
+        """Read until cancelled; what fails is tried again."""
         try:
             while True:
                 await self._try_turn()
                 await self._sleep(self._tools.lease_s / 6)
         finally:
-            # Shielded: the next holder would wait for the lease to run out.
+            # Shielded: without the release, the next holder would wait for the lease to end.
             await asyncio.shield(self._release())
 
     async def _try_turn(self) -> None:
@@ -76,11 +79,11 @@ class SourceReader:
             log.exception("relay.broken", source=self._name)
 
     async def _take_turn(self) -> None:
-        """Read the upstream, if it is ours to read, for as long as it is."""
+        """Read the upstream for as long as this process holds it, if it can get it."""
         last_id = await self._hold()
         if last_id is None:
             return
-        # Older releases stored ids that no request can carry: these broke the source for good.
+        # Older releases stored ids that no request can carry, and with one no reconnect succeeds.
         self._last_id = last_id if fits_header(last_id) else ""
         self._is_greeted = False
         self._seen = dict.fromkeys(await self._store.recent_ids()) if self._unique_ids else {}
@@ -103,10 +106,10 @@ class SourceReader:
         try:
             return await self._hold() is not None
         except RedisError:
-            return True  # an append will tell
+            return True  # the next append finds out
 
     async def _read_on(self) -> None:
-        """Connect, and connect again. Raises `NotHeldError`."""
+        """Connect to the upstream again and again. Raises `NotHeldError`."""
         while True:
             fault = await self._read_once()
             self._failures += 1
@@ -117,7 +120,7 @@ class SourceReader:
             await self._sleep(pause_ms / 1000)
 
     async def _read_once(self) -> UpstreamFault | None:
-        """Read one connection to its end: why it broke, None if it just ended."""
+        """Read one connection to its end. Returns why it broke, None if it ended properly."""
         decoder = Decoder(self._tools.publisher.max_event_bytes, self._last_id)
         try:
             async with aclosing(self._upstream.chunks(self._last_id)) as chunks:
@@ -167,14 +170,14 @@ class SourceReader:
         return text if is_small else too_large
 
     async def _greet(self) -> None:
-        """Say that the upstream is being read; an end that is no fault changes nothing."""
+        """Say once that the upstream is read; only a fault makes it worth saying again."""
         if not self._is_greeted:
             self._is_greeted = True
             log.info("relay.connected", source=self._name)
             await self._say(INIT, {"resumes": bool(self._last_id)})
 
     async def _fail(self, fault: UpstreamFault, pause_ms: int) -> None:
-        """Say what is wrong with the upstream, each time: readers come and go meanwhile."""
+        """Say what is wrong with the upstream, each time, because readers come and go meanwhile."""
         self._is_greeted = False
         log.warning("relay.failed", source=self._name, code=fault.value)
         await self._say(ERROR, {"code": fault.value, "retry_ms": pause_ms})
@@ -184,7 +187,7 @@ class SourceReader:
         await self._append([entry], last_id=self._last_id)
 
     async def _append(self, entries: Sequence[Entry], *, last_id: str) -> None:
-        """Store, however long Redis is away; the upstream waits meanwhile."""
+        """Store the entries, however long Redis is away; the upstream waits meanwhile."""
         batch = self._store.next_batch()
         while True:
             try:

@@ -49,6 +49,8 @@ READING = {
 
 
 class RelayController(Controller):
+    """`/api/relay/{source}`."""
+
     path = "/api/relay/{source:str}"
     tags = ("relay",)
     relay: Relay
@@ -72,12 +74,12 @@ class RelayController(Controller):
     ) -> Response[Any]:
         """Read an upstream's events, as a held stream or as one JSON answer."""
         relay, events = self.relay, self.events
-        # First: who may not read a source does not learn whether there is one.
+        # Before it is looked up: a caller without a grant must not learn which sources there are.
         await events.security.access.require_read(principal, [relay_topic(source)])
         topic = relay.require(source)
         at = first_cursor(last_event_id, last_id_in_query, cursor)
         if at is None and not history:
-            # "Now" is before the upstream is asked: what it says first is for this reader too.
+            # Found before the upstream is asked, so that this reader also gets its first events.
             at = Cursor.at(await events.streaming.hub.locate([topic]))
         return await answer_read(
             request,

@@ -1,4 +1,4 @@
-"""The upstreams that are passed on, each read only while somebody here reads it."""
+"""The upstreams that are passed on. Each is read only while somebody here reads it."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -14,12 +14,12 @@ from api.security.principal import Principal
 from api.settings.relay_sources import RelaySource
 
 PREFIX = "relay"
-# Longer than the pause between two polls, and than a reconnect takes.
+# Seconds. Longer than the pause between two polls, and than a reconnect takes.
 LINGER_S = 15.0
 
 
 def relay_topic(name: str) -> str:
-    """The topic of a source. The name may come from outside: it is not checked here."""
+    """The topic of a source. The name may come from outside, and is not checked here."""
     return f"{PREFIX}:{name}"
 
 
@@ -30,13 +30,14 @@ class RelayRule:
     sources: Mapping[str, RelaySource]
 
     async def allows(self, _: Principal, action: Action, topic: str) -> bool:
+        """Whether the caller wants to read a source that has `everyone` set."""
         source = self.sources.get(topic.partition(":")[2])
         return action is Action.READ and source is not None and source.everyone
 
 
 @dataclass(slots=True)
 class _Demand:
-    """Who wants a source in this process, and the task that serves them."""
+    """How many readers a source has in this process, and the task that reads for them."""
 
     readers: int = 0
     task: asyncio.Task[None] | None = None
@@ -44,7 +45,7 @@ class _Demand:
 
 
 class Relay:
-    """Reads each source while it has readers here, and `LINGER_S` longer."""
+    """Reads each source while it has readers in this process, and `LINGER_S` seconds longer."""
 
     def __init__(
         self, sources: Mapping[str, RelaySource], read: Callable[[str], SourceReader]
@@ -53,14 +54,14 @@ class Relay:
         self._read = read
 
     def require(self, name: str) -> TopicName:
-        """The topic of a source that there is. Raises `UnknownSource`."""
+        """The topic of a source. Raises `UnknownSource` if there is no such source."""
         if name not in self._demands:
             raise UnknownSource
         return TopicName(relay_topic(name))
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
-        """Somebody reads the source meanwhile."""
+        """A context in which the source has one more reader here."""
         demand = self._demands[name]
         demand.readers += 1
         if demand.timer is not None:
@@ -68,7 +69,7 @@ class Relay:
             demand.timer = None
         if demand.task is None or demand.task.done() or demand.task.cancelling():
             work = self._serve(name, demand.task)
-            # Not in the context of the request that happens to be the first.
+            # With a context of its own, and not that of the request that happens to be the first.
             demand.task = asyncio.create_task(work, context=Context())
         try:
             yield
@@ -79,12 +80,12 @@ class Relay:
                 demand.timer = loop.call_later(LINGER_S, demand.task.cancel)
 
     async def _serve(self, name: str, before: asyncio.Task[None] | None) -> None:
-        if before is not None:  # it may still hold the source
+        if before is not None:  # the task before may still hold the source
             await asyncio.wait([before])
         await self._read(name).run()
 
     async def close(self) -> None:
-        """Stop reading, and let other processes have what was held here."""
+        """Stop reading, and release what this process holds to others."""
         tasks = [demand.task for demand in self._demands.values() if demand.task is not None]
         for demand in self._demands.values():
             if demand.timer is not None:

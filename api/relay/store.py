@@ -1,8 +1,8 @@
-"""What Redis holds of a source: who reads the upstream for all, and how far that one came.
+"""What Redis holds of a source: who reads the upstream for all, and how far it was read.
 
-One process holds a source at a time, by a lease. An append stores events and the upstream's
-last id in one step and only for the holder, so nothing is stored twice and nothing is left out,
-whoever takes over and whenever.
+One process holds a source at a time, by a lease. An append stores events and the upstream's last
+id in one step, and only for the holder. So no event is stored twice and none is left out,
+whichever process takes over and whenever.
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,10 @@ class Entry:
 
 @dataclass(slots=True)
 class SourceStore:
-    """One source's part of Redis, for one would-be `holder`. Raises `RedisError`."""
+    """What one process does with a source's part of Redis, under the name `holder`.
+
+    Every method raises `RedisError`.
+    """
 
     log: TopicLog
     topic: TopicName
@@ -82,10 +85,14 @@ class SourceStore:
 
     @property
     def key(self) -> str:
+        """The Redis key of the source's lease and of the upstream's last id."""
         return f"millrace:relay:{self.topic.partition(':')[2]}"
 
     async def hold(self, now: float, lease_s: float) -> str | None:
-        """Take or renew the lease. None if another has it, else the upstream's last id, or ""."""
+        """Take or renew the lease.
+
+        Returns None if another process has it, else the upstream's last id, "" if there is none.
+        """
         now_ms, ends_ms = int(now * 1000), int((now + lease_s) * 1000)
         ttl_s = self.log.retention(self.topic).ttl_s
         args: list[str | int] = [self.holder, now_ms, ends_ms, ttl_s]

@@ -20,7 +20,7 @@ EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("2002::/16"))
 
 
 class UpstreamFault(StrEnum):
-    """Why an upstream cannot be read now: what readers are told, and nothing of its own words."""
+    """Why an upstream cannot be read now. Readers are told this and nothing of its own words."""
 
     UNREACHABLE = "upstream-unreachable"
     UNAUTHORIZED = "upstream-unauthorized"
@@ -44,7 +44,7 @@ OF_STATUS = {
 
 
 class UpstreamError(Exception):
-    """The connection could not be made, or did not end by itself."""
+    """The connection could not be made, or broke."""
 
     def __init__(self, fault: UpstreamFault) -> None:
         super().__init__(fault.value)
@@ -79,7 +79,7 @@ class Upstream:
 
     async def _open(self, stack: AsyncExitStack, last_id: str) -> httpx.Response:
         timeout = httpx.Timeout(self._source.silence_s, connect=CONNECT_TIMEOUT_S)
-        # Of its own: the connection lives as long as the stream, so there is nothing to pool.
+        # A client for each stream: its connection lives as long, so there is nothing to pool.
         client = await stack.enter_async_context(
             httpx.AsyncClient(timeout=timeout, trust_env=False, verify=_authorities())
         )
@@ -96,7 +96,7 @@ class Upstream:
     async def _request(
         self, client: httpx.AsyncClient, url: httpx.URL, last_id: str
     ) -> httpx.Request:
-        """The request, to an address that was looked at: a name may mean another one next time."""
+        """The request, to an address that was checked: the name may have another next time."""
         headers = {
             "Host": url.netloc.decode(),
             "Accept": "text/event-stream",
@@ -140,7 +140,7 @@ class Upstream:
         addresses = [ip_address(str(one[4][0]).partition("%")[0]) for one in found]
         if not self._source.private and not all(_is_public(one) for one in addresses):
             raise UpstreamError(UpstreamFault.ADDRESS)
-        self._tries += 1  # the first address may be one that this host has no way to
+        self._tries += 1  # this host may have no route to the first address
         return str(addresses[self._tries % len(addresses)])
 
 

@@ -7,12 +7,12 @@ IPV6_PREFIX_BITS = 64
 
 
 def client_ip(peer: str | None, forwarded_for: str | None, trusted_proxies: int) -> str:
-    """The client's address as a key for limits; an IPv6 client is its /64 network.
+    """The client's address as a key for limits; for an IPv6 client it is the /64 network.
 
-    `forwarded_for` is the whole X-Forwarded-For header, its lines joined. Each proxy appends
-    who called it, so exactly the last `trusted_proxies` entries can be believed; the rest is
-    whatever the client wrote. Garbage among them ends the walk at the nearest good address;
-    without any the answer is `UNKNOWN`, one key for all such callers.
+    `forwarded_for` is the whole X-Forwarded-For header, its lines put together. Each proxy
+    appends who called it. So exactly the last `trusted_proxies` entries can be believed; whatever
+    is before them the client may have written. Where one of them is no address, the nearest good
+    one is taken. Without any, the answer is `UNKNOWN`, one key for all such callers.
     """
     best = _key(peer or "") or UNKNOWN
     for hop in reversed(_last(forwarded_for or "", trusted_proxies)):
@@ -35,7 +35,7 @@ def _key(text: str) -> str | None:
         return str(address)
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
-    # One client owns a whole /64: a limit on single addresses would be no limit.
+    # One client has a whole /64 network, so a limit on single addresses would limit nothing.
     return str(IPv6Network((IPv6Address(int(address)), IPV6_PREFIX_BITS), strict=False))
 
 

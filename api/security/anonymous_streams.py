@@ -10,8 +10,8 @@ RETRY_AFTER_S = 30
 class AnonymousStreams:
     """Counts them in memory, at most `per_ip` for an address and `most` in all; 0 is no limit.
 
-    A lease in Redis would let anybody spend our commands. What is not counted over all
-    processes is bounded by being small in each.
+    They take no lease in Redis, because then anybody could make us spend commands. The number is
+    not counted over all processes, so it has to be small in each.
     """
 
     def __init__(self, *, per_ip: int, most: int) -> None:
@@ -21,7 +21,7 @@ class AnonymousStreams:
 
     @property
     def is_full(self) -> bool:
-        """Whether the process holds as many as it may: a state that passes."""
+        """Whether the process holds as many as it may. This passes when one of them ends."""
         return bool(self._most) and self._of.total() >= self._most
 
     def enter(self, ip: str) -> None:
@@ -37,6 +37,6 @@ class AnonymousStreams:
     def leave(self, ip: str) -> None:
         """Count one less of this address."""
         self._of[ip] -= 1
-        # An address that is not here takes no memory.
+        # Without its entry an address that has no stream takes no memory.
         if not self._of[ip]:
             del self._of[ip]

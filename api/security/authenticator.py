@@ -1,4 +1,4 @@
-"""From what a request carries to who calls."""
+"""Finds out from a request who calls."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ TOKEN_PARAMETERS = frozenset({"token", "access_token", "jwt", "id_token"})
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """All of a request that authentication looks at; None is what the request lacks.
+    """All of a request that authentication looks at; None is what the request does not have.
 
     `takes_ticket` says that the handler opens a stream, which it limits to the ticket's topics.
     """
@@ -35,13 +35,13 @@ class Credentials:
 class Authenticator:
     """Finds the one credential that counts and verifies it.
 
-    - A token in the query is refused, whatever else there is: URLs end up in logs.
-    - `Authorization` and a ticket at once are refused: it is unclear who calls.
-    - Either of them wins over the cookie, which browsers send unasked. When it is bad, the
+    - A token in the query is refused in any case, because URLs end up in logs.
+    - `Authorization` together with a ticket is refused: it is unclear who calls.
+    - Either of them goes before the cookie, which browsers send unasked. When it is bad, the
       request is refused and the cookie is not tried: the caller asked to be somebody else.
-    - A ticket counts for opening a stream alone.
-    - A write by cookie must come from an allowed origin, or from our own page by the
-      browser's word; without either it is refused.
+    - A ticket counts only for opening a stream.
+    - A write by cookie must come from an allowed origin, or from our own page as the browser
+      says. Without either it is refused.
     """
 
     def __init__(
@@ -58,9 +58,11 @@ class Authenticator:
         self._team = team
 
     async def authenticate(self, given: Credentials) -> Principal:
-        """Raises Unauthorized, TokenExpired, TicketUsed, BadRequest, ForeignOrigin, and
-        StoreUnavailable or KeysUnavailable when it cannot be told now.
-        """  # noqa: D205  # one sentence
+        """The caller.
+
+        Raises Unauthorized, TokenExpired, TicketUsed, BadRequest and ForeignOrigin. Raises
+        StoreUnavailable or KeysUnavailable when it cannot be decided now.
+        """
         _refuse_confusion(given)
         if given.authorization is not None:
             return await self._verify(_bearer(given.authorization), CredentialKind.BEARER)
@@ -76,7 +78,7 @@ class Authenticator:
         return await self._tickets.redeem(ticket)
 
     async def _by_cookie(self, given: Credentials, token: str) -> Principal:
-        # Cross-site forgery: SameSite=Lax leaves out sibling subdomains and old browsers.
+        # Against cross-site request forgery: SameSite=Lax covers no subdomains and old browsers.
         is_write = given.method not in SAFE_METHODS
         if is_write and not self._origins.allows(
             given.origin, host=given.host, fetch_site=given.fetch_site

@@ -1,4 +1,4 @@
-"""What the claims of a verified token mean. Doubt is an error, never a wider grant."""
+"""What the claims of a verified token mean. What is in doubt is an error, never a grant."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ def _lifetime(claims: Claims, now: float) -> float:
         if claim in claims and timestamp(claims[claim], claim) > now + CLOCK_SKEW_S:
             raise Unauthorized("The token is not valid yet.")
     expires_at = timestamp(claims.get("exp"), "exp")
-    # No leeway here: a stream that is opened after `exp` would only be ended at once.
+    # No leeway for clocks: a stream opened after `exp` would be ended at once.
     if expires_at <= now:
         raise TokenExpired
     return expires_at
@@ -101,7 +101,7 @@ def _lifetime(claims: Claims, now: float) -> float:
 
 def _user(value: object, claim: str, as_segment: Callable[[str], str]) -> str:
     try:
-        # Escaped: an id such as `a:b` or `*` would forge the topics and grants of another user.
+        # Escaped: an id such as `a:b` or `*` could otherwise stand for another user's topics.
         return as_segment(value if isinstance(value, str) else "")
     except InvalidUserId as error:
         raise Unauthorized(f"The claim `{claim}` names no user: {error}.") from None
@@ -130,5 +130,5 @@ def _patterns(value: object) -> tuple[TopicPattern, ...]:
 
 
 def _is_strings(value: object) -> TypeGuard[list[str]]:
-    # A list and no other sequence: "admin" would be the roles a, d, m, i and n.
+    # Only a list: the text "admin" is a sequence too, of the roles a, d, m, i and n.
     return isinstance(value, list) and all(isinstance(item, str) for item in value)

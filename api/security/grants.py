@@ -1,4 +1,4 @@
-"""Who may read and publish what. What no pattern and no rule grants is denied."""
+"""Who may read and publish what. It is denied unless a pattern or a rule grants it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 
 class Action(StrEnum):
+    """What a caller wants to do with a topic."""
+
     READ = "read"
     PUBLISH = "publish"
 
@@ -37,7 +39,7 @@ class TopicRule(Protocol):
 
 
 class Access:
-    """Decides on every request; nothing is remembered between two."""
+    """Decides on every request anew; no decision is remembered."""
 
     def __init__(self) -> None:
         self._rules: list[tuple[TopicPattern, TopicRule]] = []
@@ -47,15 +49,18 @@ class Access:
         self._rules.append((TopicPattern.parse(pattern), rule))
 
     async def can_read(self, principal: Principal, topic: str) -> bool:
-        """Raises StoreUnavailable when only a rule could tell and the store does not answer."""
+        """Whether `principal` may read `topic`.
+
+        Raises StoreUnavailable when only a rule could tell and the store does not answer.
+        """
         scope = principal.ticket_topics
         if scope is not None and topic not in scope:
             return False
         return await self._allows(principal, Action.READ, topic)
 
     async def can_publish(self, principal: Principal, topic: str) -> bool:
-        """Raises StoreUnavailable when only a rule could tell and the store does not answer."""
-        # A ticket travels in a URL, so in logs and histories: it never writes.
+        """Whether `principal` may publish to `topic`. Raises StoreUnavailable as `can_read`."""
+        # A ticket travels in a URL, so it stands in logs and histories: it must not allow writing.
         if principal.ticket_topics is not None:
             return False
         return await self._allows(principal, Action.PUBLISH, topic)
@@ -85,16 +90,16 @@ class Access:
                     return True
             except StoreUnavailable as error:
                 outage = error
-        # Still a denial, but a 403 would make an EventSource give up for good.
+        # It may pass: on a 403 instead, an EventSource would give up for good.
         if outage:
             raise outage
         return False
 
 
 def require_ticket(principal: Principal, topics: Iterable[str]) -> None:
-    """Raises Forbidden if the caller came by a ticket that is not for all `topics`.
+    """Raises Forbidden if the caller has a ticket that is not for all `topics`.
 
-    For streams that are the caller's own by other means than grants.
+    This is for streams that a caller may read without a grant, because they are the caller's own.
     """
     scope = principal.ticket_topics
     if scope is not None and not scope.issuperset(topics):
@@ -113,7 +118,7 @@ def _patterns(principal: Principal, action: Action) -> tuple[TopicPattern, ...]:
 async def _ask(rule: TopicRule, principal: Principal, action: Action, topic: str) -> bool:
     try:
         async with asyncio.timeout(RULE_TIMEOUT_S):
-            # `is True`: a rule that forgot an await would return something truthy.
+            # `is True`, because a rule that forgot an await returns a coroutine, which is truthy.
             return (await result_of(rule.allows, principal, action, topic)) is True
     except StoreUnavailable:
         raise
@@ -128,6 +133,6 @@ async def _require(
     wanted = list(dict.fromkeys(topics))
     granted = await asyncio.gather(*(can(principal, topic) for topic in wanted))
     denied = [topic for topic, ok in zip(wanted, granted, strict=True) if not ok]
-    # The same words for a topic that exists and one that does not.
+    # In the same words whether the topic exists or not, so that nobody learns which exist.
     if denied:
         raise Forbidden(f"Not granted: {', '.join(denied[:TOPICS_IN_DETAIL])}")

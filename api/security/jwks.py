@@ -32,7 +32,10 @@ log = structlog.get_logger()
 
 
 class Algorithm(StrEnum):
-    """What team tokens may be signed with; nothing symmetric, so no public key is a secret."""
+    """What team tokens may be signed with.
+
+    None is symmetric: with one, whoever knows the public key could sign.
+    """
 
     RS256 = "RS256"
     ES256 = "ES256"
@@ -45,7 +48,7 @@ KEY_SHAPE = {
 
 
 class KeyDocument(msgspec.Struct):
-    """What the URL answers; other members are passed over."""
+    """What the URL answers with; its other members are ignored."""
 
     keys: list[dict[str, object]]
 
@@ -56,8 +59,8 @@ KeySet = Mapping[tuple[str | None, Algorithm], "PyJWK"]
 class JwksKeys:
     """Remembers the keys for `TTL_S`, and longer while the URL does not answer.
 
-    `clock` gives epoch seconds, which go on while the process is frozen: a revoked key must
-    not outlive a freeze. A time that lies ahead, after the clock was set back, is long ago.
+    `clock` gives epoch seconds. It goes on while the process is frozen, so a revoked key does not
+    outlive a freeze. If the clock was set back, a time in the future counts as long ago.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float]) -> None:
@@ -76,8 +79,8 @@ class JwksKeys:
         KeysUnavailable when the URL fails and what is remembered does not hold the key.
         """
         key = self._known(kid, algorithm)
-        # One request fetches; the others go on with a key that was good a moment ago, because
-        # an attempt is noted when it begins.
+        # One request fetches. An attempt is noted when it begins, so the others go on with a key
+        # that was good a moment ago and do not fetch too.
         if key and not self._is_due(known=True):
             return key
         async with self._lock:
@@ -89,7 +92,7 @@ class JwksKeys:
         return key
 
     def _known(self, kid: str | None, algorithm: Algorithm) -> "PyJWK | None":
-        # Not for ever: who can block the URL must not keep a revoked key alive.
+        # Not for ever: an attacker who blocks the URL must not keep a revoked key alive.
         if self._age_s(self._fetched_at) > MAX_STALE_S:
             return None
         if kid is not None:
@@ -100,7 +103,7 @@ class JwksKeys:
     def _is_due(self, *, known: bool) -> bool:
         if known and self._age_s(self._fetched_at) < TTL_S:
             return False
-        # Tokens with invented kids must not turn us into a flood of requests to the URL.
+        # Tokens with invented kids must not make us flood the URL with requests.
         gap_s = RETRY_GAP_S if self._failed else UNKNOWN_KID_GAP_S
         return self._age_s(self._attempted_at) >= gap_s
 
@@ -109,7 +112,7 @@ class JwksKeys:
         return age_s if age_s >= 0 else inf
 
     async def _refresh(self) -> None:
-        # First, so that nobody else tries meanwhile, nor at once after a cancelled request.
+        # Noted before the fetch, so that nobody else tries meanwhile, nor right after a cancel.
         self._attempted_at = self._clock()
         self._failed = True
         try:
@@ -122,7 +125,7 @@ class JwksKeys:
 
 
 async def _fetch(url: str) -> bytes:
-    """The body behind `url`; redirects are not followed: they could lead off https."""
+    """The body behind `url`. Redirects are not followed: they could lead away from https."""
     async with (
         asyncio.timeout(FETCH_TIMEOUT_S),
         httpx.AsyncClient() as client,
@@ -139,7 +142,7 @@ async def _fetch(url: str) -> bytes:
 
 
 def _usable(body: bytes) -> Iterator[tuple[tuple[str | None, Algorithm], "PyJWK"]]:
-    """The keys we can use; others (encryption, other curves, symmetric) are passed over."""
+    """The keys that we can use. Those for encryption, of other curves or symmetric are left out."""
     for jwk in msgspec.json.decode(body, type=KeyDocument).keys:
         algorithm = _algorithm(jwk)
         kid = jwk.get("kid")
@@ -148,7 +151,7 @@ def _usable(body: bytes) -> Iterator[tuple[tuple[str | None, Algorithm], "PyJWK"
 
 
 def _algorithm(jwk: Mapping[str, object]) -> Algorithm | None:
-    """What the key is for, bound to the key, so that no token can choose."""
+    """The algorithm of a key. The key fixes it, so that no token can choose another."""
     kty, crv = jwk.get("kty"), jwk.get("crv")
     if not isinstance(kty, str) or not (crv is None or isinstance(crv, str)):
         return None

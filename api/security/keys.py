@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class KeyPurpose(StrEnum):
+    """What a derived key is for. A key of one purpose proves nothing for another."""
+
     TICKET = "ticket"
     CHAT_CURSOR = "chat-cursor"
     CHAT_MESSAGE = "chat-message"

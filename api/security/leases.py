@@ -1,8 +1,9 @@
 """How many streams a user and an address may have open.
 
-Leases, not counters: a killed function never decrements. A connection is a field in a hash
-of its user and of its address that names its process; the process is one entry in a sorted
-set with the end of its lease. So renewing is one command, however many connections.
+A stream takes a lease and is not just counted, because a function that is killed counts nothing
+down. A connection is a field in a hash of its user and of its address; the field names its process.
+The process is one entry in a sorted set, with the end of its lease. So renewing is one command,
+however many connections there are.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`most` open streams counted in the hash `key`; `of` names what is limited."""
+    """At most `most` open streams in the hash `key`; `of` names what is limited."""
 
     of: str
     key: str
@@ -47,15 +48,16 @@ class Lease:
 
     @property
     def field(self) -> str:
+        """The name of the lease in the hash of its user or address."""
         return f"{self.slot}:{self.nonce}"
 
 
 class ConnectionLimiter:
     """Grants leases, at most `per_user` and `per_ip` at a time; 0 is no limit.
 
-    Redis failing never closes a stream: then leases are granted, counted in `failures` and
-    recorded later. The owner runs `run()` while the process serves streams; without it a
-    lease is honoured for `PROCESS_TTL_MS` only.
+    When Redis fails no stream is closed or refused: leases are granted, counted in `failures` and
+    recorded later. `run()` has to go on while the process serves streams; without it a lease
+    counts for `PROCESS_TTL_MS` only.
     """
 
     def __init__(
@@ -97,21 +99,18 @@ class ConnectionLimiter:
         Without a user only the address is limited. Raises OverConnectionLimit, and BadRequest
         for a `conn` that is not a topic segment. Any Redis failure grants the lease.
         """
-        # A colon in it would let one user take part in the slots of another.
+        # With a colon in it, one user could name the slots of another.
         if not is_segment(conn):
             raise BadRequest("`conn` must be 1 to 64 letters, digits or _.~-")
         limits = self._limits(user, ip)
-        # No user's id is empty.
+        # The empty name is free for this: no user's id is empty.
         lease = Lease(f"{user or ''}:{conn}", self._new_id() if limits else "", limits)
         if limits:
             await self._take(lease)
         return lease
 
     async def release(self, lease: Lease) -> None:
-        """Give the lease back, once or more often; never fails.
-
-        What Redis does not hear now is told with the next renewal.
-        """
+        """Give the lease back. It may be called more than once, and never fails."""
         if not lease.limits:
             return
         self._held.discard(lease)

@@ -27,6 +27,7 @@ def is_segment(text: str) -> bool:
 
 
 def is_topic(text: str) -> bool:
+    """Whether `text` is a topic name, without wildcards."""
     return _TOPIC.fullmatch(text) is not None
 
 

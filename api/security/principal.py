@@ -41,4 +41,5 @@ class Principal:
 
     @property
     def is_admin(self) -> bool:
+        """Whether the caller has the role `admin`, which reads and publishes everything."""
         return ADMIN in self.roles

@@ -11,7 +11,7 @@ Charge = Callable[[int], None]  # so many are used; raises RateLimited, and then
 
 
 def free(_: int) -> None:
-    """The charge of what has no limit."""
+    """The charge where there is no limit."""
 
 
 @dataclass(slots=True)

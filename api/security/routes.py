@@ -20,6 +20,8 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class DevGrants(Body):
+    """What the session may read and publish beside what everybody may."""
+
     read: list[str] = Field(default=[], description="Topic patterns.")
     publish: list[str] = Field(default=[], description="Topic patterns.")
 
@@ -36,6 +38,8 @@ class DevSession(Body):
 
 
 class SessionView(View):
+    """The session token, for clients that do not keep cookies."""
+
     token: str
 
 

@@ -1,7 +1,8 @@
-"""Our own tokens as compact HS256 JWTs.
+"""Our own tokens as compact JWTs with HS256.
 
-On the standard library, because PyJWT loads `cryptography`: 120 ms of CPU in every cold
-start, to check an HMAC. Tokens of others need real algorithms and go through PyJWT.
+They are made with the standard library, because PyJWT loads `cryptography`: that takes 120 ms of
+CPU in every cold start, only to check an HMAC. Tokens of others need other algorithms and go
+through PyJWT.
 """
 
 import base64
@@ -22,8 +23,8 @@ MAX_TOKEN_CHARS = 8192
 class Signer:
     """Signs and checks tokens of one kind, with one key and one algorithm.
 
-    `is_shared` says that a team's own back end signs such tokens too, with its own library:
-    then any header is good that means plain HS256.
+    `is_shared` says that a team's own back end signs such tokens too, with a library of its own.
+    Then any header is accepted that means plain HS256.
     """
 
     def __init__(self, key: bytes, *, kind: str, is_shared: bool = False) -> None:
@@ -32,11 +33,12 @@ class Signer:
         self._header = _encode(msgspec.json.encode({"alg": "HS256", "typ": kind}))
 
     def is_mine(self, token: str) -> bool:
-        """Whether `token` carries this signer's header; says nothing of its signature."""
+        """Whether `token` has this signer's header. The signature is not checked."""
         header = token.partition(".")[0]
         return header == self._header or (self._is_shared and _is_plain_hs256(header))
 
     def sign(self, claims: Mapping[str, object]) -> str:
+        """The claims as a signed token."""
         body = f"{self._header}.{_encode(msgspec.json.encode(claims))}"
         return f"{body}.{self._signature(body)}"
 
@@ -49,7 +51,7 @@ class Signer:
         if not self.is_mine(token):
             raise Unauthorized(UNKNOWN_HEADER)
         body, _, signature = token.rpartition(".")
-        # As texts: decoding first would accept the same signature in several spellings.
+        # Compared as texts: decoded, one signature would be accepted in several spellings.
         if not hmac.compare_digest(signature, self._signature(body)):
             raise Unauthorized(WRONG_SIGNATURE)
         return read_part(body.partition(".")[2])

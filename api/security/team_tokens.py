@@ -1,4 +1,4 @@
-"""Tokens that the team's own identity provider signs."""
+"""Verifies tokens that the team's own identity provider signs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

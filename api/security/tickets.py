@@ -1,4 +1,4 @@
-"""Stream tickets: one minute, one connection, for an EventSource that can send no header."""
+"""Tickets for an EventSource, which can send no header: for one minute and one connection."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -74,9 +74,9 @@ class TicketOffice:
                 "SET", f"millrace:tickets:{ticket_id}", 1, "NX", "EX", USED_TTL_S
             )
         except RedisError as error:
-            # Closed, not open: without the mark, a ticket from a log could be used again.
+            # Refused when in doubt: without the mark, a ticket from a log could be used again.
             raise StoreUnavailable from error
-        # Only the one good answer counts: the SDK turns "not set" into False, not None.
+        # `is not True`, because the SDK answers "not set" with False and not with None.
         if marked is not True:
             raise TicketUsed
         return principal
@@ -85,7 +85,7 @@ class TicketOffice:
         now = self._clock()
         ends = now + TICKET_TTL_S
         expires_at = ends if principal.expires_at is None else min(ends, principal.expires_at)
-        # Only the grants that these topics need: a leaked ticket tells and carries no more.
+        # Only the grants for these topics, so that a leaked ticket tells and allows no more.
         needed = [str(p) for p in principal.read if any(p.matches(topic) for topic in topics)]
         claims = {
             "aud": AUDIENCE,

@@ -40,7 +40,7 @@ def user_segment(user_id: str) -> str:
     # Clients resolve both away in a path, so no URL could name the user (RFC 3986, 5.2.4).
     if user_id in DOTS:
         return user_id.replace(".", "~2E")
-    # Whoever can choose an id must not take the form of another: `a~40b` is not `a@b`.
+    # Whoever can choose an id must not get the segment of another: `a~40b` is not `a@b`.
     if is_segment(user_id) and not _is_form(user_id):
         return user_id
     escaped = _UNSAFE.sub(_escaped, user_id)

@@ -36,7 +36,7 @@ class Security:
     origins: OriginPolicy
 
     def new_topics_of(self, principal: Principal) -> Charge:
-        """What the caller is charged with for topics that are written by being read."""
+        """The caller's charge for topics that a first read writes to Redis."""
         return partial(self.new_topics.take, principal.id) if self.new_topics else free
 
 

@@ -1,4 +1,4 @@
-"""The environment of a process: which of its names are ours, and what a value of it says."""
+"""The environment of a process: which of its names are ours, and what a value says."""
 
 import re
 from collections.abc import Iterable, Mapping, MutableMapping

@@ -1,4 +1,4 @@
-"""Types of single settings: each knows what makes a good value and says what is wrong with others.
+"""Types of single settings: each knows what a good value is and says what is wrong with others.
 
 No complaint shows a secret.
 """

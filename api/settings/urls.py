@@ -1,4 +1,4 @@
-"""How the settings read a URL and an origin: one reading for all who use them."""
+"""How the settings read URLs and origins."""
 
 import re
 from ipaddress import ip_address

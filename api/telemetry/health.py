@@ -16,11 +16,14 @@ log = structlog.get_logger()
 
 
 class Unusable(Exception):
-    """A part answers, and it will not be better by itself; the text says what to do."""
+    """A part answers, but will not work again by itself; the text says what to do."""
 
 
 class NotReady(ApiError):
-    """`parts` are the names of what cannot be used; without a reason, it does not answer."""
+    """The process cannot serve. `parts` are the names of the parts that fail.
+
+    A part without a reason is one that does not answer.
+    """
 
     code = "not-ready"
     status = 503
@@ -43,7 +46,8 @@ class NotReady(ApiError):
 class Health:
     """Asks all parts at once. An answer serves everybody for `FRESH_S`, so probes cost little.
 
-    A check raises, whatever it raises, when its part is not usable, or hangs: `timeout_s`.
+    A check raises anything when its part is not usable. One that takes longer than `timeout_s` has
+    failed too.
     """
 
     def __init__(
@@ -63,11 +67,12 @@ class Health:
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """The names of all parts that are asked."""
         return tuple(self._checks)
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """Why a part that `failing` named is not usable; those that do not answer are not in it."""
+        """Why parts cannot be used, by name. Those that only do not answer are not in it."""
         return self._reasons
 
     async def failing(self) -> tuple[str, ...]:

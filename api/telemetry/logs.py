@@ -21,7 +21,7 @@ from api.settings import Settings
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 FRAMES = 8
 CAUSES = 4
-# They log each request with its URL, which is what metrics are for.
+# They log each request with its URL. Metrics tell as much, without tokens in URLs.
 CHATTY = ("httpx", "httpcore", "asyncio")
 
 
@@ -37,7 +37,7 @@ def configure(settings: Settings) -> None:
     readable = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(),
         timestamp_key="time",
-        # The pretty one shows local variables, and tokens are among them.
+        # The pretty formatter shows local variables, and tokens may be among them.
         exception_formatter=structlog.dev.plain_traceback,
     )
     ending: list[Processor] = [readable] if settings.is_local else [_failure, _as_json]

@@ -15,8 +15,10 @@ class CommandMeter:
         self.commands: Counter[str] = Counter()
 
     def add(self, names: Iterable[str]) -> None:
+        """Count commands that Redis has run."""
         self.commands.update(names)
 
     @property
     def billed(self) -> int:
+        """How many commands Upstash bills so far."""
         return self.commands.total()

@@ -28,7 +28,7 @@ class _Billed(Collector):
 
 
 class _Failures(Collector):
-    """Connection limits that could not be checked or kept, as their owner counts them."""
+    """The number of connection limits that could not be checked or kept, read when scraped."""
 
     def __init__(self, failures: Mapping[str, int]) -> None:
         self._failures = failures
@@ -74,7 +74,7 @@ class Metrics:
     def observe(
         self, *, open_streams: Callable[[], float], lease_failures: Mapping[str, int]
     ) -> None:
-        """Read at each scrape what others count anyway. Call it once."""
+        """Have these numbers, which others count anyway, read at each scrape. Call it once."""
         self.open_streams.set_function(open_streams)
         self.registry.register(_Failures(lease_failures))
 

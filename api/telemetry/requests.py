@@ -11,7 +11,7 @@ from api.telemetry.logs import REQUEST_ID
 
 HEADER = b"x-request-id"
 UNKNOWN_ROUTE = "unknown"
-# Asked every few seconds by what watches over the process.
+# Probes ask for these every few seconds.
 QUIET = frozenset({"/api/health", "/api/health/live", "/api/health/ready", "/api/metrics"})
 
 _VALID_ID = re.compile(rb"[A-Za-z0-9_.~-]{8,64}")
@@ -52,14 +52,14 @@ class RequestLog:
         try:
             await self._app(scope, receive, answer.send)
         finally:
-            # `send` leads to the scope: kept here, only the garbage collector would free both.
+            # `send` refers to the scope: with a cycle, only the garbage collector would free both.
             state.pop("raw_send", None)
             _note(scope, answer.status, self._monotonic() - began)
             REQUEST_ID.set(None)
 
 
 class _Answer:
-    """Puts the id on the head and sees its status. One lives as long as each held stream."""
+    """Puts the request id on the head and sees the status. It lives as long as the answer."""
 
     __slots__ = ("_send", "request_id", "status")
 
@@ -81,7 +81,7 @@ def _given_id(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
 
 
 def _note(scope: Any, status: int, lasted_s: float) -> None:
-    # The template, never the path: that names users and topics, and has no end of values.
+    # The template and not the path, which names users and topics and has any number of values.
     route = scope.get("path_template") or UNKNOWN_ROUTE
     say = log.debug if route in QUIET else log.info
     say(

@@ -1,4 +1,4 @@
-"""`/api/health` and `/api/metrics`: for those who watch over the process."""
+"""`/api/health` and `/api/metrics`, for whoever watches the process."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Watch:
 
 
 def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
-    """The handlers; none of them asks for a principal by itself."""
+    """The handlers. None takes a `principal`: probes have none, and metrics have a token too."""
 
     async def readiness() -> Response[HealthView]:
         failing = await watch.health.failing()
@@ -104,8 +104,8 @@ async def _require_watcher(watch: Watch, request: AnyRequest) -> None:
 def _has_metrics_token(settings: Settings, request: AnyRequest) -> bool:
     wanted = settings.metrics_token.get_secret_value() if settings.metrics_token else ""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    # An empty setting is no token, not one that everybody has.
+    # An empty setting means that there is no token, and not that the token is "".
     if not wanted or scheme.lower() != "bearer":
         return False
-    # Bytes: compare_digest refuses text that is not ASCII.
+    # As bytes, because compare_digest refuses text that is not ASCII.
     return compare_digest(token.encode(), wanted.encode())

@@ -1,4 +1,4 @@
-"""What a message's data is, once the steps that its `encoding` names are undone."""
+"""Undoes the encoding of a message's data, as far as we can."""
 
 import base64
 import binascii
@@ -18,10 +18,11 @@ class Undecodable(Exception):
 
 
 def decode(data: Any, encoding: str) -> tuple[Any, str]:
-    """The data, and the steps that are left: those from the first that is not ours to undo.
+    """Return the data, and the steps of its encoding that are left.
 
-    Steps are undone from right to left: `json`, `utf-8` and `base64`. A cipher stays, with all
-    that stands left of it. Bytes that are no text stay in base64, as JSON holds no bytes.
+    The steps are undone from right to left: `json`, `utf-8` and `base64`. A cipher cannot be undone
+    here, so it stays, and with it all steps to its left. Bytes that are no text stay in base64,
+    because JSON holds no bytes.
     """
     steps = [step for step in encoding.split("/") if step]
     try:
@@ -29,7 +30,7 @@ def decode(data: Any, encoding: str) -> tuple[Any, str]:
             data = undo(data)
             steps.pop()
     except Undecodable:
-        # As it came, from the step that failed on.
+        # The data as it came to the step that failed.
         pass
     if isinstance(data, bytes):
         return base64.b64encode(data).decode(), "/".join([*steps, "base64"])

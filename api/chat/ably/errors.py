@@ -15,7 +15,11 @@ BANNED: Final = 40300
 
 
 class NoRooms(Unauthorized):
-    """Not 403: the SDK asks again by itself, and the user may have joined a room by then."""
+    """The caller is in no room.
+
+    This is 401 and not 403, so that the SDK asks again by itself: the user may have joined a room
+    by then.
+    """
 
     code = "no-rooms"
     title = "There is no room to give a token for"
@@ -30,7 +34,10 @@ class TooManyRooms(ApiError):
 
 
 def ably_error(kind: type[ApiError], detail: str | None = None) -> tuple[int, dict[str, Any]]:
-    """Status and body. 403 ends a connection for good, so it is for bans alone."""
+    """The HTTP status and the JSON body that tell Ably's SDKs of a problem.
+
+    Only a ban is 403, because on a 403 the SDK gives up its connection for good.
+    """
     status = kind.status
     if status == Banned.status and not issubclass(kind, Banned):
         status = Unauthorized.status

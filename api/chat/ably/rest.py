@@ -1,8 +1,8 @@
-"""Ably's REST API through its SDK, made safe: time-outs, honest errors, one client for each loop.
+"""Calls of Ably's REST API through Ably's SDK, with time-outs and our own errors.
 
-The SDK is loaded with the first call, because it costs more than the rest of a cold start.
-Its general `request` is used throughout: the other methods decode data in their own way, and
-hide the status.
+The SDK is loaded with the first call, because that takes longer than the rest of a cold start.
+Only its general `request` is used: its other methods decode data in their own way, and hide the
+HTTP status.
 """
 
 import asyncio
@@ -35,17 +35,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items as Ably sends them; `following` are the parameters of the next page, if any."""
+    """Items as Ably sends them. `following` has the parameters of the next page, if any."""
 
     items: Sequence[Mapping[str, Any]]
     following: Mapping[str, str] | None = None
 
 
 class AblyRest:
-    """`url` is None for the real service. Raises AblyUnavailable and AblyRefused.
+    """The API of one Ably application. `url` is None for the real service.
 
-    A failed call is repeated once: a connection may have died while the function was frozen.
-    All calls are harmless to repeat.
+    Every method raises AblyUnavailable or AblyRefused. A call that failed is repeated once, because
+    a connection may have died while the function was frozen; a repeat of any of them does no harm.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class AblyRest:
         return Page(answer.items, _following(answer))
 
     async def presence(self, channel: str, *, limit: int) -> Page:
-        """Who is present now, and `limit` of them at most."""
+        """Who is present now: at most `limit` of them."""
         path = f"/channels/{quote(channel, safe=SAFE)}/presence"
         answer = await self._call("GET", path, params={"limit": str(limit)})
         return Page(answer.items, _following(answer))
@@ -90,7 +90,7 @@ class AblyRest:
             raise AblyRefused("Tokens were not revoked.")
 
     async def close(self) -> None:
-        """Close the connections of the running loop; those of others died with theirs."""
+        """Close the connections of the running loop; those of other loops ended with them."""
         client, self._of_loop = self._of_loop, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
@@ -117,7 +117,7 @@ class AblyRest:
             return answer
         log.warning("ably.refused", status=answer.status_code, code=answer.error_code)
         if str(answer.error_code).startswith(RENEWABLE):
-            await self.close()  # the next client gets itself another one
+            await self.close()  # the next client makes another one
             raise AblyUnavailable
         raise _kind(answer.status_code)
 
@@ -131,7 +131,7 @@ class AblyRest:
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
-            # Not as one text: the SDK takes a secret with a colon in it for a mistake.
+            # As two texts: the SDK takes a secret that holds a colon for a mistake.
             "key_name": self._key.name,
             "key_secret": self._key.secret,
             "use_binary_protocol": False,

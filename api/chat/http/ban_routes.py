@@ -14,6 +14,8 @@ from api.security.principal import Principal
 
 
 class RoomBansController(Controller):
+    """`/api/chat/rooms/{room}/bans`: who may not enter one room."""
+
     path = "/api/chat/rooms/{room:str}/bans"
     tags = ("chat",)
     chat: Chat
@@ -50,6 +52,8 @@ class RoomBansController(Controller):
 
 
 class BansController(Controller):
+    """`/api/chat/bans`: who may not enter any room."""
+
     path = "/api/chat/bans"
     tags = ("chat",)
     chat: Chat

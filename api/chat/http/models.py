@@ -47,6 +47,8 @@ class AppointBody(Body):
 
 
 class BanBody(Body):
+    """Whom to ban."""
+
     model_config = example(user="bob")
 
     user: UserId = Field(examples=["bob"])
@@ -77,6 +79,7 @@ class RoomView(View):
 
     @classmethod
     def of(cls, seen: Seen, channel: str) -> Self:
+        """`seen` as JSON; `channel` is the name of the room's channel on Ably."""
         return cls(
             id=seen.id,
             title=seen.room.title,
@@ -105,6 +108,8 @@ class JoinedView(View):
 
 
 class AppointedView(View):
+    """What became of an appointment: an invitation, or another role at once."""
+
     user: str
     role: Role
     is_invitation: bool = Field(description="True until the user has joined.")
@@ -114,6 +119,8 @@ class AppointedView(View):
 
 
 class MemberView(View):
+    """A member of a room, and the role there."""
+
     user: str
     role: Role
 
@@ -126,6 +133,7 @@ class MembersView(View):
 
     @classmethod
     def of(cls, members: list[Member], following: int | None) -> Self:
+        """A page of members; `following` is the offset of the next page, None at the end."""
         views = [MemberView(user=one.user, role=one.role) for one in members]
         return cls(members=views, offset=following)
 
@@ -138,6 +146,8 @@ class BansView(View):
 
 
 class BannedView(View):
+    """A user who is banned; `is_revoked` is false where Ably did not end the user's tokens."""
+
     user: str
     is_revoked: bool = Field(
         description="Whether Ably ended the user's tokens; if not, they end within the hour."
@@ -145,10 +155,14 @@ class BannedView(View):
 
 
 class SentView(View):
+    """Ably's id of a message that was sent through us."""
+
     id: str = Field(description="Ably's id of the message, as the event on the topic has it.")
 
 
 class ChatMessageView(View):
+    """A message of a room's past, as Ably keeps it."""
+
     id: str
     name: str | None
     data: Any
@@ -166,11 +180,14 @@ class ChatHistoryView(View):
 
     @classmethod
     def of(cls, messages: list[PastMessage], before: str | None) -> Self:
+        """A page of messages; `before` asks for the page of older ones, None at the end."""
         views = [ChatMessageView.model_validate(one, from_attributes=True) for one in messages]
         return cls(messages=views, before=before)
 
 
 class PresentView(View):
+    """Somebody who is in the room now, on one connection."""
+
     client_id: str
     data: Any
     timestamp: int
@@ -183,6 +200,7 @@ class PresenceView(View):
 
     @classmethod
     def of(cls, present: list[Present]) -> Self:
+        """All who are in the room now."""
         return cls(
             present=[PresentView.model_validate(one, from_attributes=True) for one in present]
         )

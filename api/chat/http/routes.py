@@ -51,6 +51,8 @@ from api.security.principal import Principal
 
 
 class RoomsController(Controller):
+    """`/api/chat/rooms`: make, list, read, enter and leave rooms, and appoint their members."""
+
     path = "/api/chat/rooms"
     tags = ("chat",)
     chat: Chat
@@ -153,6 +155,8 @@ class RoomsController(Controller):
 
 
 class MessagesController(Controller):
+    """`/api/chat/rooms/{room}/messages` and `/presence`: what Ably knows of a room."""
+
     path = "/api/chat/rooms/{room:str}"
     tags = ("chat",)
     chat: Chat

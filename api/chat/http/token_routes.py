@@ -74,6 +74,8 @@ HANDLERS: ExceptionHandlersMap = {
 
 
 class TokenController(Controller):
+    """`/api/chat/token`, by GET and by POST as Ably's SDKs can be set to ask."""
+
     path = "/api/chat/token"
     tags = ("chat",)
     exception_handlers = HANDLERS

@@ -26,6 +26,8 @@ RECEIVING = {
 
 
 class WebhookController(Controller):
+    """`/api/chat/webhook`, which only Ably calls."""
+
     path = "/api/chat/webhook"
     tags = ("chat",)
     chat: Chat
@@ -43,10 +45,10 @@ class WebhookController(Controller):
         if request.content_type[0] != JSON:
             raise UnsupportedMediaType("Set the rule's encoding to JSON.")
         if self.chat.on_ably is None:
-            raise WebhookUnverified  # without a key there is nothing that could be genuine
+            raise WebhookUnverified  # without a key no delivery can be genuine
         receiver = self.chat.on_ably.webhook
         raw = await request.body()
-        # Before it is parsed: what a stranger sends is not worth the work.
+        # Before the body is parsed: strangers must not be able to make us work.
         receiver.verifier.verify(raw, signature=signature, secret=secret, key=key)
         received = await receiver.receive(await request.json())
         return ReceivedView(

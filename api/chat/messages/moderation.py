@@ -1,4 +1,4 @@
-"""What a message must be like to be sent through us."""
+"""The rules for messages that are sent through us."""
 
 import re
 import unicodedata
@@ -9,12 +9,15 @@ import msgspec
 
 from api.chat.problems import MessageRefused
 
-# Letters that look alike, wide forms and case do not make another word.
+# A word stays the same word with letters that look alike, in wide forms, in another case.
 FORM: Final = "NFKC"
 
 
 class Moderator:
-    """Refuses what is too long or holds a blocked word, whatever its case or form of letters."""
+    """Refuses a message that is too long or that holds a blocked word.
+
+    A word is recognised in upper and lower case, and in letters of other forms or widths.
+    """
 
     def __init__(self, *, max_bytes: int, blocked_words: Iterable[str]) -> None:
         self._max_bytes = max_bytes
@@ -22,7 +25,7 @@ class Moderator:
         self._blocked = re.compile(rf"(?<!\w)(?:{words})(?!\w)") if words else None
 
     def check(self, data: Any) -> None:
-        """Raises MessageRefused, which never repeats the word."""
+        """Raises MessageRefused, whose text never repeats the word."""
         if len(msgspec.json.encode(data)) > self._max_bytes:
             raise _refused(f"At most {self._max_bytes} bytes as JSON.")
         blocked = self._blocked
@@ -39,7 +42,7 @@ def _plain(text: str) -> str:
 
 
 def _texts(data: Any) -> Iterator[str]:
-    """All texts in it, the names of fields too."""
+    """All texts in `data`, the names of its fields among them."""
     waiting = [data]
     while waiting:
         match waiting.pop():

@@ -1,4 +1,4 @@
-"""Messages through us: sent with moderation, and read back from Ably's history."""
+"""Messages that are sent through us, and those of the past."""
 
 import hashlib
 import hmac
@@ -46,6 +46,8 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Present:
+    """Somebody who is in a room now; `timestamp` is epoch milliseconds."""
+
     client_id: str
     data: Any
     timestamp: int
@@ -53,9 +55,10 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Raises what `AblyRest` raises, and UnknownRoom to who is not in the room.
+    """Sends to rooms on Ably, and reads what Ably keeps of them.
 
-    `id_key` is the secret that makes ids of Idempotency-Keys.
+    Every method raises what `AblyRest` raises, and UnknownRoom to a caller who is not in the room.
+    `id_key` is the secret by which an Idempotency-Key becomes the id of a message.
     """
 
     ably: AblyRest
@@ -70,9 +73,10 @@ class Messages:
     async def send(
         self, principal: Principal, room: RoomId, *, name: str, data: Any, key: str | None
     ) -> str:
-        """The id of the message; the same `key` sends it once. It comes back by the webhook.
+        """Send a message and return its id; with the same `key` it is sent once.
 
-        Raises NotAllowedInRoom, MessageRefused, RateLimited and PublishUncertain.
+        The event on the room's topic comes later, by the webhook. Raises NotAllowedInRoom,
+        MessageRefused, RateLimited and PublishUncertain.
         """
         if await self._role(principal, room) is Role.READER:
             raise NotAllowedInRoom
@@ -95,7 +99,7 @@ class Messages:
         return History([_past(item) for item in page.items], following)
 
     async def present(self, principal: Principal, room: RoomId) -> list[Present]:
-        """Who is in the room now, on Ably's word."""
+        """Who is in the room now, as Ably says."""
         await self._role(principal, room)
         page = await self.ably.presence(self.channels.of(room), limit=PRESENT_AT_MOST)
         return [_present(item) for item in page.items if item.get("clientId")]
@@ -109,13 +113,13 @@ class Messages:
         return role
 
     def _id_of(self, user: str, room: RoomId, key: str) -> str:
-        # Not a plain digest: a member who foresees another's key would publish under the id that
-        # it makes, and Ably would drop the other's message as a repeat.
+        # With a secret: a member who guesses another's key could otherwise publish under the id
+        # that it gives, and Ably would drop the other's message as a repeat.
         text = f"{user}\n{room}\n{key}".encode()
         return hmac.digest(self.id_key, text, hashlib.sha256).hex()[:32]
 
     def _sealed(self, room: RoomId, following: Mapping[str, str]) -> str:
-        # Signed, because Ably's own parameters are in it and could ask for other things.
+        # Signed: a client could otherwise change Ably's parameters that are in it.
         return self.cursors.sign({"room": room, "next": dict(following)})
 
     def _opened(self, room: RoomId, cursor: str) -> dict[str, str]:
@@ -130,7 +134,7 @@ class Messages:
 
 
 def _data(data: Any) -> dict[str, Any]:
-    """Data as Ably's JSON carries it: only texts stand there as they are."""
+    """`data` in the form that Ably's JSON carries: a text as it is, all else as JSON text."""
     if data is None:
         return {}
     if isinstance(data, str):

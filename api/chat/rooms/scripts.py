@@ -1,8 +1,8 @@
-"""The changes of rooms that stand on a check: one script each, so nothing can come between.
+"""The changes of rooms that depend on a check: each is one script, so nothing comes between.
 
 A user is one hash, from room to `reader`, `member`, `moderator`, `invited:<role>` or
-`banned`, and from `*` to `banned` for a ban everywhere. A script answers with the standing
-that results, or with one of the words of `rooms.REFUSALS`.
+`banned`, and from `*` to `banned` for a ban everywhere. A script answers with what the user is
+in the room after it, or with one of the words of `store.REFUSALS`.
 """
 
 from api.upstash import Script
@@ -15,8 +15,8 @@ local function call(name, ...)
 end
 """
 
-# A room's end does not visit those who were invited or banned: there may be any number of them.
-# As an ended id is never used again, what is left with them means nothing, and makes way here.
+# When a room ends, what its invited and banned users hold of it stays: there may be any number of
+# them. No room gets that id again, so it means nothing, and is deleted here to make room.
 DROP_ENDED = """
 local function drop_ended(user)
   local rooms = call('HKEYS', user)
@@ -157,7 +157,7 @@ return 'banned'
 
 
 def counted(body: str) -> Script:
-    """A script that also tells which commands it ran, for they depend on what it finds."""
+    """Make a script that also tells which commands it ran, since that depends on what it finds."""
     source = f"{COUNTING}local function run()\n{body}end\nreturn {{run(), made}}"
     return Script(source, calls=lambda result: result[1])
 

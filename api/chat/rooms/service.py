@@ -31,7 +31,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Appointment:
-    """What became of it; `is_revoked` is False when Ably did not end the user's tokens."""
+    """What an appointment led to: an invitation, or another role of a member.
+
+    `is_revoked` is False when Ably did not end the tokens that the user had.
+    """
 
     is_invitation: bool
     is_revoked: bool
@@ -39,9 +42,10 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class ChatRooms:
-    """The use cases. `clock` gives epoch seconds; admins may do what moderators may.
+    """What callers do with rooms. Admins may do what moderators may.
 
-    `feed_of` is the feed that a room's members read along, None where there is none.
+    `clock` gives epoch seconds. `feed_of` gives the feed that the members of a room may read too,
+    and is None where there is no such feed.
     """
 
     rooms: RoomStore
@@ -54,11 +58,11 @@ class ChatRooms:
     async def create(
         self, principal: Principal, room: RoomId, *, title: str, is_public: bool, joins_as: Role
     ) -> Seen:
-        """A new room, with its maker as moderator.
+        """Make a room with its creator as its moderator.
 
         Raises RoomConflict, RoomEnded, Banned and RateLimited.
         """
-        # An id is kept for good: nobody may fill the store with them.
+        # Limited, because ids are kept for ever: nobody may fill the store with them.
         self.rate.take(principal.id)
         facts = Room(title, is_public, joins_as, principal.id, self._now_ms())
         await self.rooms.create(room, facts, unused=await self._feeds_of_others(principal, room))
@@ -81,7 +85,7 @@ class ChatRooms:
         return [Seen(room, one) for room, one in facts.items()]
 
     async def get(self, principal: Principal, room: RoomId) -> Seen:
-        """Raises UnknownRoom, also for a private room of others."""
+        """A room as the caller sees it. Raises UnknownRoom, also for a private room of others."""
         facts = (await self.rooms.facts([room])).get(room)
         standing = await self.rooms.standing(principal.id)
         role, invited = standing.memberships.get(room), standing.invitations.get(room)
@@ -92,25 +96,26 @@ class ChatRooms:
     async def members(
         self, principal: Principal, room: RoomId, *, offset: int, limit: int
     ) -> list[Member]:
-        """Moderators first. Raises UnknownRoom to who is not one of them."""
+        """A page of the members, moderators first. Raises UnknownRoom to those who are not."""
         await self._require(principal, room, {*Role})
         return await self.rooms.members(room, offset=offset, limit=limit)
 
     async def banned(
         self, principal: Principal, room: RoomId | None, *, offset: int, limit: int
     ) -> list[str]:
-        """Who is banned from `room`, or everywhere: that is for admins."""
+        """A page of the users banned from `room`. None asks for bans from all rooms: for admins."""
         await self._require_moderator(principal, room)
         return await self.rooms.banned(room, offset=offset, limit=limit)
 
     async def ban(self, principal: Principal, room: RoomId | None, user: str) -> bool:
-        """Ban from `room`, or everywhere, and end the user's tokens.
+        """Ban from `room`, or from all rooms, and end the user's tokens.
 
-        False when Ably did not end them: then the ban stands, and they end by themselves.
+        Returns False when Ably did not end the tokens. The ban counts all the same, and the
+        tokens end when their time is over.
         """
         if user == principal.id:
             raise NotAllowedInRoom("Nobody bans oneself; leave the room.")
-        # In this order: a client whose token is revoked asks for a new one at once.
+        # The ban first: a client whose token is revoked asks for a new one at once.
         if room is None:
             _require_admin(principal)
             await self.rooms.ban_everywhere(user, now_ms=self._now_ms())
@@ -119,7 +124,7 @@ class ChatRooms:
         return await self._revoke(user)
 
     async def unban(self, principal: Principal, room: RoomId | None, user: str) -> None:
-        """Let a user in again; the membership does not come back with it."""
+        """Let a user in again; who was a member is not one by this."""
         if room is None:
             _require_admin(principal)
             await self.rooms.unban_everywhere(user)
@@ -127,25 +132,29 @@ class ChatRooms:
             await self.rooms.unban(principal, room, user)
 
     async def join(self, principal: Principal, room: RoomId) -> Role:
-        """The role there. Raises UnknownRoom, Banned and RoomConflict."""
+        """Enter a room, and return the role there. Raises UnknownRoom, Banned and RoomConflict."""
         return await self.rooms.join(principal.id, room)
 
     async def appoint(
         self, principal: Principal, room: RoomId, user: str, role: Role
     ) -> Appointment:
-        """Invite, or change a role. Then tokens end, as they still grant what the old one did."""
+        """Invite a user, or change the role of a member.
+
+        The user's tokens end after a change, because they still grant what the former role did.
+        """
         if await self.rooms.appoint(principal, room, user, role):
             return Appointment(is_invitation=True, is_revoked=False)
         return Appointment(is_invitation=False, is_revoked=await self._revoke(user))
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
+        """End the caller's membership or invitation. Raises RoomConflict for the last moderator."""
         await self.rooms.leave(principal.id, room)
 
     async def _feeds_of_others(self, principal: Principal, room: RoomId) -> list[TopicName]:
         """The feed that a new room would open to its members, if `principal` may not read it.
 
-        A room's id is free to choose. So whoever calls a room like a workspace of others would
-        read what stands in its feed.
+        This guards feeds: everybody may choose the id of a room, and with the id of a foreign
+        workspace would read what stands in its feed.
         """
         if self.feed_of is None:
             return []

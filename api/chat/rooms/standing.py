@@ -1,4 +1,4 @@
-"""Where a user stands: member of which rooms and as what, invited to which, banned from which."""
+"""What a user is in each room: a member with a role, invited, or banned."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,16 +21,20 @@ INVITED: Final = "invited:"
 
 
 class Role(StrEnum):
+    """What a member may do in a room, from least to most."""
+
     READER = "reader"
     MEMBER = "member"
     MODERATOR = "moderator"
 
     @property
     def rank(self) -> int:
+        """1 for the lowest role: the score that the store keeps of a member."""
         return list(Role).index(self) + 1
 
     @classmethod
     def of_rank(cls, rank: float) -> "Role":
+        """The role of a score that the store keeps."""
         return list(Role)[int(rank) - 1]
 
 
@@ -52,7 +56,10 @@ def parse_user(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All of one user, read at once. `is_banned` is a ban everywhere; `bans` name rooms."""
+    """What one user is in all rooms, read at once.
+
+    `is_banned` is a ban from all rooms; `bans` are the rooms with a ban of their own.
+    """
 
     memberships: Mapping[RoomId, Role] = field(default_factory=dict)
     invitations: Mapping[RoomId, Role] = field(default_factory=dict)

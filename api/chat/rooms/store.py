@@ -55,44 +55,55 @@ class Room(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Member:
+    """A member of a room, with the role there."""
+
     user: str
     role: Role
 
 
 def user_key(user: str) -> str:
+    """The key of a user's standing in all rooms."""
     return f"{PREFIX}user:{user}"
 
 
 def members_key(room: RoomId) -> str:
+    """The key of a room's members."""
     return f"{PREFIX}members:{room}"
 
 
 def bans_key(room: RoomId) -> str:
+    """The key of those who are banned from a room."""
     return f"{PREFIX}bans:{room}"
 
 
 class RoomStore:
-    """All reads and changes. Raises `RedisError`, and the `ApiError` that says what is wrong."""
+    """All reads and changes of rooms.
+
+    Every method raises `RedisError`; changes raise the `ApiError` of the rule that they break.
+    """
 
     def __init__(self, redis: UpstashClient, *, max_rooms: int) -> None:
         self._redis = redis
         self._max_rooms = max_rooms
-        # More places than rooms: strangers' invitations must not fill a user up.
+        # More than rooms: invitations of strangers must not keep a user from joining rooms.
         self._max_places = max_rooms * 3
 
     async def standing(self, user: str) -> Standing:
-        """Where `user` stands in all rooms; one command."""
+        """What `user` is in all rooms; one command."""
         return Standing.parse(await self._redis.read("HGETALL", user_key(user)))
 
     async def role(self, user: str, room: RoomId) -> Role | None:
-        """None unless `user` is in `room` and banned nowhere that counts; one command."""
+        """The role of `user` in `room`; one command.
+
+        None if the user is no member, is only invited, or is banned from this or from all rooms.
+        """
         place, banned = await self._redis.read("HMGET", user_key(user), room, EVERYWHERE)
         if banned or place is None or place == BANNED or place.startswith(INVITED):
             return None
         return Role(place)
 
     async def facts(self, rooms: Sequence[RoomId]) -> dict[RoomId, Room]:
-        """Of those that exist; one command."""
+        """Those of the rooms that exist, with what is fixed of each; one command."""
         if not rooms:
             return {}
         texts = await self._redis.read("HMGET", ROOMS, *rooms)
@@ -106,7 +117,7 @@ class RoomStore:
         return [RoomId(room) for room in found]
 
     async def members(self, room: RoomId, *, offset: int, limit: int) -> list[Member]:
-        """Moderators first; one command."""
+        """A page of the members, moderators first; one command."""
         last = offset + limit - 1
         found = await self._redis.read(
             "ZRANGE", members_key(room), offset, last, "REV", "WITHSCORES"
@@ -116,7 +127,7 @@ class RoomStore:
     async def among_members(
         self, wanted: Mapping[RoomId, Sequence[str]]
     ) -> set[tuple[RoomId, str]]:
-        """Those of the `wanted` users that are in the room; one command a room, one round trip."""
+        """Which of the `wanted` users are members; one command for each room, one round trip."""
         rooms = [room for room, users in wanted.items() if users]
         if not rooms:
             return set()
@@ -132,15 +143,15 @@ class RoomStore:
         }
 
     async def banned(self, room: RoomId | None, *, offset: int, limit: int) -> list[str]:
-        """Who is banned from `room`, or everywhere; the newest first; one command."""
+        """A page of users banned from `room`, or from all rooms, the newest first; one command."""
         key = bans_key(room) if room else BANNED_EVERYWHERE
         found = await self._redis.read("ZRANGE", key, offset, offset + limit - 1, "REV")
         return [str(user) for user in found]
 
     async def create(self, room: RoomId, facts: Room, *, unused: Sequence[TopicName] = ()) -> None:
-        """Make a room with its creator as moderator. A repeat of the same changes nothing.
+        """Make a room with its creator as moderator. To repeat it changes nothing.
 
-        Refused where one of the topics in `unused` has a log already.
+        It is refused where one of the topics in `unused` has a log already.
         """
         user = facts.created_by
         await self._run(
@@ -156,7 +167,7 @@ class RoomStore:
         )
 
     async def join(self, user: str, room: RoomId) -> Role:
-        """The role that `user` has then: the one invited to, or the room's own."""
+        """Enter a room. Returns the role of the invitation, or else the one that the room gives."""
         result = await self._run(
             room_scripts.JOIN_ROOM,
             keys=[ROOMS, user_key(user), members_key(room)],
@@ -165,7 +176,7 @@ class RoomStore:
         return Role(result)
 
     async def appoint(self, by: Principal, room: RoomId, user: str, role: Role) -> bool:
-        """Give a member another role, or invite; True when it is an invitation."""
+        """Give a member another role, or invite a user; True when it is an invitation."""
         result = await self._run(
             room_scripts.APPOINT_MEMBER,
             keys=[ROOMS, user_key(by.id), user_key(user), members_key(room)],
@@ -174,7 +185,10 @@ class RoomStore:
         return result.startswith(INVITED)
 
     async def leave(self, user: str, room: RoomId) -> None:
-        """End a membership or an invitation. The room ends with its last member, and its id."""
+        """End a membership or an invitation.
+
+        The room ends with its last member, and no other room gets its id.
+        """
         await self._run(
             room_scripts.LEAVE_ROOM,
             keys=[ROOMS, user_key(user), members_key(room), PUBLIC, bans_key(room), ENDED],
@@ -186,6 +200,7 @@ class RoomStore:
         await self._ban(by, room, user, now_ms, "ban")
 
     async def unban(self, by: Principal, room: RoomId, user: str) -> None:
+        """End a ban from one room."""
         await self._ban(by, room, user, 0, "unban")
 
     async def _ban(self, by: Principal, room: RoomId, user: str, now_ms: int, what: str) -> None:
@@ -196,12 +211,14 @@ class RoomStore:
         )
 
     async def ban_everywhere(self, user: str, *, now_ms: int) -> None:
+        """Ban from all rooms, those to come too."""
         await self._all(
             ["HSET", user_key(user), EVERYWHERE, BANNED],
             ["ZADD", BANNED_EVERYWHERE, now_ms, user],
         )
 
     async def unban_everywhere(self, user: str) -> None:
+        """End a ban from all rooms; bans from single rooms stay."""
         await self._all(["HDEL", user_key(user), EVERYWHERE], ["ZREM", BANNED_EVERYWHERE, user])
 
     async def _all(self, *commands: Sequence[str | int]) -> None:
@@ -210,7 +227,7 @@ class RoomStore:
                 raise failed
 
     async def _run(self, script: Script, *, keys: Sequence[str], args: Sequence[str | int]) -> str:
-        # Each script leads to a state, so a repeat after a lost answer does no harm.
+        # Repeatable: a script says what shall be, so a repeat after a lost answer does no harm.
         result: str
         result, _ = await self._redis.script(script, keys=keys, args=args, repeatable=True)
         if refusal := REFUSALS.get(result):

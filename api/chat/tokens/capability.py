@@ -1,4 +1,4 @@
-"""What a token lets its holder do on Ably: only what a membership grants, room by room."""
+"""What a token allows on Ably: for each room only what the membership grants."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ class Channels:
     namespace: str | None = None
 
     def of(self, room: RoomId) -> str:
+        """The name of the room's channel on Ably."""
         prefix = f"{self.namespace}:" if self.namespace else ""
         return f"{prefix}room:{room}"
 
@@ -42,7 +43,10 @@ class Channels:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Whether members write to Ably themselves; if not, all messages pass our moderation."""
+    """Makes capabilities. `may_publish` says whether members send to Ably themselves.
+
+    Where they do not, all messages come through us and pass our moderation.
+    """
 
     channels: Channels
     may_publish: bool = True

@@ -1,4 +1,4 @@
-"""Signs what Ably takes for a token. On the standard library: Ably's SDK is not loaded for it."""
+"""Signs what Ably takes for a token. Ably's SDK, which is slow to load, is not needed for it."""
 
 import base64
 import hashlib
@@ -21,7 +21,8 @@ class AblyKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        # At the first colon: a secret may hold others.
+        """Read a key as the console of Ably shows it; the settings have checked its form."""
+        # At the first colon: the secret may hold colons too.
         name, _, secret = text.partition(":")
         return cls(name, secret)
 
@@ -40,7 +41,7 @@ class AblyKey:
 
 
 class TokenRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """Exactly the fields that Ably's SDKs take; one more makes the Python SDK refuse it."""
+    """The fields that Ably's SDKs take, and no other: the Python SDK refuses one more."""
 
     key_name: str
     ttl: int
@@ -65,7 +66,7 @@ class TokenIssuer:
         )
 
     def issue(self, *, client_id: str, capability: str, ttl_ms: int) -> TokenRequest:
-        """What a client exchanges for a token, once, within two minutes."""
+        """A request that a client exchanges for a token at Ably, once, within two minutes."""
         timestamp, nonce = int(self._clock() * 1000), self._new_nonce()
         fields = (self._key.name, ttl_ms, capability, client_id, timestamp, nonce)
         mac = self._key.sign("".join(f"{one}\n" for one in fields).encode())

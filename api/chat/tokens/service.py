@@ -1,4 +1,4 @@
-"""Who gets a token for which rooms."""
+"""Decides who gets a token, and for which rooms."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from api.security.rates import RateLimiter
 
 # Ably's own default, and the most that a key with revocable tokens may give.
 TTL_S: Final = 3600.0
-# A JWT travels in the URL of the connection. A request is a body, but its capability comes
-# back within the token details, and some hundred rooms at once is a design to think over.
+# A JWT travels in the URL of the connection, which bounds it. A token request is a body, and
+# holds some hundred rooms; an application that needs more at once should think of another design.
 MAX_JWT_BYTES: Final = 8192
 MAX_CAPABILITY_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a client may ask for: less than it could have. None is all of it."""
+    """What a client asks for, where that is less than it may have; None asks for all of it."""
 
     rooms: frozenset[str] | None = None
     ttl_ms: int | None = None
@@ -33,7 +33,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class TokenService:
-    """`clock` gives epoch seconds."""
+    """Gives tokens to members of rooms. `clock` gives epoch seconds."""
 
     issuer: TokenIssuer
     rooms: RoomStore
@@ -42,9 +42,10 @@ class TokenService:
     clock: Callable[[], float]
 
     async def issue(self, principal: Principal, wanted: Wanted) -> TokenRequest | str:
-        """A token request, or a JWT; one command, and one more for a user who was banned.
+        """A token request, or a JWT if that is wanted.
 
-        Raises RateLimited, Banned, NoRooms and TooManyRooms.
+        Costs one command, and one more for a user who was banned somewhere. Raises RateLimited,
+        Banned, NoRooms and TooManyRooms.
         """
         self.rate.take(principal.id)
         ttl_ms = self._ttl_ms(principal, wanted)
@@ -59,7 +60,7 @@ class TokenService:
         return _bounded(request, len(capability), MAX_CAPABILITY_BYTES)
 
     def _ttl_ms(self, principal: Principal, wanted: Wanted) -> int:
-        """Never beyond the session: who may no longer ask must not keep on listening."""
+        """How long the token lasts: the end of the caller's session must end it too."""
         left_s = TTL_S
         if principal.expires_at is not None:
             left_s = min(left_s, principal.expires_at - self.clock())
@@ -76,8 +77,8 @@ class TokenService:
         rooms = {room: role for room, role in all_rooms.items() if room in asked}
         if rooms:
             return rooms
-        # Final for the connection, and rightly: nothing that it could be for is open any more.
-        # A ban from a room that has ended is none: the next room is joined as by everybody.
+        # `Banned` ends the connection for good, which is right: it has no room left.
+        # A ban from a room that has ended does not count.
         bans = [room for room in standing.bans if wanted.rooms is None or room in wanted.rooms]
         if await self.rooms.facts(bans):
             raise Banned

@@ -1,4 +1,4 @@
-"""What Ably's webhook brings: its two forms of a delivery, read into messages of our rooms."""
+"""Reads a delivery of Ably's webhook, which has two forms, into messages of our rooms."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from api.security.patterns import is_segment
 MAX_ITEMS: Final = 1000
 MAX_ID_CHARS: Final = 256
 MAX_TIMESTAMP: Final = 2**53
-# What Ably calls the first three; it also tells of summaries, which are not messages.
+# Ably's numbers for what happened to a message. Others, such as summaries, are not messages.
 ACTIONS: Final = {0: "created", 1: "updated", 2: "deleted"}
 ACTION_NAMES: Final = {"message.create": 0, "message.update": 1, "message.delete": 2}
 PRESENCE: Final = {2: "enter", 3: "leave", 4: "update"}
@@ -21,10 +21,10 @@ PRESENCE: Final = {2: "enter", 3: "leave", 4: "update"}
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message of a room, decoded. `timestamp` is epoch milliseconds, Ably's clock.
+    """One message of a room, decoded. `timestamp` is epoch milliseconds by Ably's clock.
 
-    `encoding` is what could not be undone, mostly nothing. `key` is the same for every
-    delivery of the same message, and for none else.
+    `encoding` is what could not be undone, mostly nothing. `key` is the same in each delivery of
+    the message, and no other message has it.
     """
 
     room: RoomId
@@ -42,7 +42,7 @@ class ChatMessage:
 
     @property
     def text(self) -> str:
-        """What people read of it: the data, or its `text` as the Chat SDK has it; else nothing."""
+        """What people read: the data itself, or its `text` where the Chat SDK sent it, or ""."""
         data = self.data.get("text") if isinstance(self.data, dict) else self.data
         return data if isinstance(data, str) else ""
 
@@ -65,11 +65,12 @@ Inbound = ChatMessage | PresenceChange
 
 
 def read_delivery(body: Any, channels: Channels) -> tuple[list[Inbound], int]:
-    """What concerns our rooms, and how much else there was: other channels and sources,
-    ephemeral signals, and what is malformed, which a second delivery would not mend.
+    """What concerns our rooms, and the number of items that do not.
 
-    Raises ValidationFailed for what is no delivery, PayloadTooLarge for too much at once.
-    """  # noqa: D205  # one sentence
+    Not of concern are other channels, other sources, ephemeral signals, and what is malformed:
+    to have that delivered again would not mend it. Raises ValidationFailed for what is no
+    delivery, and PayloadTooLarge for too much at once.
+    """
     found: list[Inbound] = []
     ignored = 0
     for channel, given in _given(body):
@@ -117,7 +118,7 @@ def _entries(envelope: Any) -> Iterator[tuple[str, Any]]:
         yield channel, None
         return
     for one in given:
-        # What every message needs and not every one repeats.
+        # The envelope has these once; not every message in it repeats them.
         shared = {"kind": kind, "timestamp": envelope.get("timestamp")}
         yield channel, {**shared, **one} if isinstance(one, dict) else None
 
@@ -147,7 +148,7 @@ def _message(channel: str, room: RoomId, given: Mapping[str, Any]) -> ChatMessag
     extras = given.get("extras")
     extras = extras if isinstance(extras, dict) else {}
     action = _action(given.get("action"))
-    # Typing and reactions are signals of the moment: who was not there has missed nothing.
+    # Typing and reactions are signals of the moment, which nobody needs later.
     if action is None or extras.get("ephemeral"):
         return None
     data, encoding = decode(given.get("data"), given.get("encoding") or "")

@@ -1,4 +1,4 @@
-"""Who is meant by a message: `@name` in its text, or named in its extras."""
+"""Whom a message names: by `@name` in its text, or in its extras."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _AT = re.compile(r"(?<![A-Za-z0-9_.~@-])@([A-Za-z0-9_.~-]{1,64})")
 
 
 def candidates(message: ChatMessage) -> list[str]:
-    """Names that may be meant, in order; whether they are members is to be looked up."""
+    """The names that a message may mean, in order. It is not known whether they are members."""
     if message.action != "created":
         return []
     found = dict.fromkeys(_names(message))

@@ -1,4 +1,4 @@
-"""From Ably's webhook into our topics: verified, each message once, in one round trip."""
+"""Takes deliveries of Ably's webhook into our topics: verified, and each message once."""
 
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,15 +17,15 @@ from api.chat.webhook.topics import drafts_of
 from api.events import Draft, Publisher
 
 OWNER: Final = "chat:webhook"
-# Ably gives up after minutes. What is older was recorded by somebody and sent again; the marks
-# of what is younger are all still there.
+# Ably repeats a delivery for some minutes only. One that is older is a replay by somebody who
+# recorded it. The marks of those that are younger still exist, so a replay of them is known.
 MAX_AGE_S: Final = 3600
 MARK_TTL_S: Final = 2 * MAX_AGE_S + 60
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookVerifier:
-    """Ably signs batches with the key of the rule; single deliveries carry a secret of ours."""
+    """Knows genuine deliveries: Ably signs batches with the key; others carry a secret of ours."""
 
     key: AblyKey
     secret: str | None = None
@@ -33,7 +33,7 @@ class WebhookVerifier:
     def verify(
         self, raw: bytes, *, signature: str | None, secret: str | None, key: str | None
     ) -> None:
-        """Raises WebhookUnverified."""
+        """Raises WebhookUnverified unless the signature or the secret is right."""
         if signature is not None and _equal(signature, self.key.sign(raw)):
             return
         if secret is not None and self.secret is not None and _equal(secret, self.secret):
@@ -45,6 +45,8 @@ class WebhookVerifier:
 
 @dataclass(frozen=True, slots=True)
 class Received:
+    """How many items of a delivery were stored, were stored before, and do not concern us."""
+
     stored: int
     repeated: int
     ignored: int
@@ -66,10 +68,10 @@ class WebhookReceiver:
     clock: Callable[[], float]
 
     async def receive(self, body: Any) -> Received:
-        """Store it; one round trip, two where somebody is mentioned.
+        """Store a delivery: one round trip, two where somebody is mentioned.
 
-        Raises ValidationFailed, PayloadTooLarge, and StoreUnavailable, after which Ably
-        delivers it again.
+        Raises ValidationFailed, PayloadTooLarge, and StoreUnavailable, after which Ably delivers it
+        again.
         """
         given, ignored = read_delivery(body, self.channels)
         fresh = {one.key: one for one in given if self._is_fresh(one)}
@@ -98,7 +100,7 @@ class WebhookReceiver:
                 assert_never(one)
 
     async def _mentions(self, messages: Sequence[ChatMessage]) -> dict[str, list[str]]:
-        """By key of the message: the members that it names."""
+        """The members that each message names, by the key of the message."""
         named = {message.key: candidates(message) for message in messages}
         wanted: dict[RoomId, list[str]] = {}
         for message in messages:

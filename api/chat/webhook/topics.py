@@ -1,4 +1,4 @@
-"""Chat on our own topics: who reads `room:<id>`, and what the events there hold."""
+"""The topics `room:<id>`: who reads them, and what their events hold."""
 
 from typing import Any, Final
 
@@ -45,15 +45,16 @@ class ChatPresenceEvent(View):
 
 
 class RoomReaders:
-    """Members read `room:<id>`, whatever their role. Nobody publishes there but the webhook.
+    """Lets the members of a room read its topics, whatever their role.
 
-    The same for any other topic whose second segment is a room.
+    A topic of a room is one whose second segment is the room. Only the webhook publishes there.
     """
 
     def __init__(self, rooms: RoomStore) -> None:
         self._rooms = rooms
 
     async def allows(self, principal: Principal, action: Action, topic: str) -> bool:
+        """Whether the caller is a member of the room. Raises StoreUnavailable."""
         if action is not Action.READ:
             return False
         room = RoomId(topic.split(":")[1])
@@ -77,6 +78,7 @@ EVENTS: Final = (
 
 
 def topic_of(room: RoomId) -> TopicName:
+    """Our own topic with the events of the room."""
     return TopicName(f"room:{room}")
 
 
@@ -107,7 +109,7 @@ def _message(one: ChatMessage, max_bytes: int) -> dict[str, Any]:
         "serial": one.serial,
         "extras": dict(one.extras),
     }
-    # Ably takes messages as large as our events may be, and the frame around it comes on top.
+    # Ably takes messages that are as large as our events may be, and an event adds some bytes.
     if len(msgspec.json.encode(event)) + 256 > max_bytes:
         return {**event, "data": None, "encoding": "", "extras": {}, "is_omitted": True}
     return event

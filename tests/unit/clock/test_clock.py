@@ -27,9 +27,9 @@ def times(wire: Wire) -> list[str]:
 async def test_ticks_come_with_the_whole_seconds():
     """Whenever a reader comes, all readers are told the same."""
     clock, early, late = running_clock(NOON + 0.25), Wire(), Wire()
-    clock.join(connect(early))
+    clock.add(connect(early))
     await asyncio.sleep(1.5)
-    clock.join(connect(late))
+    clock.add(connect(late))
     await asyncio.sleep(2)
 
     assert times(early) == [f"2026-11-20T12:00:0{n}.000Z" for n in (1, 2, 3)]
@@ -42,7 +42,7 @@ async def test_all_readers_get_the_same_bytes():
     """A tick is encoded once, also for more readers than one round of sends has."""
     clock, wires = running_clock(NOON), [Wire() for _ in range(600)]
     for wire in wires:
-        clock.join(connect(wire))
+        clock.add(connect(wire))
     await asyncio.sleep(1.5)
 
     assert len({id(wire.chunks[0]) for wire in wires}) == 1
@@ -52,8 +52,8 @@ async def test_all_readers_get_the_same_bytes():
 async def test_a_reader_that_stalls_misses_ticks_and_holds_nobody_up():
     """It gets the one that was under way, and goes on with the time as it is then."""
     clock, slow, fast = running_clock(NOON), Wire(), Wire()
-    clock.join(connect(slow))
-    clock.join(connect(fast))
+    clock.add(connect(slow))
+    clock.add(connect(fast))
     slow.stall()
     await asyncio.sleep(5.5)
     slow.go_on()
@@ -67,7 +67,7 @@ async def test_a_reader_that_stalls_misses_ticks_and_holds_nobody_up():
 async def test_a_halted_process_does_not_make_up_for_lost_ticks():
     """A function that was frozen for an hour sends one tick, not 3,600."""
     clock, wire = running_clock(NOON), Wire()
-    clock.join(connect(wire))
+    clock.add(connect(wire))
     loop = asyncio.get_running_loop()
     await asyncio.sleep(0.5)
     loop._now_s += 3600  # type: ignore[attr-defined]
@@ -82,9 +82,9 @@ async def test_nothing_runs_without_readers():
     clock, wire = running_clock(NOON), Wire()
     for _ in range(2):
         connection = connect(wire)
-        clock.join(connection)
+        clock.add(connection)
         await asyncio.sleep(1.5)
-        clock.leave(connection)
+        clock.remove(connection)
         await turns()
 
         assert asyncio.all_tasks() == {asyncio.current_task()}
