@@ -124,3 +124,19 @@ def test_the_layers_of_the_architecture_are_those_of_the_contract() -> None:
     _, drawn = FENCE.findall(section)[0]
 
     assert [set(line.split()) for line in drawn.splitlines()] == filled
+
+
+def test_what_examples_import_is_there() -> None:
+    """A team copies them into modules of its own."""
+    shown = [
+        line
+        for page in OF_TODAY
+        for language, body in FENCE.findall(page.read_text())
+        if language == "python"
+        for line in body.splitlines()
+        if line.startswith("from api.")
+    ]
+
+    assert shown
+    for line in shown:
+        exec(line, {})
