@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +113,30 @@ def test_the_tables_of_files_name_each_file_once_and_no_other() -> None:
             path.stem for path in (ROOT / folder).iterdir() if path.suffix in {".py", ".sh", ""}
         }
         assert sorted(named) == sorted(held - {"__init__", "__pycache__"}), folder
+
+
+def test_the_layers_of_the_architecture_are_those_of_the_contract() -> None:
+    """Optional layers that no module fills yet are not drawn."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(one["layers"] for one in contracts["contracts"] if one["id"] == "layers")
+    filled = [{n for n in re.findall(r"\w+", one) if is_there(f"api/{n}")} for one in layers]
+    section = (DOCS / "architecture.md").read_text().partition("## Who may import what")[2]
+    _, drawn = FENCE.findall(section)[0]
+
+    assert [set(line.split()) for line in drawn.splitlines()] == filled
+
+
+def test_what_examples_import_is_there() -> None:
+    """A team copies them into modules of its own."""
+    shown = [
+        line
+        for page in OF_TODAY
+        for language, body in FENCE.findall(page.read_text())
+        if language == "python"
+        for line in body.splitlines()
+        if line.startswith("from api.")
+    ]
+
+    assert shown
+    for line in shown:
+        exec(line, {})
