@@ -1,4 +1,4 @@
-"""`python -m functions`: what an image runs, on Lambda and anywhere else."""
+"""`python -m functions`: what a container image runs, on Lambda and elsewhere."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ HANDLER = "functions.stream.app"
 
 
 def main() -> int:
-    """On Lambda the runtime loop, else a server. Only what is run is imported."""
+    """Run the runtime loop on Lambda, a server elsewhere. Only the one that runs is imported."""
     if "AWS_LAMBDA_RUNTIME_API" in os.environ:
         return int(import_module("functions.runtime.__main__").main([HANDLER]))
     return int(import_module("functions.container").main())

@@ -1,4 +1,4 @@
-"""`python -m functions.alive`: exit status 0 when this container's process answers."""
+"""`python -m functions.alive`: asks whether the server of this container answers."""
 
 import os
 import sys
@@ -11,6 +11,7 @@ OK = 200
 
 
 def main() -> int:
+    """Returns the exit status: 0 when it answers with 200, else 1."""
     port = int(value_of(os.environ, "MILLRACE_PORT") or 8000)
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:

@@ -1,8 +1,8 @@
 """One HTTP/1.1 connection of the container, which protects itself.
 
-uvicorn with httptools has no limit on a request's head, waits for ever for the rest of a
-request, and loses the body of a request that offers another protocol. No proxy is needed in
-front for any of that: all refusals are problem documents, sent before the application is asked.
+uvicorn with httptools does not limit the head of a request, waits without end for the rest of a
+request, and loses the body of a request that offers another protocol. This connection does not,
+so no proxy is needed. Each refusal is a problem document; the application does not see it.
 """
 
 import asyncio
@@ -28,23 +28,22 @@ from api.problems import (
     UrlTooLong,
 )
 from api.settings import Settings
+from functions.protocol_offer import head_without_offer
 
 log = structlog.get_logger()
 
-# Each waits as a task, and one read of the socket could hold ten thousand of them.
+# Requests sent ahead wait as tasks, and one read of the socket could bring ten thousand of them.
 MAX_PIPELINED = 16
 # A field is more than its name and value: the colon, the blank and the end of the line.
 FIELD_OVERHEAD_BYTES = 4
-# For how long a refused client may go on sending. If we closed at once, the kernel would answer
-# what still comes by a reset, which deletes the refusal before the client has read it.
+# How long a refused client may still send. If we closed at once, the kernel would answer what
+# still comes by a reset, and the client would lose the refusal before it has read it.
 LINGER_S = 2.0
-# What offers another protocol (RFC 9110, 7.8; RFC 7540, 3.2). It concerns one connection only.
-OFFER = frozenset({b"upgrade", b"http2-settings"})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one connection may ask of the process, and how many connections there may be."""
+    """The limits of one connection, and how many connections there may be."""
 
     url_bytes: int
     head_bytes: int
@@ -64,7 +63,7 @@ class Limits:
 
 
 class Awaited(Enum):
-    """What the client has begun and not ended."""
+    """The part of a request that the client has begun and not ended."""
 
     NOTHING = auto()
     HEAD = auto()
@@ -72,7 +71,7 @@ class Awaited(Enum):
 
 
 class CycleTransport:
-    """The transport as one request has it: closing it is the connection's business."""
+    """The transport that one request gets. When it closes it, the connection decides how."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self.write = transport.write
@@ -81,7 +80,7 @@ class CycleTransport:
 
 
 class Connection(HttpToolsProtocol):
-    """Answers 414, 431, 408, 400 and 503 by itself; everything else is the application's."""
+    """A connection that answers 414, 431, 408, 400 and 503 without the application."""
 
     def __init__(
         self,
@@ -96,11 +95,11 @@ class Connection(HttpToolsProtocol):
         self._limits = limits
         self._awaited = Awaited.NOTHING
         self._deadline: asyncio.TimerHandle | None = None
-        # Given to the parser since it last came further. It keeps unfinished fields, and takes
-        # blank lines, trailers and extensions of chunks for as long as they come.
+        # Bytes that the parser took since it last reported something. It keeps unfinished fields,
+        # and takes blank lines, trailers and extensions of chunks without a limit.
         self._unparsed_bytes = 0
         self._refusal: ApiError | None = None
-        # What the application answers now. With requests sent ahead, `cycle` is a later one.
+        # The request that the application answers now. `cycle` is the newest one, which may wait.
         self._answering: RequestResponseCycle | None = None
         self._is_lingering = False  # all is answered, and the rest of a body is still read
 
@@ -110,7 +109,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(TooManyConnections())
             transport.close()
             return
-        # Browsers open connections that they may not use: one that says nothing gets no answer.
+        # Browsers open connections before they need them: a silent one is closed without an answer.
         self._deadline = self.loop.call_later(self._limits.head_s, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -142,23 +141,19 @@ class Connection(HttpToolsProtocol):
             self._refusal = self._refusal or BadRequest("This is not HTTP/1.1.")
 
     def _decline(self, rest: bytes) -> None:
-        """Read the head again without its offer to change the protocol, then the body behind it.
+        """Read the head again without its offer to change the protocol, and then the body.
 
-        The parser takes what follows such a head for the other protocol, body and all. Java's
+        The parser takes all that follows such a head for the other protocol, the body too. Java's
         HttpClient and `curl --http2` make that offer on every request.
         """
-        if self.parser.get_method() == b"CONNECT":
+        method = self.parser.get_method()
+        if method == b"CONNECT":
             return  # a tunnel: what follows is no body
-        version = self.parser.get_http_version().encode()
-        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
-        for name, value in self.headers:
-            kept = _without_offer(value) if name == b"connection" else value
-            if name not in OFFER and kept:
-                lines.append(name + b": " + kept)
+        head = head_without_offer(method, self.url, self.parser.get_http_version(), self.headers)
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
         self._await(Awaited.HEAD)
-        self._feed(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+        self._feed(head + rest)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
@@ -167,14 +162,14 @@ class Connection(HttpToolsProtocol):
     def _hang_up(self) -> None:
         """Tell the application that nobody reads its answer.
 
-        uvicorn tells only the newest request. A stream with another request behind it would be
-        held for its whole life, with its lease, by a client that is gone.
+        uvicorn tells only the newest request. A stream with another request behind it would keep
+        its lease for its whole life, though its client is gone.
         """
         if self._answering is not None and not self._answering.response_complete:
             self._answering.disconnected = True
             self._answering.message_event.set()
 
-    # What the parser calls. An exception makes it stop, which `_feed` sees.
+    # The parser calls these. An exception stops it, which `_feed` catches.
 
     def on_message_begin(self) -> None:
         self._await(Awaited.HEAD)
@@ -186,8 +181,8 @@ class Connection(HttpToolsProtocol):
             self._stop(UrlTooLong())
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers come after the caller was identified, and must not pass for header fields
-        # (RFC 9110, 6.5.1).
+        # Trailers must not count as headers: they come after the caller was identified, and could
+        # claim to be another one (RFC 9110, 6.5.1).
         if self._awaited is Awaited.HEAD:
             super().on_header(name, value)
 
@@ -221,8 +216,6 @@ class Connection(HttpToolsProtocol):
     def _is_offer(self) -> bool:
         return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
 
-    # Deadlines
-
     def _await(self, awaited: Awaited) -> None:
         self._awaited = awaited
         self._unparsed_bytes = 0
@@ -231,7 +224,7 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _watch(self) -> None:
-        """Give what is awaited its time, once: each further byte must not prolong it."""
+        """Start the time of what is awaited, once, so that further bytes do not prolong it."""
         if self._awaited is Awaited.NOTHING or self._deadline:
             return
         limits = self._limits
@@ -241,14 +234,14 @@ class Connection(HttpToolsProtocol):
     def _too_late(self) -> None:
         self._deadline = None
         if self._is_answering():
-            self._watch()  # the answer holds the connection anyway, and must not be cut
+            self._watch()  # the answer needs the connection, and must not be cut
         elif self._awaited is Awaited.BODY and self.cycle.response_complete:
             self.transport.close()
         else:
             self._refuse(RequestTimedOut())
 
     def _is_answering(self) -> bool:
-        """Whether an answer is under way, or one to an earlier request is still to come."""
+        """Whether an answer has begun, or one to an earlier request is still to come."""
         # uvicorn does not say that it is None at first.
         if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr]
             return False
@@ -256,13 +249,11 @@ class Connection(HttpToolsProtocol):
             return True
         return self.cycle.response_started
 
-    # Ends
-
     def _close(self) -> None:
-        """Close behind the last answer, when the body that it did not wait for is read.
+        """Close after the last answer, but first read the rest of a body.
 
-        If we closed before, the kernel would answer the rest by a reset, which deletes the
-        answer before the client has read it (RFC 9112, 9.6).
+        If we closed before, the kernel would answer the rest by a reset, and the client could
+        lose the answer before it has read it (RFC 9112, 9.6).
         """
         if self._awaited is Awaited.BODY and not self.transport.is_closing():
             self._is_lingering = True
@@ -290,11 +281,6 @@ class Connection(HttpToolsProtocol):
         self.transport.write(_answer(error))
         self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
-
-
-def _without_offer(value: bytes) -> bytes:
-    options = [option.strip() for option in value.split(b",")]
-    return b", ".join(option for option in options if option.lower() not in OFFER)
 
 
 def _answer(error: ApiError) -> bytes:

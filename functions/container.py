@@ -25,14 +25,14 @@ from functions.memory import freeze_heap
 from functions.settings import read_settings
 from functions.sqs import queue_of
 
-# A reader that stopped reading may hold this much in the kernel, and this long.
+# What a client that stopped reading may keep in the kernel's buffer, and for how long.
 SEND_BUFFER_BYTES = 262_144
 STALLED_MS = 60_000
 BACKLOG = 2048
 
 
 class DrainingServer(uvicorn.Server):
-    """Ends the streams before it waits for the connections to close."""
+    """A server that ends its streams before it waits for connections to close."""
 
     def __init__(
         self, config: uvicorn.Config, services: Services, worker: Worker, url: str
@@ -59,7 +59,10 @@ class DrainingServer(uvicorn.Server):
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A bound socket whose connections have bounded buffers and notice dead peers."""
+    """A bound socket. Its connections have limited buffers, and notice when a client is gone.
+
+    Raises OSError when the address cannot be had.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -76,7 +79,7 @@ def server(
     app: Litestar, worker: Worker, settings: Settings, listener: socket.socket
 ) -> DrainingServer:
     """The server that serves `app` on `listener`, and starts and drains `worker`."""
-    # uvicorn calls it as it would call the class.
+    # uvicorn only calls it, as it would call the class.
     http = cast("type[asyncio.Protocol]", partial(Connection, limits=Limits.of(settings)))
     config = uvicorn.Config(
         app,
@@ -98,6 +101,7 @@ def server(
 
 
 def main(_: Sequence[str] = ()) -> int:
+    """Serve until a signal. Returns the exit status: 2 for bad settings, 1 for a taken port."""
     try:
         settings = read_settings()
         app = create_app(settings, queue=queue_of(settings))
@@ -111,7 +115,7 @@ def main(_: Sequence[str] = ()) -> int:
         return 1
     worker = app.state.services.jobs.workers().worker
     for signal_number in (signal.SIGINT, signal.SIGTERM):
-        # uvicorn raises its signal again when all is done, and that is no failure.
+        # uvicorn raises the signal again at its end, which must not be a failure of the process.
         signal.signal(signal_number, lambda *_: None)
     freeze_heap()
     server(app, worker, settings, listener).run(sockets=[listener])

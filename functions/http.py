@@ -1,7 +1,7 @@
 """The application behind API Gateway and Function URLs, buffered by Mangum.
 
-A stream is answered as a window: what is new at once, else what comes first within
-`MILLRACE_WINDOW_S`, then `bye` and a `retry:`. The same client code and the same cursor serve.
+A stream is answered as a window: with new events at once, else with the first that come within
+`MILLRACE_WINDOW_S`, then `bye` and a `retry:`. Clients need no other code and no other cursor.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ asyncio.set_event_loop(loop)  # Mangum runs every invocation on it
 # Mangum's own lifespan support starts and stops the app for each request.
 lifespan = start_once(app, loop)
 survive_snapshots(app.state.services)
-# Problem documents and JWTs are text; as base64 some gateways would hand them on undecoded.
+# Problem documents and JWTs are text. Some gateways would pass them on as base64.
 TEXT = [*DEFAULT_TEXT_MIME_TYPES, PROBLEM_MEDIA_TYPE, JWT_MEDIA_TYPE]
 handler = Mangum(app, lifespan="off", text_mime_types=TEXT)  # type: ignore[arg-type]  # narrower
 freeze_heap()

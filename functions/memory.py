@@ -1,4 +1,4 @@
-"""When garbage is looked for: never in what the start has made."""
+"""How Python's garbage collector works after the start."""
 
 import gc
 
@@ -6,6 +6,9 @@ YOUNG, MIDDLE, OLD = 20_000, 10, 10
 
 
 def freeze_heap() -> None:
-    """The process has started: what there is now stays, and what comes may be garbage."""
+    """Leave all objects that exist now out of every later search for garbage.
+
+    It is called when the process has started: these objects stay as long as it lives.
+    """
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)

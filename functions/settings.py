@@ -1,4 +1,4 @@
-"""The settings of a function: from its environment, and its secrets from the Parameter Store."""
+"""Reads the settings from the environment, and secrets from AWS's Parameter Store as well."""
 
 import os
 from collections.abc import Iterator, MutableMapping
@@ -17,11 +17,11 @@ CONNECT_TIMEOUT_S, READ_TIMEOUT_S, TRIES = 2, 4, 3
 
 
 def read_settings() -> Settings:
-    """All settings, with the logs set up by them. Raises `SettingsError`.
+    """Read all settings, and set up the logs by them. Raises `SettingsError`.
 
-    `MILLRACE_SSM_PREFIX` names a folder of the Parameter Store, such as /millrace/prod: its
-    parameters, named like the settings, stand for those that the environment lacks. A folder
-    `page` beside this package is the page, unless a setting names another.
+    `MILLRACE_SSM_PREFIX` names a folder of the Parameter Store, such as /millrace/prod. Its
+    parameters have the names of settings, and count where the environment has no value. A
+    folder `page` beside this package is served as the page, unless a setting names another.
     """
     keep_loopback_from_proxies(os.environ)
     if prefix := value_of(os.environ, PREFIX):
@@ -33,7 +33,7 @@ def read_settings() -> Settings:
 
 
 def add_parameters(prefix: str, environ: MutableMapping[str, str]) -> None:
-    """Add the settings under `prefix` to `environ`; what it has already stays, unless it is blank.
+    """Add the settings under `prefix` to `environ`, which keeps the values that are not blank.
 
     Raises botocore's errors: a function without its secrets must not start.
     """
@@ -44,13 +44,13 @@ def add_parameters(prefix: str, environ: MutableMapping[str, str]) -> None:
 
 
 def add_page(page: Path, environ: MutableMapping[str, str]) -> None:
-    """Have the folder `page` served if it is there, unless `environ` names another one."""
+    """Let the folder `page` be served if it exists, unless `environ` names another one."""
     if page.is_dir() and value_of(environ, WEB_ROOT) is None:
         environ[WEB_ROOT] = str(page)
 
 
 def _parameters(prefix: str) -> Iterator[tuple[str, str]]:
-    # Lambda's runtime brings it; loading it takes longer than the rest of the start.
+    # Imported only here: loading it takes longer than the rest of the start.
     from botocore.config import Config  # noqa: PLC0415
     from botocore.session import get_session  # noqa: PLC0415
 

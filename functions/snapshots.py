@@ -1,4 +1,4 @@
-"""Copies of one started process share neither connections nor chance."""
+"""Lambda SnapStart: the copies of one started process must not share connections or randomness."""
 
 import asyncio
 import random
@@ -8,7 +8,7 @@ from functions.runtime import snapshot
 
 
 def survive_snapshots(services: Services) -> None:
-    """Register what makes `services` safe to be restored many times."""
+    """Register what has to happen to `services` before a snapshot and after each restore."""
 
     async def close() -> None:
         for client in services.clients:
@@ -20,6 +20,6 @@ def survive_snapshots(services: Services) -> None:
 
     @snapshot.after_restore
     def draw_anew() -> None:
-        # Else all copies would pause, jitter and retry in step.
+        # With the same seed all copies would pause and retry at the same moments.
         random.seed()
         services.streaming.rng.seed()

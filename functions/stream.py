@@ -1,7 +1,7 @@
 """The application behind Function URLs and REST APIs that stream, on the loop of `runtime`.
 
-A stream is held like in a container, until shortly before the invocation's deadline; then
-`bye deadline` and a `retry:`, and the client goes on in another invocation.
+A stream is held as in a container until shortly before the invocation's deadline. Then come
+`bye deadline` and a `retry:`, and the client continues in another invocation.
 """
 
 from api.app import create_app

@@ -1,5 +1,6 @@
-"""The Lambda runtime loop: any ASGI application, with its answers streamed.
+"""The Lambda runtime loop, which runs any ASGI application and streams its answers.
 
-Takes invocations from the Runtime API and posts what the application sends, as it sends it.
-Knows neither the application nor its framework.
+It takes invocations from the Runtime API, and posts what the application sends as it is sent.
+It knows neither the application nor its framework.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html
 """

@@ -1,7 +1,6 @@
-"""`python -m functions.runtime package.module.app`: an ASGI application on Lambda.
+"""`python -m functions.runtime package.module.app`: runs an ASGI application on Lambda.
 
-In the environment, set by Lambda: AWS_LAMBDA_RUNTIME_API, AWS_LAMBDA_MAX_CONCURRENCY,
-AWS_LAMBDA_INITIALIZATION_TYPE.
+Lambda sets AWS_LAMBDA_RUNTIME_API, AWS_LAMBDA_MAX_CONCURRENCY and AWS_LAMBDA_INITIALIZATION_TYPE.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ NOT_STARTED, NOT_SNAPSHOT, NOT_RESTORED = 1, 64, 65
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """The exit status, in the case of failure; there is no other end."""
+    """Answer invocations as long as the process lives. Returns an exit status after a failure."""
     [handler] = arguments
     api = RuntimeApi(environ["AWS_LAMBDA_RUNTIME_API"])
     loop = asyncio.new_event_loop()
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
     try:
         app = _load(handler)
         lifespan = start_once(app, loop, state)
-    except BaseException as error:  # noqa: BLE001  # whatever it is, Lambda must know
+    except BaseException as error:  # noqa: BLE001  # Lambda must be told of any error
         _tell(error)
         loop.run_until_complete(api.fail_to_start(Failure.of(error, category="Runtime")))
         return NOT_STARTED
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
 
 
 def _tell(error: BaseException) -> None:
-    """In the log: an application's own lines on what to mend, or else where it happened."""
+    """Write to the log: the application's own advice if it has one, else the traceback."""
     complaints: Sequence[str] = getattr(error, "complaints", ())
     if complaints:
         sys.stderr.write("\n".join([*complaints, ""]))
@@ -64,7 +63,7 @@ def _load(handler: str) -> App:
 
 
 def _through_snapshot(api: RuntimeApi, loop: asyncio.AbstractEventLoop) -> int:
-    """Be saved, and come back as a copy; the exit status if that fails."""
+    """Let Lambda take a snapshot, and continue as a copy. Returns 0, or an exit status."""
     try:
         snapshot.run_before_snapshot()
         loop.run_until_complete(api.until_restored())

@@ -1,4 +1,7 @@
-"""The Runtime API: where invocations come from and answers go."""
+"""The Runtime API of Lambda, which gives out invocations and takes the answers.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -15,43 +18,45 @@ ANSWER_S = 5.0
 
 
 class RuntimeApiError(Exception):
-    """Lambda does not take part any more; only a new process can go on."""
+    """Lambda has refused to go on with this process, which has to exit."""
 
 
 class RuntimeApi:
-    """At `address`, which is AWS_LAMBDA_RUNTIME_API. Holds no connection itself."""
+    """The API at `address`, the value of AWS_LAMBDA_RUNTIME_API. It keeps no connection open."""
 
     def __init__(self, address: str) -> None:
         self._address = address
 
     def queue(self) -> "InvocationQueue":
-        """A place to wait for invocations, with a connection of its own."""
+        """A new queue of invocations with a connection of its own."""
         return InvocationQueue(self._address)
 
     async def respond(
         self, invocation: Invocation, prelude: bytes, *, on_lost: Callable[[], None]
     ) -> ResponseStream:
-        """Begin the streamed response. Raises OSError."""
+        """Begin a streamed response. Calls `on_lost` when nobody reads it. Raises OSError."""
         path = f"{BASE}/invocation/{invocation.aws_request_id}/response"
         return await ResponseStream.begin(
             self._address, path, _echo(invocation), prelude, on_lost=on_lost
         )
 
     async def fail(self, invocation: Invocation, failure: Failure) -> None:
-        """Report an invocation whose response has not begun."""
+        """Report the failure of an invocation whose response has not begun."""
         path = f"{BASE}/invocation/{invocation.aws_request_id}/error"
         await self._report(path, failure, _echo(invocation))
 
     async def fail_to_start(self, failure: Failure) -> None:
+        """Report that the process could not start."""
         await self._report(f"{BASE}/init/error", failure)
 
     async def until_restored(self) -> None:
-        """Return in a restored copy of the process; the snapshot is taken meanwhile."""
+        """Return in a restored copy of the process. The snapshot is taken while this waits."""
         answer = await self._call("GET", f"{BASE}/restore/next", {}, b"")
         if answer.status != OK:
             raise RuntimeApiError(f"restore/next: {answer.status}")
 
     async def fail_to_restore(self, failure: Failure) -> None:
+        """Report that a restored copy could not continue."""
         await self._report(f"{BASE}/restore/error", failure)
 
     async def _report(
@@ -76,16 +81,16 @@ class RuntimeApi:
 
 
 class InvocationQueue:
-    """Waits for invocations, one at a time, on a connection that is kept."""
+    """Waits for one invocation at a time, on a connection that stays open."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._connection: Connection | None = None
 
     async def next(self) -> Invocation:
-        """The next invocation, without any time-out: the process is frozen in here.
+        """The next invocation. It has no time-out, because the process is frozen while it waits.
 
-        Raises RuntimeApiError, and OSError when Lambda is gone.
+        Raises RuntimeApiError when Lambda refuses, and OSError when it is gone.
         """
         if self._connection is None or self._connection.is_ended:
             self._connection = await Connection.open(self._address)
@@ -101,7 +106,7 @@ class InvocationQueue:
 
 
 def check(answer: Answer) -> bool:
-    """Whether it was accepted. Raises RuntimeApiError where a runtime has to exit."""
+    """Whether Lambda has accepted. Raises RuntimeApiError when the process has to exit."""
     if answer.status >= BROKEN:
         raise RuntimeApiError(f"status {answer.status}")
     return answer.status == ACCEPTED

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to the Runtime API: loopback, no TLS, one request at a time."""
+"""An HTTP/1.1 connection to the Runtime API, for one request at a time and without TLS."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import httptools
 
 CONNECT_S = 2.0
 READ_BYTES = 65_536
-FINAL = 200  # below are interim answers
+FINAL = 200  # a status below it is of an interim answer
 
 
 class LostError(ConnectionError):
@@ -26,7 +26,7 @@ class Answer:
 
 
 class Connection:
-    """Made by `open`; whoever made it closes it."""
+    """A connection that was made by `open`, and is to be closed by its owner."""
 
     def __init__(
         self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -45,7 +45,7 @@ class Connection:
 
     @property
     def is_ended(self) -> bool:
-        """The other side has closed, as far as the loop has seen."""
+        """Whether the other side has closed, as far as the event loop has seen."""
         return self._reader.at_eof() or self._writer.is_closing()
 
     def write_head(self, method: str, path: str, headers: Mapping[str, str]) -> None:
@@ -57,11 +57,11 @@ class Connection:
         self._writer.write(data)
 
     async def drain(self) -> None:
-        """Wait while the other side does not read. Raises ConnectionError once it hung up."""
+        """Wait while the other side does not read. Raises ConnectionError when it has closed."""
         await self._writer.drain()
 
     async def answer(self) -> Answer:
-        """The answer to what was written. Raises LostError."""
+        """Read the answer to the request. Raises LostError."""
         parsing = _Parsing()
         while not parsing.is_whole:
             try:
@@ -78,7 +78,7 @@ class Connection:
 
 
 class _Parsing:
-    """One answer as it comes in."""
+    """Collects one answer from what the parser calls."""
 
     def __init__(self) -> None:
         self.answer = Answer()

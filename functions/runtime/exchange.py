@@ -1,4 +1,4 @@
-"""One invocation as one ASGI request, answered while it is being made."""
+"""One invocation as one ASGI request, whose answer is streamed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,27 +15,27 @@ from functions.runtime.response import ResponseStream
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-# Before the deadline, at which Lambda kills the process and cuts the response:
-DISCONNECT_S = 1.5  # the application is told that its client is gone
-CANCEL_S = 0.75  # it is cancelled
-LEAVE_S = 0.25  # it is left to itself
+# At its deadline Lambda kills the process and cuts the response. So long before it
+DISCONNECT_S = 1.5  # the application is told that its client is gone,
+CANCEL_S = 0.75  # it is cancelled,
+LEAVE_S = 0.25  # and it is waited for no longer.
 
 log = structlog.get_logger()
 
 
 class Exchange:
-    """Takes the application through one request, and always tells Lambda how it ended."""
+    """Runs the application for one request, and always tells Lambda how it ended."""
 
     def __init__(self, api: RuntimeApi, invocation: Invocation, body: bytes) -> None:
         self._api = api
         self._invocation = invocation
         self._body: bytes | None = body
         self._response: ResponseStream | None = None
-        # Nobody reads any more: all is sent, Lambda hung up, or the deadline is near.
+        # Set when nobody reads any more: all is sent, Lambda closed, or the deadline is near.
         self._gone = asyncio.Event()
 
     async def run(self, app: App, scope: dict[str, Any]) -> None:
-        """Return when the application is through and Lambda has taken the answer.
+        """Return when the application has ended and Lambda has taken the answer.
 
         Raises RuntimeApiError and OSError when Lambda is gone.
         """
@@ -56,7 +56,7 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
-        """As a server: what a client that left was to get is swallowed."""
+        """Pass a message on. As in any server, what a client that left was to get is dropped."""
         if self._gone.is_set():
             return
         try:
@@ -77,7 +77,7 @@ class Exchange:
             raise RuntimeError(f"unexpected {message['type']}")
 
     async def _outcome(self, running: asyncio.Future[None]) -> Failure | None:
-        """Wait for the application, not beyond the deadline; what failed, if anything."""
+        """Wait for the application, but not beyond the deadline. Returns what would be reported."""
         is_late = False
         for early_s, step in (
             (DISCONNECT_S, self._gone.set),
@@ -117,7 +117,7 @@ class Exchange:
 
 
 async def _ended(work: Awaitable[None]) -> None:
-    """Wait for the application. One that exits would end the loop, and others' responses."""
+    """Wait for the application. An exit in it must not end the loop and all other responses."""
     try:
         await work
     except (SystemExit, KeyboardInterrupt) as error:

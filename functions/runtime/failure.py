@@ -1,4 +1,4 @@
-"""A failure as the Runtime API takes it."""
+"""Failures in the form in which the Runtime API takes them."""
 
 import base64
 import json
@@ -13,7 +13,10 @@ FRAMES = 16
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`kind` is `Category.Reason`. Callers may see all of this, so no exception's text is in it."""
+    """A failure of the `kind` `Category.Reason`.
+
+    Callers may see all of it, so it never holds the text of an exception.
+    """
 
     kind: str
     message: str
@@ -21,6 +24,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, *, category: str = "Function", reason: str = "") -> Self:
+        """The failure that an exception is. Without a `reason` it is the exception's name."""
         frames = [
             f"{frame.f_code.co_filename}:{line} {frame.f_code.co_name}"
             for frame, line in walk_tb(error.__traceback__)
@@ -37,7 +41,7 @@ class Failure:
         return json.dumps(content).encode()
 
     def trailers(self) -> bytes:
-        """For a response that has begun: the only place left to tell of it."""
+        """The trailers that report it: after a response has begun nothing else can."""
         body = base64.b64encode(self.json()).decode()
         return f"{TYPE}: {self.kind}\r\n{BODY}: {body}\r\n".encode()
 

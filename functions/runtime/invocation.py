@@ -1,4 +1,4 @@
-"""One invocation as the Runtime API hands it out; to the application it is the Lambda context."""
+"""One invocation from the Runtime API, which is the Lambda context for the application."""
 
 import os
 import time
@@ -10,12 +10,12 @@ from typing import Self
 from functions.runtime.connection import Answer
 
 TRACE_ID: ContextVar[str | None] = ContextVar("trace_id", default=None)
-"""Of X-Ray. Not in the environment where several invocations share a process."""
+"""The trace id of X-Ray. The environment has none when several invocations share a process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """In ASGI scopes under `aws.context`, with the names that Lambda's own context has."""
+    """An invocation with the names of Lambda's own context; `aws.context` in ASGI scopes."""
 
     aws_request_id: str
     event: bytes
@@ -30,7 +30,7 @@ class Invocation:
 
     @classmethod
     def of(cls, answer: Answer) -> Self:
-        """Read what `/invocation/next` answered."""
+        """Read the answer of `/invocation/next`."""
         headers = answer.headers
         return cls(
             aws_request_id=headers["lambda-runtime-aws-request-id"],
@@ -44,7 +44,7 @@ class Invocation:
 
     @property
     def left_s(self) -> float:
-        """Seconds until Lambda ends the process; below 0 when it should have."""
+        """Seconds until Lambda ends the process; negative when that time is over."""
         return self.deadline_ms / 1000 - self.clock()
 
     def get_remaining_time_in_millis(self) -> int:

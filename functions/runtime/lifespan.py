@@ -1,4 +1,7 @@
-"""An application's start-up, once for the life of the process."""
+"""Starts an application once for the life of the process, by ASGI's lifespan protocol.
+
+Source: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,15 +21,15 @@ def start_once(
     loop: asyncio.AbstractEventLoop,
     state: dict[str, Any] | None = None,
 ) -> asyncio.Task[None]:
-    """Run the app's start-up on the loop that will serve it; what it keeps goes into `state`.
+    """Run the start-up of `app` on the loop that will serve it. It may keep things in `state`.
 
-    The task holds the application started for as long as the process lives; keep a reference
-    to it. One that raises an `Exception` before it has answered knows no lifespan (ASGI's words)
-    and is served all the same. Raises LifespanError, and what else ends the application: an
-    exit, or a panic of a compiled extension.
+    The returned task keeps the application started, and must be kept referenced. By ASGI's rules
+    an application that raises an `Exception` before it has answered knows no lifespan, and is
+    served nevertheless. Raises LifespanError when it refuses to start, and anything else that
+    ends it, such as an exit or a panic of a compiled extension.
     """
-    # The error, if any, is the result: a loop that runs until a future has an exit as its
-    # exception never stops, as it takes the exit for one that has already stopped it.
+    # An error is the result and not the exception of this future: `run_until_complete` would
+    # not stop at a SystemExit, which it takes for one that has stopped the loop already.
     started: asyncio.Future[BaseException | None] = loop.create_future()
     messages = iter([{"type": "lifespan.startup"}])
 
@@ -52,7 +55,7 @@ def start_once(
 async def _hold(
     run: Callable[[], Awaitable[None]], started: asyncio.Future[BaseException | None]
 ) -> None:
-    """Run the application to its end; `started` has an outcome then, whatever happened."""
+    """Run the application to its end. Then `started` has a result in any case."""
     try:
         await run()
     except Exception:

@@ -1,4 +1,4 @@
-"""Takes invocations and answers them, for as long as the process lives."""
+"""Takes invocations and answers them as long as the process lives."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 async def serve(app: App, api: RuntimeApi, *, at_once: int, state: dict[str, Any]) -> None:
-    """Answer up to `at_once` invocations at a time; ends only by an exception."""
+    """Answer up to `at_once` invocations at a time. It ends only by an exception."""
     async with asyncio.TaskGroup() as tasks:
         for _ in range(at_once):
             tasks.create_task(_take_turns(app, api, state, is_alone=at_once == 1))
@@ -28,7 +28,7 @@ async def _take_turns(app: App, api: RuntimeApi, state: dict[str, Any], *, is_al
         while True:
             invocation = await queue.next()
             if is_alone and invocation.trace_id:
-                # Where AWS's tracing tools look for it. With others it would be theirs.
+                # AWS's tracing tools read it here. Beside other invocations it could be theirs.
                 os.environ["_X_AMZN_TRACE_ID"] = invocation.trace_id
             await _answer(app, api, invocation, state)
     finally:

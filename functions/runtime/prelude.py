@@ -1,11 +1,11 @@
-"""Status, headers and cookies, as they precede a streamed body."""
+"""The prelude of a streamed response: JSON with its status, headers and cookies."""
 
 import json
 from collections.abc import Iterable
 
 DELIMITER = b"\0" * 8
 MAX_BYTES = 16_384  # a REST API looks no further for the delimiter
-# They are the front door's business: it frames the body anew.
+# Left to the gateway or Function URL, which frames the body anew.
 NOT_OURS = frozenset(
     {
         "connection",
@@ -22,14 +22,14 @@ NOT_OURS = frozenset(
 
 
 class PreludeTooLarge(ValueError):
-    """The head of the response is longer than what a front door reads of it."""
+    """The head of the response is longer than what a gateway reads of it."""
 
 
 def prelude(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The JSON before the delimiter. Raises PreludeTooLarge.
+    """The JSON that stands before the delimiter. Raises PreludeTooLarge.
 
-    A repeated header becomes one with its values joined, as HTTP allows for all but
-    Set-Cookie, which has its own place.
+    A repeated header becomes one header with a list (RFC 9110, 5.3). Set-Cookie, for which that
+    is not allowed, has a field of its own.
     """
     joined: dict[str, str] = {}
     cookies: list[str] = []

@@ -1,4 +1,4 @@
-"""From an invocation to an ASGI scope and a body, by Mangum's readers of gateway events."""
+"""Makes an ASGI scope and a body of an invocation, by Mangum's readers of gateway events."""
 
 import json
 from typing import Any
@@ -8,13 +8,13 @@ from mangum.types import LambdaConfig
 
 from functions.runtime.invocation import Invocation
 
-# Payload 2.0 (Function URL, HTTP API), then 1.0 (REST API). No other front door streams.
+# Payload 2.0 (Function URL, HTTP API), then 1.0 (REST API). Nothing else streams.
 READERS = (HTTPGateway, APIGateway)
 CONFIG = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_headers=[])
 
 
 class NotHttpEvent(Exception):
-    """The event is not a request: a test from the console, a queue, a schedule."""
+    """The event is no HTTP request, but a test from the console, a queue's, or a schedule's."""
 
 
 def read(invocation: Invocation) -> tuple[dict[str, Any], bytes]:

@@ -1,4 +1,4 @@
-"""One response under way: chunks as they are made, and trailers if it fails behind its head."""
+"""A response that is streamed to Lambda: its chunks, and trailers if it fails after its head."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from functions.runtime.prelude import DELIMITER
 
 ACCEPTED = 202
 HEADERS = {
-    # A connection for each response: Lambda closes it behind the last byte.
+    # Each response has a connection, which Lambda closes after the last byte.
     "Connection": "close",
     "Content-Type": "application/vnd.awslambda.http-integration-response",
     "Lambda-Runtime-Function-Response-Mode": "streaming",
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class ResponseStream:
-    """Made by `begin`. `on_lost` is called when nobody reads any more, at the end as well."""
+    """A response that `begin` has begun. It calls `on_lost` when nobody reads, and at the end."""
 
     def __init__(self, connection: Connection, on_lost: Callable[[], None]) -> None:
         self._connection = connection
@@ -44,7 +44,7 @@ class ResponseStream:
         *,
         on_lost: Callable[[], None],
     ) -> Self:
-        """Send the head. Raises OSError."""
+        """Send the head of a response. Raises OSError."""
         connection = await Connection.open(address)
         connection.write_head("POST", path, {**HEADERS, **headers})
         # Three chunks: with the delimiter and the first bytes in one, a flush may be late.
@@ -53,23 +53,23 @@ class ResponseStream:
         return cls(connection, on_lost)
 
     async def write(self, body: bytes) -> None:
-        """Send one chunk at once; waits while Lambda does not read. Raises ConnectionError."""
+        """Send one chunk, and wait while Lambda does not read. Raises ConnectionError."""
         if body:  # an empty chunk would be the end
             self.is_empty = False
             self._connection.write(_chunk(body))
         await self._connection.drain()
 
     async def end(self, failure: Failure | None = None) -> None:
-        """Send the end; with a failure, what callers of the streaming API see of it."""
+        """Send the end, with a failure in trailers, which callers of the streaming API see."""
         if self.is_empty:
-            # Front doors hang on a response without a body, until the invocation times out.
+            # Gateways wait for a body until the invocation times out.
             await self.write(b"\n")
         self.is_ended = True
         self._connection.write(b"0\r\n%b\r\n" % (failure.trailers() if failure else b""))
         await self._connection.drain()
 
     async def answer(self) -> Answer | None:
-        """What Lambda says to it; None if it hung up."""
+        """Lambda's answer to the response; None if it closed the connection."""
         try:
             return await asyncio.shield(self._answering)
         except LostError:

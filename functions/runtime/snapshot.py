@@ -1,7 +1,8 @@
-"""What runs around a snapshot of the started process, which is restored many times (SnapStart).
+"""Hooks that run before a snapshot of the process, and after each restore of it (SnapStart).
 
-AWS's runtimes bring a registry, `snapshot_restore_py`: what others registered there runs too,
-and what is registered here runs under AWS's own loop as well. Elsewhere a list serves.
+AWS's runtimes bring a registry of such hooks, `snapshot_restore_py`, which is used where it
+exists: so the hooks of others run here, and ours run under AWS's own loop. Elsewhere it is a list.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ _after: list[Hook] = []
 
 
 def before_snapshot(hook: Hook) -> Hook:
-    """Have `hook` called before the snapshot; the last registered comes first."""
+    """Call `hook` before the snapshot. Hooks run in the reverse order of registration."""
     if vendor := _vendor():
         vendor.register_before_snapshot(hook)
     else:
@@ -26,7 +27,7 @@ def before_snapshot(hook: Hook) -> Hook:
 
 
 def after_restore(hook: Hook) -> Hook:
-    """Have `hook` called in each restored process, in the order of registration."""
+    """Call `hook` in each restored process. Hooks run in the order of registration."""
     if vendor := _vendor():
         vendor.register_after_restore(hook)
     else:

@@ -9,11 +9,11 @@ import sys
 
 from infra.local.ably.keys_and_tokens.keys import Key
 from infra.local.ably.server import Options, serve
-from infra.local.listening import StartError
+from infra.local.listening import Place, StartError, parser_of
 
 
 def main() -> int:
-    """The exit status: 0 after a signal, 1 when the server could not start."""
+    """Serve until a signal. Returns the exit status: 1 when the server could not start, else 0."""
     options = _options(sys.argv[1:])
     try:
         asyncio.run(serve(options))
@@ -24,9 +24,7 @@ def main() -> int:
 
 
 def _options(arguments: list[str]) -> Options:
-    parser = argparse.ArgumentParser(prog="python -m infra.local.ably", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="address to bind")
-    parser.add_argument("--port", type=int, default=8080, help="0 is any free port")
+    parser = parser_of("infra.local.ably", __doc__, 8080)
     parser.add_argument(
         "--key", type=_key, default=None, help="appId.keyId:secret; random when not given"
     )
@@ -37,20 +35,13 @@ def _options(arguments: list[str]) -> Options:
     parser.add_argument(
         "--webhook-retry", type=float, default=1.0, help="seconds before a batch is tried again"
     )
-    parser.add_argument("--allow-remote", action="store_true", help="bind beyond loopback")
-    parser.add_argument(
-        "--until-stdin-closes", action="store_true", help="stop when the starting process is gone"
-    )
     given = parser.parse_args(arguments)
     return Options(
-        host=given.host,
-        port=given.port,
+        place=Place.of(given),
         key=given.key or _key(f"local.{secrets.token_hex(3)}:{secrets.token_urlsafe(24)}"),
         webhook_url=given.webhook_url,
         webhook_interval_s=given.webhook_interval,
         webhook_retry_s=given.webhook_retry,
-        allow_remote=given.allow_remote,
-        until_stdin_closes=given.until_stdin_closes,
     )
 
 

@@ -1,4 +1,4 @@
-"""All apps of this server, and what they share: the time, the keys, the tokens."""
+"""All apps of this server. They share the time, the keys and the tokens."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from infra.local.ably.keys_and_tokens.tokens import Tokens
 
 
 class Stream(Protocol):
-    """A response that goes on."""
+    """A response that does not end by itself."""
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due by now."""
+        """Do what is due at this time."""
 
     def end(self) -> None:
         """Finish the response."""
 
 
 class App:
-    """One app: nothing of it is seen by the others."""
+    """One app with its channels and connections, which no other app sees."""
 
     def __init__(self, app_id: str, clock: Clock, tokens: Tokens, watchers: Watchers) -> None:
         self.id = app_id
@@ -47,7 +47,7 @@ class App:
 
 
 class Apps:
-    """Apps come with their keys."""
+    """The apps by id. An app is made when a key of it is first used."""
 
     def __init__(self, key: Key, clock: Clock) -> None:
         self.key = key
@@ -59,7 +59,7 @@ class Apps:
         self._apps: dict[str, App] = {}
 
     def of(self, grant: Grant) -> App:
-        """The app of whoever was let in."""
+        """The app that the grant belongs to."""
         app_id = grant.key.app_id
         if app_id not in self._apps:
             self._apps[app_id] = App(app_id, self.clock, self.tokens, self.watchers)
@@ -78,7 +78,7 @@ class Apps:
             app.tick()
 
     def clear(self) -> None:
-        """As new: no messages, no connections, no tokens, the time as it is."""
+        """Forget all messages, connections and tokens, and shift the time no more."""
         for app in self.all():
             app.clear()
         self.tokens.forget()

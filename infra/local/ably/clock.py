@@ -1,4 +1,4 @@
-"""The time, which tests can shift, and stamps that put everything in one order."""
+"""The time, which tests can shift, and serials that put everything in one order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Clock:
         return int(self._read_s() * 1000) + self.offset_ms
 
     def stamp(self) -> str:
-        """A serial greater, as text, than all before it, even when the time is set back."""
+        """A serial that is greater, as text, than all before it, even when the time is set back."""
         now_ms = self.now_ms()
         if now_ms > self._last_ms:
             self._last_ms, self._sequence = now_ms, 0

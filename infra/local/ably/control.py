@@ -18,13 +18,13 @@ UNTIL_CLEARED = -1
 
 @dataclass(slots=True)
 class Faults:
-    """`http_errors` requests are answered with 500; `refuse_sockets` keeps everybody out."""
+    """`http_errors` is how many requests get a 500. `refuse_sockets` lets no WebSocket in."""
 
     http_errors: int = 0
     refuse_sockets: bool = False
 
     def change(self, wanted: Mapping[str, Any]) -> None:
-        """What is not named stays as it is."""
+        """Change the faults that are named."""
         self.http_errors = int(wanted.get("http_errors", self.http_errors))
         self.refuse_sockets = bool(wanted.get("refuse_sockets", self.refuse_sockets))
 
@@ -32,7 +32,7 @@ class Faults:
         self.http_errors, self.refuse_sockets = 0, False
 
     def strike(self) -> None:
-        """Raises AblyError 50000 when a request has to fail."""
+        """Raise AblyError 50000 when this request has to fail."""
         if self.http_errors == 0:
             return
         if self.http_errors != UNTIL_CLEARED:
@@ -41,7 +41,7 @@ class Faults:
 
 
 class Control:
-    """Answers `/_local/*`, with the server's own key only. No fault touches it."""
+    """Answers `/_local/*` for callers with the server's own key. Faults do not touch it."""
 
     def __init__(self, apps: Apps, faults: Faults, delivery: Delivery) -> None:
         self._apps = apps
@@ -49,7 +49,7 @@ class Control:
         self._delivery = delivery
 
     def answer(self, request: Request) -> Reply:
-        """Raises AblyError."""
+        """Do what a request asks for. Raises AblyError."""
         grant = self._apps.credentials.of_request(request.headers, request.query)
         if grant.is_token or grant.key != self._apps.key:
             raise AblyError(40160, 401, "the controls are worked with the server's own key")
@@ -81,7 +81,7 @@ class Control:
         return Reply(200, {})
 
     def _drop(self, wanted: dict[str, Any]) -> int:
-        """Cut the sockets of all, or of one client, without a word."""
+        """Close the sockets of all, or of one client, without a frame. Returns how many."""
         client_id = wanted.get("clientId")
         found = [
             connection

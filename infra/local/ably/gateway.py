@@ -21,7 +21,7 @@ _EXPOSED = "Link, Transfer-Encoding, Content-Length, X-Ably-ErrorCode, X-Ably-Er
 
 
 def cors(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers for a request's Origin; a page may send credentials, so `*` would not do."""
+    """The CORS headers for a request. They name its Origin: with credentials `*` is not allowed."""
     origin = headers.get("origin")
     if origin is None:
         return {}
@@ -38,7 +38,7 @@ def cors(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 class Gateway:
-    """One server's edge."""
+    """Answers HTTP requests and WebSockets."""
 
     def __init__(self, apps: Apps, rest: Rest, control: Control, faults: Faults) -> None:
         self._apps = apps
@@ -52,7 +52,7 @@ class Gateway:
         elif self._faults.refuse_sockets:
             await send({"type": "websocket.close"})
         else:
-            # On any path: the SDKs append theirs to what they take for the host.
+            # On any path: ably-python appends its own to what it takes for the host.
             await Socket(self._apps, scope, receive, send).serve()
 
     async def _http(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:

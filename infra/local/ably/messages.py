@@ -1,4 +1,4 @@
-"""Messages as clients send them, made into messages as clients get them."""
+"""Checks messages as clients send them, and makes them into messages as clients get them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from infra.local.ably.protocol import AblyError, bad_request, not_mutable
 Message: TypeAlias = dict[str, Any]
 
 MAX_BYTES = 65_536
-# ably-js adds `size`, and a client decides neither serial nor connection.
 _TEXTS = ("id", "name", "encoding", "clientId")
+# Fields that a client may set. ably-js adds `size`; serial and connection are the server's.
 _KEPT = ("id", "name", "data", "encoding", "clientId", "extras")
 
 
 def accepted(raw: object) -> list[Message]:
-    """The one or many messages of a body, without nulls. Raises AblyError 40000 or 40009."""
+    """The messages of a body, which holds one or a list, without their nulls.
+
+    Raises AblyError 40000 when one is not valid, and 40009 when they are too large together.
+    """
     several = _several(raw)
     if not several or not all(isinstance(one, dict) for one in several):
         raise bad_request("a message is an object")
@@ -29,10 +32,10 @@ def accepted(raw: object) -> list[Message]:
 
 
 def publishable(raw: object) -> list[Message]:
-    """As `accepted`, for messages that are new.
+    """As `accepted`, for messages that are to be published.
 
-    Raises AblyError 40031 for ids by which no repeat could be told, and 93002 for a message that
-    changes another one.
+    Raises AblyError 40031 for ids by which a repeat could not be recognised, and 93002 for a
+    message that changes another one.
     """
     messages = accepted(raw)
     if any(one.get("action") for one in _several(raw)):
@@ -46,7 +49,7 @@ def publishable(raw: object) -> list[Message]:
 
 
 def size(message: Message) -> int:
-    """Bytes by Ably's rule: name, clientId, data and extras."""
+    """Its size in bytes by Ably's rule: that of name, clientId, data and extras."""
     parts = [message.get("name"), message.get("clientId"), message.get("data")]
     extras = message.get("extras")
     parts.append(json.dumps(extras) if extras else None)
@@ -58,7 +61,7 @@ def size(message: Message) -> int:
 
 
 def is_ephemeral(message: Message) -> bool:
-    """Chat's typing and reactions: delivered, not kept."""
+    """Whether it is delivered but not kept, as Chat's typing and reactions are."""
     return bool(message.get("extras", {}).get("ephemeral"))
 
 

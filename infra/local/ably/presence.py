@@ -1,4 +1,4 @@
-"""Who is present on a channel, and how they come and go."""
+"""Presence: the members of a channel, and the events by which they come and go."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FROM_CLIENT = {PresenceAction.ENTER, PresenceAction.LEAVE, PresenceAction.UPDAT
 
 
 class Members:
-    """The set of members: one for each client id and connection."""
+    """The members of one channel: one for each connection and clientId."""
 
     def __init__(self) -> None:
         self._members: dict[tuple[str, str], Message] = {}
@@ -22,7 +22,7 @@ class Members:
         return len(self._members)
 
     def apply(self, event: Message) -> None:
-        """Follow an enter, update or leave."""
+        """Change the members by an enter, update or leave event."""
         key = (event["connectionId"], event["clientId"])
         if event["action"] == PresenceAction.LEAVE:
             self._members.pop(key, None)
@@ -37,7 +37,7 @@ class Members:
 
 
 def said(raw: Any, grant: Grant, connection_id: str, prefix: str, now_ms: int) -> list[Message]:
-    """The events that a client sends about itself. Raises AblyError."""
+    """The presence events in what a client sent. Raises AblyError when one is not allowed."""
     several = raw if isinstance(raw, list) else [raw]
     events = []
     for index, message in enumerate(accepted(raw)):
@@ -52,7 +52,8 @@ def said(raw: Any, grant: Grant, connection_id: str, prefix: str, now_ms: int) -
             message
             | {
                 "action": int(action),
-                # Entering again after a resume is no news if it has the id of the first time.
+                # After a resume the SDK enters again with the id of the first time, so that others
+                # see no second event.
                 "id": message["id"] if said_before else f"{prefix}:{index}",
                 "clientId": client_id,
                 "connectionId": connection_id,
@@ -63,9 +64,10 @@ def said(raw: Any, grant: Grant, connection_id: str, prefix: str, now_ms: int) -
 
 
 def left(members: list[Message], now_ms: int) -> tuple[str, list[Message]]:
-    """The events for members that are gone without a word, and the id of the whole.
+    """The leave events for members whose connection has ended, and the id of their frame.
 
-    Not the connection's ids: SDKs then compare by timestamp instead of the connection's order.
+    The ids do not begin with the connection's: SDKs then compare events by timestamp instead of
+    by the order of the connection.
     """
     prefix = f"left-{secrets.token_hex(4)}:0"
     gone = {"action": int(PresenceAction.LEAVE), "timestamp": now_ms}

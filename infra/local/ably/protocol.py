@@ -1,4 +1,4 @@
-"""The words of the protocol: its errors, its encodings and its frames."""
+"""What all parts of the protocol share: its errors, its encodings and its frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgpack
 
 
 class AblyError(Exception):
-    """One failure as clients see it."""
+    """A failure as clients see it: a code that SDKs act on, and an HTTP status."""
 
     def __init__(self, code: int, status: int, message: str) -> None:
         super().__init__(message)
@@ -20,7 +20,7 @@ class AblyError(Exception):
         self.message = message
 
     def info(self) -> dict[str, Any]:
-        """The ErrorInfo of the wire. Without statusCode the Python SDK would make it a 50000."""
+        """The error as it is sent. Without statusCode the Python SDK would make it a 50000."""
         return {
             "code": self.code,
             "statusCode": self.status,
@@ -34,7 +34,7 @@ def bad_request(message: str) -> AblyError:
 
 
 def not_mutable() -> AblyError:
-    """As for a channel whose messages may not be updated, deleted or annotated; here none may."""
+    """The error for a message that changes or annotates another one, which no channel allows."""
     return AblyError(93002, 400, "messages cannot be changed or annotated")
 
 
@@ -53,16 +53,16 @@ class Format(StrEnum):
 
     @classmethod
     def of(cls, text: str | None) -> Format:
-        """Of a media type or a `format` parameter; JSON unless it says msgpack."""
+        """The format that a media type or a `format` parameter names; JSON unless it is msgpack."""
         return cls.MSGPACK if "msgpack" in (text or "") else cls.JSON
 
 
 def decode(raw: bytes | str, form: Format) -> Any:
-    """Raises AblyError 40000."""
+    """The value in `raw`. Binary data is `bytes`. Raises AblyError 40000 when it is not valid."""
     try:
         if form is Format.JSON:
             return json.loads(raw)
-        # ably-python mixes raw and bin types: both strings are text, bin is bytes.
+        # ably-python mixes two types of string: both are text here, and only bin is bytes.
         return msgpack.unpackb(raw, raw=False, strict_map_key=False)
     except Exception:  # noqa: BLE001 - the unpacker raises a dozen types for bad input
         raise bad_request(f"the body is not valid {form}") from None
@@ -122,7 +122,7 @@ class Flag(IntFlag):
 
 
 class Mode(IntFlag):
-    """What an attachment is for; the bits stand among the flags."""
+    """What an attachment is for. Its bits stand among the flags of a frame."""
 
     PRESENCE = 1 << 16
     PUBLISH = 1 << 17
@@ -130,7 +130,7 @@ class Mode(IntFlag):
     PRESENCE_SUBSCRIBE = 1 << 19
     ANNOTATION_PUBLISH = 1 << 21
     ANNOTATION_SUBSCRIBE = 1 << 22
-    # Nothing comes of these here, but who asks for them alone must not get the default.
+    # They do nothing here, but a client that asks for them alone must not get the default.
     OBJECT_SUBSCRIBE = 1 << 24
     OBJECT_PUBLISH = 1 << 25
 
@@ -170,7 +170,10 @@ _SHAPES: dict[str, type] = {
 
 
 def checked(value: object) -> Frame:
-    """A frame as a client sends it, without nulls. Raises AblyError 40000 for any other value."""
+    """The frame that a client sent, without its nulls.
+
+    Raises AblyError 40000 when the value is no object, or a field is not of its type.
+    """
     if not isinstance(value, dict):
         raise bad_request("a frame is an object")
     frame = {name: one for name, one in value.items() if one is not None}

@@ -1,4 +1,4 @@
-"""The server's life: socket, ticks, one line when it works, and an orderly end."""
+"""The server: it starts, says where it listens on one line of JSON, ticks, and ends in order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import json
 import socket
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import uvicorn
@@ -19,48 +18,45 @@ from infra.local.ably.gateway import Gateway
 from infra.local.ably.keys_and_tokens.keys import Key
 from infra.local.ably.rest.routes import Rest
 from infra.local.ably.webhooks import Delivery
-from infra.local.listening import bind, end_of_stdin, on_signal, url_of
+from infra.local.listening import (
+    Place,
+    Server,
+    bind,
+    on_signal,
+    quiet,
+    stop_at_end_of_stdin,
+    url_of,
+)
 
 _TICK_S = 0.1
-_DRAIN_S = 1
 _BANNER = "ably: a development server, in no way the Ably service; nothing is kept"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to serve. Port 0 is any free one."""
+    """How to serve."""
 
-    host: str
-    port: int
+    place: Place
     key: Key
     webhook_url: str  # empty: none are sent
     webhook_interval_s: float
     webhook_retry_s: float
-    allow_remote: bool
-    until_stdin_closes: bool
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     def __init__(self, config: uvicorn.Config, apps: Apps) -> None:
         super().__init__(config)
         self._apps = apps
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Connections and streams do not end by themselves, and the drain would wait for them.
+        # Connections and streams do not end by themselves: uvicorn would wait for them.
         self._apps.clear()
         await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # uvicorn would raise the signal again, and an orderly end must exit with 0.
-        yield
 
 
 async def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises StartError when it cannot begin."""
-    with contextlib.closing(
-        bind(options.host, options.port, allow_remote=options.allow_remote)
-    ) as listener:
+    with contextlib.closing(bind(options.place)) as listener:
         await _run(options, listener)
 
 
@@ -77,7 +73,7 @@ async def _run(options: Options, listener: socket.socket) -> None:
     apps.watchers.lifecycle.append(delivery.backlog.lifecycle)
     faults = Faults()
     gateway = Gateway(apps, Rest(apps), Control(apps, faults, delivery), faults)
-    server = _Server(_config(gateway), apps)
+    server = _Server(quiet(gateway, ws="websockets-sansio", ws_per_message_deflate=False), apps)
 
     def stop() -> None:
         server.should_exit = True
@@ -85,9 +81,11 @@ async def _run(options: Options, listener: socket.socket) -> None:
     on_signal(stop)
     print(_BANNER, file=sys.stderr, flush=True)
     async with asyncio.TaskGroup() as tasks:
-        helpers = [tasks.create_task(_tick(apps)), tasks.create_task(delivery.run())]
-        if options.until_stdin_closes:
-            helpers.append(tasks.create_task(_stop_at_end_of_stdin(stop)))
+        helpers = [
+            tasks.create_task(_tick(apps)),
+            tasks.create_task(delivery.run()),
+            tasks.create_task(stop_at_end_of_stdin(options.place, stop)),
+        ]
         serving = tasks.create_task(server.serve(sockets=[listener]))
         _announce(options, listener)
         await asyncio.wait({serving})
@@ -101,26 +99,6 @@ async def _tick(apps: Apps) -> None:
         await asyncio.sleep(_TICK_S)
 
 
-async def _stop_at_end_of_stdin(stop: Callable[[], None]) -> None:
-    await end_of_stdin()
-    stop()
-
-
-def _config(app: Gateway) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=_DRAIN_S,
-    )
-
-
 def _announce(options: Options, listener: socket.socket) -> None:
-    # The socket listens already: whoever connects now is served in a moment.
+    # The socket listens already: whoever connects now is served as soon as uvicorn has started.
     print(json.dumps({"url": url_of(listener), "key": options.key.text}), flush=True)

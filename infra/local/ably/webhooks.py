@@ -1,4 +1,7 @@
-"""Webhooks: the events that an endpoint is still to be told, and their delivery."""
+"""Webhooks: the events that an endpoint has not taken yet, and their delivery.
+
+Source: https://ably.com/docs/integrations/webhooks
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,17 @@ _SENT_KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One event; it is kept for five minutes."""
+    """One event, which is kept for five minutes."""
 
     at_ms: int
     body: dict[str, Any]
 
 
 class Backlog:
-    """Events of the app of `key`, until they are delivered. `wake` is called for a new one."""
+    """The events of the app of `key` until they are delivered, without I/O.
+
+    `wake` is called when there is something to deliver.
+    """
 
     def __init__(self, key: Key, clock: Clock, wake: Callable[[], None]) -> None:
         self.is_wanted = False
@@ -50,11 +56,11 @@ class Backlog:
 
     @property
     def waiting(self) -> int:
-        """How many events are still to be delivered, repeats included."""
+        """How many events are still to be delivered, with those that are to be repeated."""
         return len(self._items) + sum(map(len, self._again))
 
     def published(self, app_id: str, channel: Channel, entry: Entry) -> None:
-        """Note messages or presence events; a watcher of channels."""
+        """Note messages or presence events of a channel."""
         source = "channel.presence" if entry.is_presence else "channel.message"
         kind = "presence" if entry.is_presence else "messages"
         name = "presence.message" if entry.is_presence else source
@@ -62,12 +68,12 @@ class Backlog:
         self._add(app_id, channel, event, {kind: entry.messages})
 
     def lifecycle(self, app_id: str, channel: Channel, event: str) -> None:
-        """Note that a channel became active, or is no longer."""
+        """Note that a channel became active, or is active no longer."""
         origin = {"source": "channel.lifecycle", "serial": self._clock.stamp(), "name": event}
         self._add(app_id, channel, origin, {"status": status(channel)["status"]})
 
     def batch(self) -> list[Item]:
-        """What to deliver next, oldest first; empty when all is delivered or too old."""
+        """The events to deliver next, oldest first; empty when there are none."""
         if self._again:
             return self._again[0]
         oldest_ms = self._clock.now_ms() - KEPT_MS
@@ -76,11 +82,11 @@ class Backlog:
         return [self._items[index] for index in range(min(MAX_ITEMS, len(self._items)))]
 
     def done(self, batch: list[Item]) -> None:
-        """The endpoint has taken it."""
+        """Forget the events of a batch, which the endpoint has taken."""
         if self._again and self._again[0] is batch:
             self._again.popleft()
             return
-        # Some may have been dropped or cleared while it was under way.
+        # Some of them may have become too old, or been cleared, while the batch was on its way.
         taken = set(map(id, batch))
         before = len(self._items)
         while self._items and id(self._items[0]) in taken:
@@ -89,7 +95,10 @@ class Backlog:
             self._sent.append(batch)
 
     def repeat(self, times: int) -> int:
-        """Deliver the last batches again, newest first, each from its end; how many that is."""
+        """Deliver the last batches again, out of order. Returns how many batches that will be.
+
+        The newest batch comes first, and in each batch the newest event.
+        """
         for _ in range(times):
             self._again.extend([*reversed(batch)] for batch in reversed(self._sent))
         self._wake()
@@ -101,7 +110,7 @@ class Backlog:
         self._again.clear()
 
     def signed(self, batch: list[Item]) -> tuple[bytes, dict[str, str]]:
-        """The body of a delivery, and the headers that vouch for it."""
+        """The body of a delivery, and its headers with the signature."""
         body = encode({"items": [item.body for item in batch]}, Format.JSON)
         return body, {
             "Content-Type": Format.JSON.media_type,
@@ -123,7 +132,7 @@ class Backlog:
 
 
 class Delivery:
-    """Posts to `url` as long as it is set. Pauses are in seconds."""
+    """Posts one batch at a time to `url`, until the endpoint has taken it."""
 
     def __init__(
         self, key: Key, clock: Clock, *, url: str, interval_s: float, retry_s: float
@@ -136,16 +145,16 @@ class Delivery:
         self.turn_to(url)
 
     def turn_to(self, url: str) -> None:
-        """Deliver there from now on; nowhere, and note nothing, when it is empty."""
+        """Deliver to this address from now on. When it is empty, nothing is noted either."""
         self._url = url
         self.backlog.is_wanted = bool(url)
         self.backlog.clear()
         self._news.set()
 
     async def run(self) -> None:
-        """Deliver until cancelled. What fails is tried again, ever more slowly."""
+        """Deliver until cancelled. A delivery that fails is repeated after longer and longer."""
         pause_s = self._retry_s
-        # Loopback needs no proxy, and an environment that names one cannot mean us.
+        # The endpoint is on loopback, which no proxy of the environment can reach.
         async with httpx.AsyncClient(timeout=_ANSWER_S, trust_env=False) as http:
             while True:
                 self._news.clear()

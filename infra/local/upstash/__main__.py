@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -10,16 +9,16 @@ import secrets
 import sys
 from collections.abc import Callable
 
-from infra.local.listening import StartError
+from infra.local.listening import Place, StartError, parser_of
 from infra.local.upstash.auth import Tokens
 from infra.local.upstash.server import Options, serve
 
 
 def main() -> int:
-    """The exit status: 0 after a signal, 1 when the server could not start."""
+    """Serve until a signal. Returns the exit status: 1 when the server could not start, else 0."""
     options = _options(sys.argv[1:])
     try:
-        # Cancelled means a signal during the start: an orderly end as well.
+        # A signal during the start cancels `serve`, which is an orderly end as well.
         with (
             asyncio.Runner(loop_factory=_loop_factory()) as runner,
             contextlib.suppress(asyncio.CancelledError),
@@ -32,33 +31,24 @@ def main() -> int:
 
 
 def _options(arguments: list[str]) -> Options:
-    parser = argparse.ArgumentParser(prog="python -m infra.local.upstash", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="address to bind")
-    parser.add_argument("--port", type=int, default=8079, help="0 is any free port")
+    parser = parser_of("infra.local.upstash", __doc__, 8079)
     parser.add_argument("--token", default="", help="full access; random when not given")
     parser.add_argument("--readonly-token", default="", help="reads only; random when not given")
-    parser.add_argument("--allow-remote", action="store_true", help="bind beyond loopback")
     parser.add_argument(
         "--engine-timeout",
         type=float,
         default=10.0,
         help="seconds after which a stuck engine is an error",
     )
-    parser.add_argument(
-        "--until-stdin-closes", action="store_true", help="stop when the starting process is gone"
-    )
     given = parser.parse_args(arguments)
     return Options(
-        host=given.host,
-        port=given.port,
+        place=Place.of(given),
         tokens=Tokens(
             full=given.token or secrets.token_urlsafe(),
             readonly=given.readonly_token or secrets.token_urlsafe(),
         ),
         redis_url=os.environ.get("REDIS_URL", ""),
         engine_timeout_s=given.engine_timeout,
-        allow_remote=given.allow_remote,
-        until_stdin_closes=given.until_stdin_closes,
     )
 
 

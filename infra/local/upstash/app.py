@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from infra.local.asgi import ASGIMessage, Receive, Send
 from infra.local.upstash import parse
 from infra.local.upstash.auth import UNAUTHORIZED, Access, Tokens, presented_token
-from infra.local.upstash.call import JSON, MAX_BYTES, Call, Message, Receive, Send, TooLarge
+from infra.local.upstash.call import JSON, MAX_BYTES, Call, TooLarge
 from infra.local.upstash.commands import denied, name_of
 from infra.local.upstash.control import PREFIX, Control
 from infra.local.upstash.encode import (
@@ -54,7 +55,7 @@ class App:
         self._faults = faults
         self._control = control
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:
         call = Call(scope, receive, send)
         try:
             await self._admit(call)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Callable
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
+from infra.local.asgi import ASGIMessage, Receive, Send
 
 MAX_BYTES = 10 * 1024 * 1024
 HANG_UP = "upstash.hang_up"
@@ -29,7 +26,7 @@ class TooLarge(Exception):
 class Call:
     """A request with its headers read, its body not yet."""
 
-    def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.path: bytes = scope["raw_path"]
         self.query: bytes = scope["query_string"]

@@ -1,4 +1,4 @@
-"""The server's life: engine, socket, HTTP, one line when it works, and an orderly end."""
+"""The server: it starts its engine, says where it listens on one line of JSON, ends in order."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import cast
 
-from infra.local.listening import StartError, bind, end_of_stdin, on_signal, url_of
+from infra.local.listening import Place, StartError, bind, on_signal, stop_at_end_of_stdin, url_of
 from infra.local.upstash.app import App
 from infra.local.upstash.auth import Tokens
 from infra.local.upstash.commands import readonly_names
@@ -28,21 +28,18 @@ _READY_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to serve. `redis_url` empty means the embedded Valkey; port 0 any free one."""
+    """How to serve. An empty `redis_url` means the embedded Valkey."""
 
-    host: str
-    port: int
+    place: Place
     tokens: Tokens
     redis_url: str
     engine_timeout_s: float
-    allow_remote: bool
-    until_stdin_closes: bool
 
 
 async def serve(options: Options) -> None:
     """Serve until SIGTERM or SIGINT. Raises StartError when it cannot begin."""
-    listener = bind(options.host, options.port, allow_remote=options.allow_remote)
-    # A signal during the start unwinds it, so that the engine is stopped as well.
+    listener = bind(options.place)
+    # A signal during the start cancels this task, so that the engine is stopped as well.
     on_signal(cast("asyncio.Task[None]", asyncio.current_task()).cancel)
     with contextlib.closing(listener):
         async with _engine(options) as engine:
@@ -67,13 +64,13 @@ async def _run(options: Options, listener: socket.socket, engine: Engine) -> Non
 
     def stop() -> None:
         server.should_exit = True
-        # Neither ends by itself, and the drain would wait for both.
+        # Streams and held requests do not end by themselves: uvicorn would wait for them.
         streams.cut_all()
         faults.clear()
 
     on_signal(stop)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    orphaned = asyncio.create_task(_stop_at_end_of_stdin(options, stop))
+    orphaned = asyncio.create_task(stop_at_end_of_stdin(options.place, stop))
     try:
         await _answers(listener, options.tokens)
         meter.reset()
@@ -83,12 +80,6 @@ async def _run(options: Options, listener: socket.socket, engine: Engine) -> Non
         orphaned.cancel()
         stop()
         await serving
-
-
-async def _stop_at_end_of_stdin(options: Options, stop: Callable[[], None]) -> None:
-    if options.until_stdin_closes:
-        await end_of_stdin()
-        stop()
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""One connection on one channel: for what, from where, and what it gets first."""
+"""One connection on one channel: with which modes, from which position, and what it gets."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _REWIND = re.compile(r"(\d{1,9})(s|m)?", re.ASCII)
 _MAX_REWIND_MS = 120_000
 _MAX_REWOUND = 100
 # All that the service knows. `delta` and `appendMode` change nothing here: messages are sent whole,
-# which a client that asked for deltas must expect as well.
+# which a client that asks for deltas has to accept.
 _KNOWN_PARAMS = ("appendMode", "delta", "echo", "modes", "occupancy", "rewind")
 
 
 @dataclass(slots=True, eq=False)
 class Attachment:
-    """A listener that passes frames on to its connection."""
+    """A listener that passes the frames of a channel to its connection."""
 
     channel: Channel
     connection_id: str
@@ -48,13 +48,13 @@ class Attachment:
         if frame["action"] == Action.MESSAGE:
             is_wanted = Mode.SUBSCRIBE in self.modes and (self.is_echoed or not is_own)
         else:
-            # Its own presence is told to everybody: that is how the SDK learns of it.
+            # A client gets its own presence in any mode: the SDK waits for it.
             is_wanted = Mode.PRESENCE_SUBSCRIBE in self.modes or is_own
         if is_wanted:
             self.send(frame)
 
     def begin(self, frame: Frame, now_ms: int) -> None:
-        """Answer an ATTACH: ATTACHED, what it missed or asked to be rewound, who is present."""
+        """Answer an ATTACH: with ATTACHED, the missed or rewound messages, and the members."""
         serial, flags, backlog = self._position(frame, now_ms)
         if len(self.channel.members) and Mode.PRESENCE_SUBSCRIBE in self.modes:
             flags |= Flag.HAS_PRESENCE
@@ -73,7 +73,7 @@ class Attachment:
             self.sync()
 
     def sync(self) -> None:
-        """Everybody who is present, on one page: the cursor behind the colon is empty."""
+        """Send all members on one page. The cursor behind the colon is empty: it is the last."""
         self.send(
             {
                 "action": int(Action.SYNC),
@@ -84,7 +84,7 @@ class Attachment:
         )
 
     def tell_occupancy(self, now_ms: int) -> None:
-        """Send the figures when they were asked for and have changed."""
+        """Send the occupancy if it was asked for and has changed."""
         found = asked_metrics(self.channel, self.params.get("occupancy", ""))
         if found and found != self._occupancy:
             self._occupancy = found
@@ -100,12 +100,12 @@ class Attachment:
         rewound = rewind(self.channel, self.params.get("rewind"), now_ms)
         if not rewound:
             return self.channel.serial, Flag(0), []
-        # Just before the first: a cut in the middle of the backlog loses nothing of it.
+        # Just before the first one, so that a client that is cut amid the backlog loses nothing.
         return rewound[0].serial[:-1], Flag.HAS_BACKLOG, rewound
 
 
 def known_params(frame: Mapping[str, Any]) -> dict[str, str]:
-    """The params of an ATTACH that mean something. Raises AblyError 40003 for a bad rewind."""
+    """The params of an ATTACH that are known. Raises AblyError 40003 for a bad rewind."""
     given = frame.get("params", {})
     params = {name: str(given[name]) for name in _KNOWN_PARAMS if given.get(name) is not None}
     if "rewind" in params:
@@ -114,7 +114,7 @@ def known_params(frame: Mapping[str, Any]) -> dict[str, str]:
 
 
 def rewind(channel: Channel, text: str | None, now_ms: int) -> list[Entry]:
-    """The entries that `10`, `15s` or `2m` asks for; none when it is not given.
+    """The entries that a rewind such as `10`, `15s` or `2m` asks for; none when it is absent.
 
     Raises AblyError 40003 for anything else.
     """
@@ -135,7 +135,7 @@ def _span(text: str) -> tuple[int, str | None]:
 
 
 def asked_modes(frame: Mapping[str, Any], params: Mapping[str, str]) -> Mode:
-    """What an ATTACH asks for: its `modes`, else its flags, else the default."""
+    """The modes that an ATTACH asks for: by `modes`, else by its flags, else the default."""
     if names := params.get("modes"):
         found = Mode(0)
         for name in names.upper().split(","):
@@ -146,7 +146,7 @@ def asked_modes(frame: Mapping[str, Any], params: Mapping[str, str]) -> Mode:
 
 
 def permitted(asked: Mode, grant: Grant, channel: str) -> Mode:
-    """The modes that the grant covers. Raises AblyError 40160 when none is left."""
+    """The modes that the grant allows. Raises AblyError 40160 when it allows none of them."""
     found = Mode(0)
     for mode in asked:
         if grant.capability.allows(OPERATIONS[mode], channel):

@@ -1,4 +1,4 @@
-"""The channels of one app: their logs, and who is attached."""
+"""The channels of one app: the log of each, and who is attached."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_IDS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One publication; `frame` is what attached clients get."""
+    """What was published together. `frame` is what attached clients get."""
 
     serial: str
     timestamp_ms: int
@@ -45,14 +45,14 @@ class Listener(Protocol):
     def modes(self) -> Mode: ...
 
     def hear(self, frame: Frame) -> None:
-        """Take one frame of the channel, unless it is an echo that is not wanted."""
+        """Take one frame of the channel. The listener leaves out what it does not want."""
 
 
 Watcher = Callable[["Channel", Entry], None]
 
 
 class Channel:
-    """Everything published passes `publish` or `announce`, gets a serial, and is heard by all."""
+    """One channel. What is published gets a serial, goes into the log, and to all listeners."""
 
     def __init__(self, name: str, clock: Clock, born: str, watcher: Watcher) -> None:
         self.name = name
@@ -61,7 +61,7 @@ class Channel:
         self._clock = clock
         self._watcher = watcher
         self._log: deque[Entry] = deque()
-        # What came at this serial or before cannot be replayed: it is of another life, or dropped.
+        # Nothing up to this serial can be replayed: it is from before a reset, or was dropped.
         self._floor = born
         self._last = self._floor
         self._serials: OrderedDict[str, str] = OrderedDict()
@@ -74,9 +74,10 @@ class Channel:
     def publish(
         self, messages: list[Message], *, prefix: str, connection_id: str | None = None
     ) -> list[str]:
-        """Send to all; returns their serials. What has the id of an earlier one is not sent again.
+        """Send messages to all listeners. Returns the serial of each.
 
-        Messages without an id get `prefix:index`.
+        A message without an id gets `prefix:index`. One with the id of an earlier message is not
+        sent again, and its serial is the earlier one's.
         """
         serial, now_ms = self._clock.stamp(), self._clock.now_ms()
         fresh: list[Message] = []
@@ -100,20 +101,20 @@ class Channel:
     def announce(
         self, events: list[Message], *, prefix: str, connection_id: str | None = None
     ) -> None:
-        """Send presence events to all, and let the set of members follow."""
+        """Send presence events to all listeners, and change the members by them."""
         for event in events:
             self.members.apply(event)
         content = {"action": int(Action.PRESENCE), "presence": events}
         self._send(self._clock.stamp(), prefix, connection_id, content)
 
     def after(self, serial: str) -> list[Entry] | None:
-        """What came since, oldest first; None when some of it may be gone."""
+        """What was published after a serial, oldest first; None when some may be gone."""
         if serial < self._floor:
             return None
         return [entry for entry in self._log if entry.serial > serial]
 
     def newest(self, count: int, *, since_ms: int) -> list[Entry]:
-        """The publications with the last `count` messages, oldest first."""
+        """The entries that hold the last `count` messages, oldest first."""
         found: list[Entry] = []
         for entry in reversed(self._log):
             if entry.timestamp_ms < since_ms or sum(len(one.messages) for one in found) >= count:
@@ -123,7 +124,7 @@ class Channel:
         return found[::-1]
 
     def history(self, *, is_presence: bool) -> list[Message]:
-        """All that is kept, oldest first."""
+        """All messages in the log, or all presence events, oldest first."""
         return [
             message
             for entry in self._log
@@ -166,14 +167,14 @@ class Attached(Listener, Protocol):
 
 @dataclass(slots=True)
 class Watchers:
-    """Who wants to know of all that happens, with the app's id; webhooks do."""
+    """Functions that are told of all that happens, with the app's id, as webhooks need."""
 
     published: list[Callable[[str, Channel, Entry], None]] = field(default_factory=list)
     lifecycle: list[Callable[[str, Channel, str], None]] = field(default_factory=list)
 
 
 class Channels:
-    """Channels by name. They are made when first used, and kept."""
+    """Channels by name. A channel is made when it is first used, and kept."""
 
     def __init__(self, app_id: str, clock: Clock, watchers: Watchers) -> None:
         self._app_id = app_id
@@ -183,7 +184,7 @@ class Channels:
         self._born = clock.stamp()
 
     def get(self, name: str) -> Channel:
-        """The channel, made when it is new. Raises AblyError 40010 for what is no name."""
+        """The channel, which is made when it is new. Raises AblyError 40010 for a bad name."""
         if not name or "\n" in name or _BAD_START.match(name):
             raise AblyError(40010, 400, "the channel name is not valid")
         if name not in self._channels:

@@ -1,4 +1,4 @@
-"""How many are on a channel, and as what."""
+"""Occupancy: how many connections are on a channel, and in which modes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ Metrics: TypeAlias = dict[str, int]
 
 
 def metrics(channel: Channel) -> Metrics:
+    """The six figures of a channel, by the names of the protocol."""
+
     def count(mode: Mode) -> int:
         return sum(mode in listener.modes for listener in channel.listeners)
 
@@ -25,7 +27,7 @@ def metrics(channel: Channel) -> Metrics:
 
 
 def asked_metrics(channel: Channel, text: str) -> Metrics:
-    """All figures for `metrics`, one for `metrics.<its name>`, none for anything else."""
+    """All figures for `metrics`, one for `metrics.<name>`, and none for anything else."""
     found = metrics(channel)
     if text == "metrics":
         return found
@@ -44,7 +46,7 @@ def status(channel: Channel) -> dict[str, object]:
 
 
 def occupancy_frame(name: str, found: Metrics, now_ms: int) -> Frame:
-    """The message that an attachment with `occupancy=metrics` gets; it has no place in the log."""
+    """The message for an attachment with `occupancy=metrics`. It does not go into the log."""
     identity = f"occupancy-{now_ms}"
     message = {
         "id": f"{identity}:0",

@@ -1,6 +1,7 @@
-"""One Realtime connection: frames in, frames out, no I/O.
+"""One Realtime connection: it takes frames and sends frames, without I/O.
 
 It outlives its sockets: a client that lost one resumes with the connection's key.
+Source: https://sdk.ably.com/builds/ably/specification/main/features
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from infra.local.ably.clock import Clock
 from infra.local.ably.connection.outbox import Outbox
 from infra.local.ably.keys_and_tokens.keys import ANY_CLIENT, Grant
 from infra.local.ably.keys_and_tokens.tokens import Tokens
-from infra.local.ably.messages import MAX_BYTES, Message, publishable
+from infra.local.ably.messages import MAX_BYTES, publishable
 from infra.local.ably.presence import left, said
 from infra.local.ably.protocol import AblyError, Action, Frame, Mode, not_mutable
 
@@ -27,7 +28,7 @@ _TOO_LATE_TO_PROMPT_MS = 5_000
 
 
 class Connection:
-    """What one client has said and is owed."""
+    """The state of one client: its identity, its attachments, and its socket if it has one."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class Connection:
         return self._outbox is not None
 
     def welcome(self, error: AblyError | None = None) -> None:
-        """Say CONNECTED; `error` tells why a resume was not possible."""
+        """Send CONNECTED. `error` says why the connection could not be resumed."""
         details = {
             "clientId": self.grant.client_id,
             "connectionKey": self.key,
@@ -81,7 +82,7 @@ class Connection:
             self._outbox.put(frame)
 
     def receive(self, frame: Frame) -> None:
-        """Take one frame of the client. What it does not know, it ignores, as Ably does."""
+        """Take one frame of the client. Unknown actions are ignored, as Ably does."""
         handlers: dict[object, Callable[[Frame], None]] = {
             Action.HEARTBEAT: self._echo_heartbeat,
             Action.ATTACH: self._attach,
@@ -98,7 +99,7 @@ class Connection:
             handle(frame)
 
     def resume(self, grant: Grant, outbox: Outbox) -> None:
-        """Go on over a new socket. The client attaches again and says what it has seen."""
+        """Continue on a new socket. The client attaches again, and says what it has seen."""
         if self._outbox is not None:
             self._outbox.end()
         self._let_go()
@@ -106,24 +107,24 @@ class Connection:
         self.grant, self._is_prompted = grant, False
 
     def dropped(self, outbox: Outbox) -> None:
-        """Its socket is gone; nothing happens if it has another by now."""
+        """Note that this socket is gone. Nothing happens if the connection has another by now."""
         if self._outbox is outbox:
             self._outbox, self._dropped_ms = None, self._clock.now_ms()
             self._let_go()
 
     def disconnect(self, error: AblyError) -> None:
-        """Say why, and close the socket; the client may resume with a better token."""
+        """Send the error and close the socket. The client may resume with a better token."""
         self.send({"action": int(Action.DISCONNECTED), "error": error.info()})
         self.cut()
 
     def cut(self) -> None:
-        """Close the socket without a word."""
+        """Close the socket without sending anything."""
         if self._outbox is not None:
             self._outbox.end()
             self.dropped(self._outbox)
 
     def tick(self, now_ms: int) -> None:
-        """Do what is due by now."""
+        """Do what is due at this time."""
         if self._dropped_ms is not None:
             self._age(now_ms - self._dropped_ms)
             return
@@ -136,7 +137,7 @@ class Connection:
             self._is_prompted = True
             self.send({"action": int(Action.AUTH)})
         elif now_ms - self._spoke_ms >= _HEARTBEAT_MS:
-            # A frame, not a ping: neither browsers nor ably-python count pings.
+            # A frame and not a ping: neither browsers nor ably-python see pings.
             self.send({"action": int(Action.HEARTBEAT)})
         for attachment in self.attachments.values():
             attachment.tell_occupancy(now_ms)
@@ -185,10 +186,9 @@ class Connection:
         def publish(name: str, prefix: str) -> Frame:
             self.grant.require("publish", name)
             self._require_mode(name, Mode.PUBLISH)
-            messages = [self._stamped(one) for one in publishable(frame.get("messages"))]
-            serials = self._channels.get(name).publish(
-                messages, prefix=prefix, connection_id=self.id
-            )
+            messages = [self.grant.stamped(one) for one in publishable(frame.get("messages"))]
+            channel = self._channels.get(name)
+            serials = channel.publish(messages, prefix=prefix, connection_id=self.id)
             return {"res": [{"serials": serials}]}
 
         self._answer(frame, publish)
@@ -207,7 +207,7 @@ class Connection:
         self._answer(frame, announce)
 
     def _annotate(self, frame: Frame) -> None:
-        # Not ignored: the SDK would wait for an answer without end.
+        # It must be answered: the SDK would wait without end.
         nack = {"action": int(Action.NACK), "msgSerial": frame.get("msgSerial", 0), "count": 1}
         self.send(nack | {"error": not_mutable().info()})
 
@@ -215,7 +215,7 @@ class Connection:
         serial = frame.get("msgSerial", 0)
         answer: Frame = {"msgSerial": serial, "count": 1}
         try:
-            # Sent again after a resume, it has the same id, by which the channel knows it.
+            # Sent again after a resume it has the same id, by which the channel recognises it.
             result = act(frame.get("channel", ""), f"{self.id}:{serial}")
         except AblyError as error:
             self.send({"action": int(Action.NACK), "error": error.info()} | answer)
@@ -255,7 +255,7 @@ class Connection:
         self.is_over = True
 
     def _drop(self, _: Frame) -> None:
-        """The client changes its socket, and may come back on another one."""
+        """Close the socket for a client that will come back on another one."""
         self.cut()
 
     def _refuse(self, error: AblyError) -> None:
@@ -271,10 +271,6 @@ class Connection:
         attachment = self.attachments.get(name)
         if attachment is not None and mode not in attachment.modes:
             raise AblyError(40165, 401, f"attached without the mode {mode.name}")
-
-    def _stamped(self, message: Message) -> Message:
-        client_id = self.grant.as_client(message.get("clientId"))
-        return message if client_id is None else message | {"clientId": client_id}
 
     def _leave_all(self) -> None:
         for channel in self._channels.all():

@@ -17,7 +17,7 @@ _MAX_ENDED = 1_000
 
 
 class Connections:
-    """Connections by key, live ones and those that may still be resumed."""
+    """Connections by key: those with a socket, and those that may still be resumed."""
 
     def __init__(self, channels: Channels, tokens: Tokens, clock: Clock) -> None:
         self._channels = channels
@@ -27,7 +27,7 @@ class Connections:
         self._ended: deque[str] = deque(maxlen=_MAX_ENDED)
 
     def connect(self, grant: Grant, query: Mapping[str, str], outbox: Outbox) -> Connection:
-        """A new connection, or the one that `resume` or `recover` names; CONNECTED is said."""
+        """Open a connection, or resume the one that `resume` or `recover` names; send CONNECTED."""
         key = query.get("resume") or query.get("recover")
         known = self._by_key.get(key or "")
         if known is not None and known.grant.client_id == grant.client_id:
@@ -53,7 +53,7 @@ class Connections:
         return [one for one in self._by_key.values() if one.is_live]
 
     def tick(self) -> None:
-        """Do what is due, and forget those that are over."""
+        """Do what is due in each, and forget those that are over."""
         now_ms = self._clock.now_ms()
         for connection in list(self._by_key.values()):
             connection.tick(now_ms)
@@ -62,7 +62,7 @@ class Connections:
             self._ended.append(key)
 
     def clear(self) -> None:
-        """Cut everybody and forget them."""
+        """Cut all connections and forget them."""
         for connection in self._by_key.values():
             connection.cut()
         self._by_key.clear()

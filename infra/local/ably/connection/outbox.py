@@ -1,4 +1,4 @@
-"""What a connection has to say next, between the protocol and its socket."""
+"""The frames that a connection still has to send on its socket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from infra.local.ably.protocol import Frame
 
 
 class Outbox:
-    """Frames in order, then perhaps the end. `wake` is called when there is something new."""
+    """Frames in their order, and the end. `wake` is called when one of them is added."""
 
     def __init__(self, wake: Callable[[], None] = lambda: None) -> None:
         self._frames: list[Frame] = []
@@ -16,17 +16,17 @@ class Outbox:
         self.is_ended = False
 
     def put(self, frame: Frame) -> None:
-        """Nothing is said after the end."""
+        """Add a frame. After the end nothing is added."""
         if not self.is_ended:
             self._frames.append(frame)
             self._wake()
 
     def end(self) -> None:
-        """Close the socket once what was put is sent."""
+        """Let the socket be closed when all frames are sent."""
         self.is_ended = True
         self._wake()
 
     def take(self) -> list[Frame]:
-        """All that waits to be sent."""
+        """Remove and return all frames."""
         frames, self._frames = self._frames, []
         return frames

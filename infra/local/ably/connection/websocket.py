@@ -13,7 +13,7 @@ from infra.local.asgi import ASGIMessage, Receive, Send
 
 
 class Socket:
-    """Reads frames into a connection, writes what its outbox holds."""
+    """Passes frames from a WebSocket to a connection, and those of its outbox back."""
 
     def __init__(self, apps: Apps, scope: ASGIMessage, receive: Receive, send: Send) -> None:
         self._apps = apps
@@ -25,7 +25,7 @@ class Socket:
 
     async def serve(self) -> None:
         await self._receive()
-        # First accepted, then refused: SDKs take a failed upgrade for a broken network.
+        # It is accepted before it may be refused: SDKs take a failed upgrade for a broken network.
         await self._send({"type": "websocket.accept"})
         outbox = Outbox(self._news.set)
         connection = self._connect(outbox)
@@ -68,7 +68,7 @@ class Socket:
                     await self._send({"type": "websocket.close", "code": 1000})
                     return
         except OSError:
-            pass  # The client has left; the reader learns it too, and ends the connection.
+            pass  # the client has left: `_read` learns it too, and ends the connection
 
     def _message(self, frame: Frame) -> ASGIMessage:
         raw = encode(frame, self._format)

@@ -1,4 +1,4 @@
-"""What a key or a token may do on which channels."""
+"""Capabilities: what a key or a token may do on which channels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OPERATIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """Operations by resource, and the text they came as, which is shown verbatim."""
+    """Operations by resource. `text` is the JSON they were read from, which is shown unchanged."""
 
     text: str
     operations: Mapping[str, frozenset[str]]
@@ -44,8 +44,8 @@ class Capability:
     def parse(cls, text: str) -> Capability:
         """Read JSON like {"room:*": ["subscribe"]}.
 
-        Raises AblyError 40003 for anything else: operations are those of the service, at least
-        one, and `*` stands alone.
+        Each resource needs at least one operation that the service knows, or `*` alone.
+        Raises AblyError 40003 for anything else.
         """
         try:
             raw = json.loads(text)
@@ -60,7 +60,7 @@ class Capability:
         )
 
     def narrowed_to(self, wanted: Capability) -> Capability:
-        """What both allow. Raises AblyError 40160 when that is nothing."""
+        """The operations that both allow. Raises AblyError 40160 when there is none."""
         both: dict[str, frozenset[str]] = {}
         for ours, granted in self.operations.items():
             for theirs, asked in wanted.operations.items():
@@ -77,10 +77,11 @@ class Capability:
 
 
 def matches(resource: str, channel: str) -> bool:
-    """Whether a pattern covers a channel, or another pattern as wide or narrower.
+    """Whether the pattern `resource` covers a channel, or all that another pattern covers.
 
-    `*` stands for one whole segment, at the end for one or more; `foo*` is literal. Channels with
-    a qualifier such as `[meta]` need it in the pattern, where `[*]` is any qualifier or none.
+    `*` stands for one whole segment, and at the end for one or more; `foo*` is literal. A channel
+    with a qualifier such as `[meta]` needs the same one in the pattern; `[*]` is any or none.
+    Source: https://ably.com/docs/auth/capabilities
     """
     wanted_qualifier, pattern = _split(resource)
     qualifier, name = _split(channel)

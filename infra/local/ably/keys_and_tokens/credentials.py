@@ -1,4 +1,4 @@
-"""Which key or token a request or a connection shows."""
+"""Reads the key or the token that a request or a connection shows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ _TOKEN_PARAMETERS = ("access_token", "accessToken")
 
 
 class Credentials:
-    """Turns what was shown into a Grant."""
+    """Turns a key or a token into a Grant."""
 
     def __init__(self, keys: Keyring, tokens: Tokens) -> None:
         self._keys = keys
         self._tokens = tokens
 
     def of_request(self, headers: Mapping[str, str], query: Mapping[str, str]) -> Grant:
-        """Raises AblyError 401 when nothing valid is shown, 404 when an unknown app is."""
+        """The grant of an HTTP request, from its Authorization header or its query.
+
+        Raises AblyError with the status 401 when it shows nothing valid, 404 for an unknown app.
+        """
         scheme, _, rest = headers.get("authorization", "").partition(" ")
         if not scheme:
             grant = self.of_query(query)
@@ -38,7 +41,7 @@ class Credentials:
         return self._as_client(grant, _text(claimed)) if claimed else grant
 
     def of_query(self, query: Mapping[str, str]) -> Grant:
-        """For WebSockets and event streams. Raises AblyError as `of_request` does."""
+        """The grant of a WebSocket or an event stream. Raises AblyError as `of_request` does."""
         claimed = query.get("clientId")
         if (key := query.get("key")) is not None:
             grant = self._of_shown_key(key)
@@ -58,7 +61,7 @@ class Credentials:
         try:
             return self._of_key(text)
         except AblyError as error:
-            # The SDKs' own tests ask for this code here, also when the app or the key is unknown.
+            # The SDKs' own tests expect this code here, also when the app or the key is unknown.
             raise AblyError(40101, 401, error.message) from None
 
     def _of_key(self, text: str) -> Grant:

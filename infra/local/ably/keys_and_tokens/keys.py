@@ -6,6 +6,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from infra.local.ably.keys_and_tokens.capability import Capability
 from infra.local.ably.protocol import AblyError, not_permitted
@@ -16,7 +17,7 @@ DEFAULT = Capability.parse('{"*":["*"]}')
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key; `name` is appId.keyId."""
+    """One key. Its `name` is `appId.keyId`."""
 
     name: str
     secret: str
@@ -45,7 +46,7 @@ class Key:
 
 
 class Keyring:
-    """All keys that this server knows."""
+    """All keys that this server knows, of all its apps."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._keys = {key.name: key for key in keys}
@@ -57,10 +58,10 @@ class Keyring:
         return self._keys.get(name)
 
     def named(self, name: str) -> Key:
-        """The key that credentials name.
+        """The key of this name.
 
-        Raises AblyError 40400, with the status 401 when the app is known and 404 when it is not.
-        Both are final for SDKs: a code of 4014x would make ably-js ask for tokens without end.
+        Raises AblyError 40400: with the status 401 when the app is known, with 404 when it is not.
+        Both are final for SDKs; a code of 4014x would make ably-js ask for tokens without end.
         """
         if (key := self.find(name)) is not None:
             return key
@@ -76,7 +77,7 @@ class Keyring:
 
 
 def made_key(app_id: str, capability: Capability, *, is_revocable: bool) -> Key:
-    """A key at random for an app."""
+    """A new key with a random name and secret."""
     name = f"{app_id}.{secrets.token_hex(3)}"
     return Key(name, secrets.token_urlsafe(24), capability, is_revocable)
 
@@ -86,10 +87,10 @@ ANY_CLIENT = "*"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A key or a token, and what it opens.
+    """What a client may do by the key or the token that it showed.
 
-    `client_id` is None for anonymous tokens and `*` for any identity; `expires_ms` is None for a
-    key, which does not expire.
+    `client_id` is None for an anonymous token, and `*` where the client may take any identity.
+    `expires_ms` is None for a key, which does not expire.
     """
 
     key: Key
@@ -109,23 +110,31 @@ class Grant:
         return self.expires_ms is not None
 
     def require(self, operation: str, channel: str) -> None:
-        """Raises AblyError 40160 when the capability does not cover it."""
+        """Raise AblyError 40160 unless the capability allows the operation on the channel."""
         if not self.capability.allows(operation, channel):
             raise not_permitted(operation, channel)
 
     def as_client(self, claimed: str | None) -> str | None:
-        """The identity to stamp on what is published. Raises AblyError 40012."""
+        """The clientId of what is published: the claimed one, else the grant's; None if neither.
+
+        Raises AblyError 40012 for a claim that the grant does not allow.
+        """
         if claimed is None:
             return None if self.client_id == ANY_CLIENT else self.client_id
         if claimed in {"", ANY_CLIENT} or self.client_id not in {ANY_CLIENT, claimed}:
             raise AblyError(40012, 400, "the clientId is not the credential's")
         return claimed
 
+    def stamped(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The message with the clientId of its publisher. Raises AblyError 40012."""
+        client_id = self.as_client(message.get("clientId"))
+        return message if client_id is None else message | {"clientId": client_id}
+
 
 def identity(given: object) -> str | None:
-    """The clientId that a token is asked for; None when it is absent or empty.
+    """The clientId that a token is to have; None when it is absent or empty.
 
-    Raises AblyError 40012 for what is not a text.
+    Raises AblyError 40012 when it is not a string.
     """
     if given is None or given == "":
         return None

@@ -1,4 +1,7 @@
-"""Revoked tokens: by client, by revocation key, or by channel."""
+"""Revocation of tokens by client, by revocation key, or by channel.
+
+Source: https://ably.com/docs/auth/revocation
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _KINDS = frozenset({"clientId", "revocationKey", "channel"})
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Tokens of `key_name` that `target` names, if issued before, are void from `applies_ms`."""
+    """From `applies_ms` on, tokens of a key that `target` names are void.
+
+    It does not touch those that were issued at `before_ms` or later.
+    """
 
     key_name: str
     target: str
@@ -33,13 +39,16 @@ class Revocation:
 
 
 class Revocations:
-    """All revocations so far."""
+    """All revocations that were made."""
 
     def __init__(self) -> None:
         self._made: list[Revocation] = []
 
     def revoke(self, grant: Grant, body: Mapping[str, Any], now_ms: int) -> list[dict[str, Any]]:
-        """One result for each target. Raises AblyError for a request that is none."""
+        """Revoke by the request `body`. Returns one result for each target.
+
+        Raises AblyError when the grant may not revoke, or when the body is not valid.
+        """
         if grant.is_token:
             raise AblyError(40162, 401, "tokens are revoked with the key, not with a token")
         if not grant.key.is_revocable:

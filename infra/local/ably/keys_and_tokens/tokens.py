@@ -38,7 +38,7 @@ _SIGNATURES = jwt.PyJWT(
 
 
 class Tokens:
-    """All tokens of this server, those that JWTs carry included."""
+    """All tokens of this server. JWTs count among them once they were shown."""
 
     def __init__(self, keys: Keyring, clock: Clock) -> None:
         self._keys = keys
@@ -52,7 +52,11 @@ class Tokens:
     def issue(
         self, key_name: str, request: Mapping[str, Any], basic: Grant | None
     ) -> dict[str, Any]:
-        """The TokenDetails for a request that is signed, or comes with Basic auth of its key."""
+        """The TokenDetails for a TokenRequest that is signed, or sent with Basic auth of its key.
+
+        Raises AblyError when it is neither, or asks for more than the key has.
+        Source: https://ably.com/docs/api/token-request-spec
+        """
         key = self._keys.find(key_name)
         if key is None:
             raise AblyError(40400, 404, f"no key {key_name}")
@@ -81,7 +85,7 @@ class Tokens:
         elif not self._keys.knows_app(token.partition(".")[0]):
             raise AblyError(40101, 401, "the token is not valid")
         elif (found := self._issued.get(token)) is None:
-            # Of an earlier run, most likely: the code makes the client renew it.
+            # It is of an earlier run, most likely. This code makes the client renew it.
             raise AblyError(40143, 401, "the token is not known here")
         else:
             grant = found
@@ -89,7 +93,7 @@ class Tokens:
         return grant
 
     def check(self, grant: Grant) -> None:
-        """Raises AblyError when a token has expired (40142) or was revoked (40141)."""
+        """Raise AblyError when the token has expired (40142) or was revoked (40141)."""
         if grant.expires_ms is None:
             return
         now_ms = self._clock.now_ms()
@@ -99,11 +103,11 @@ class Tokens:
             raise AblyError(40141, 401, "the token was revoked")
 
     def expire_all(self) -> None:
-        """All tokens seen so far have expired; those that come later are untouched."""
+        """Let all tokens that were seen so far expire, but not those that come later."""
         self._void |= self._seen
 
     def forget(self) -> None:
-        """As if nothing had been issued or revoked."""
+        """Forget everything that was issued, seen or revoked."""
         self._issued.clear()
         self._nonces.clear()
         self._seen.clear()
@@ -112,7 +116,7 @@ class Tokens:
 
     def _check_signature(self, key: Key, request: Mapping[str, Any], now_ms: int) -> None:
         given = str(request.get("mac") or "")
-        # The fields as received: a client's spelling of the capability is what it signed.
+        # The fields as they came: the client has signed its own spelling of the capability.
         text = "".join(f"{_plain(request.get(name))}\n" for name in _SIGNED)
         mac = base64.b64encode(key.sign(text.encode())).decode()
         if request.get("keyName") != key.name or not hmac.compare_digest(
@@ -154,7 +158,7 @@ def _capability(key: Key, given: object) -> Capability:
     try:
         wanted = Capability.parse(str(given))
     except AblyError as error:
-        # The code that the tests of the Python SDK ask for here.
+        # The tests of the Python SDK expect this code here.
         raise bad_request(error.message) from None
     return key.capability.narrowed_to(wanted)
 

@@ -1,4 +1,7 @@
-"""`/chat/v4/rooms/…`: what Ably's Chat SDK sends and reads over REST."""
+"""`/chat/v4/rooms/…`: what Ably's Chat SDK sends and reads over REST.
+
+Source: https://ably.com/docs/api/chat-rest
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _NAME = "chat.message"
 
 
 def chat(request: Request, grant: Grant, app: App, rest: tuple[str, ...]) -> Reply:
-    """Answer for `/chat/v4/rooms/<rest>`. Raises AblyError."""
+    """The reply for `/chat/v4/rooms/<rest>`. Raises AblyError."""
     room, what = rest[0], rest[1:]
     channel = f"{room}::$chat"
     match request.method, what:

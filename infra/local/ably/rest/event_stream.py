@@ -1,4 +1,7 @@
-"""Event streams: channels for clients that speak no WebSocket."""
+"""Event streams: the messages of channels for clients without a WebSocket.
+
+Source: https://ably.com/docs/protocols/sse
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ _KEEPALIVE_MS = 15_000
 
 
 class EventStream:
-    """One stream of several channels. `on_news` says whom to wake when there is text to take."""
+    """One stream of several channels. It holds its text until somebody takes it."""
 
     def __init__(self, app: App, grant: Grant, request: Request) -> None:
-        """Raises AblyError for no channel, one that may not be heard, or a bad rewind."""
+        """Raises AblyError without a channel, for one that is not allowed, or for a bad rewind."""
         query = request.query
         listed = query.get("channels", query.get("channel", ""))
         names = [name for name in listed.split(query.get("separator", ",")) if name]
@@ -42,7 +45,7 @@ class EventStream:
             for heard in self._heard
             for entry in heard.missed(last, query.get("rewind"), self._spoke_ms)
         ]
-        # One position serves all channels, because serials are ordered over all of them.
+        # One position is enough for all channels, because their serials stand in one order.
         for entry in sorted(missed, key=lambda one: one.serial):
             self._write_frame(entry.frame)
         for heard in self._heard:
@@ -50,16 +53,17 @@ class EventStream:
         app.streams.add(self)
 
     def on_news(self, wake: Callable[[], None]) -> None:
+        """Call `wake` from now on when there is text, or the end."""
         self._wake = wake
         wake()
 
     def take(self) -> bytes:
-        """What is to be written now."""
+        """Remove and return the text that is to be sent."""
         text, self._text = b"".join(self._text), []
         return text
 
     def tick(self, now_ms: int) -> None:
-        """Keep it alive, or end it with the error of a token that is void."""
+        """Send a keep-alive when it is due. End the stream when its token is no longer good."""
         try:
             self._app.tokens.check(self._grant)
         except AblyError as error:
@@ -85,7 +89,7 @@ class EventStream:
     def _write_frame(self, frame: Frame) -> None:
         channel = frame["channel"]
         events = [b"event: message\n" + self._data(channel, one) for one in frame["messages"]]
-        # A frame has one position: only its last message may name it.
+        # All messages of a frame have one position: only the last of them may name it.
         events[-1] = b"id: " + str(frame["channelSerial"]).encode() + b"\n" + events[-1]
         self._write(b"\n\n".join(events) + b"\n\n")
 
@@ -98,7 +102,7 @@ class EventStream:
 
 
 class _Heard:
-    """One channel of a stream."""
+    """A listener for one channel of a stream."""
 
     modes = Mode.SUBSCRIBE
 

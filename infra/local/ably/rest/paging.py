@@ -15,11 +15,11 @@ _AFTER = "after"
 
 
 def page(found: Sequence[Message], query: Mapping[str, str], word: str) -> Reply:
-    """The page of `found` (oldest first) that `query` asks for.
+    """The page of `found` that `query` asks for; `found` is given oldest first.
 
-    Links are relative, `./word?…`: ably-js understands no others.
+    Its links are relative, `./word?…`: ably-js understands no others. Raises AblyError 40000.
     """
-    limit = number(query, "limit", _DEFAULT)
+    limit = _number(query, "limit", _DEFAULT)
     if not 0 < limit <= _MAX:
         raise bad_request(f"limit is 1 to {_MAX}")
     is_forwards = query.get("direction") == "forwards"
@@ -35,8 +35,8 @@ def page(found: Sequence[Message], query: Mapping[str, str], word: str) -> Reply
 
 
 def within(found: Sequence[Message], query: Mapping[str, str]) -> list[Message]:
-    """Those between `start` and `end` (ms), and not newer than `from_serial`."""
-    start, end = number(query, "start", 0), number(query, "end", 0)
+    """The messages from `start` to `end` (ms since 1970), and not newer than `from_serial`."""
+    start, end = _number(query, "start", 0), _number(query, "end", 0)
     until = query.get("from_serial") or query.get("fromSerial")
     return [
         one
@@ -48,12 +48,12 @@ def within(found: Sequence[Message], query: Mapping[str, str]) -> list[Message]:
 
 
 def _start(ordered: Sequence[Message], after: str | None) -> int:
-    # By id, not by number: what is published between two pages must not shift them.
+    # By id and not by number: what is published between two pages must not shift them.
     ids = [one["id"] for one in ordered] if after else []
     return ids.index(after) + 1 if after in ids else 0
 
 
-def number(query: Mapping[str, str], name: str, default: int) -> int:
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name) or str(default)
     if not text.isdecimal():
         raise bad_request(f"{name} is not a number")

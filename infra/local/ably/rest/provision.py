@@ -1,4 +1,4 @@
-"""`/apps`: apps and keys made on demand, as the SDKs' own tests make them in the sandbox."""
+"""`/apps`: makes apps and keys, in the way in which the SDKs' own tests ask for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIXTURE = "fixture:0"
 
 
 def create_app(apps: Apps, request: Request) -> Reply:
-    """An app with the keys and the present members that the body lists. Raises AblyError."""
+    """Make an app with the keys and the members that the body lists. Raises AblyError."""
     try:
         return _create(apps, request.object())
     except (AttributeError, KeyError, TypeError):
@@ -47,7 +47,7 @@ def _create(apps: Apps, wanted: dict[str, Any]) -> Reply:
 
 
 def _entered(members: list[dict[str, Any]], now_ms: int) -> list[Message]:
-    """The events by which the members that a body lists have entered."""
+    """The enter events of the members that a body lists."""
     enter = {"action": int(PresenceAction.ENTER), "connectionId": "fixture", "timestamp": now_ms}
     events = []
     for index, member in enumerate(members):
@@ -58,7 +58,7 @@ def _entered(members: list[dict[str, Any]], now_ms: int) -> list[Message]:
 
 
 def delete_app(apps: Apps, grant: Grant, app_id: str) -> Reply:
-    """The app of the caller's key is gone, with all its connections."""
+    """Remove the app of the caller's key with all its connections. Raises AblyError."""
     if grant.is_token or grant.key.app_id != app_id or grant.key == apps.key:
         raise AblyError(40160, 401, "an app is deleted with one of its own keys")
     apps.remove(app_id)

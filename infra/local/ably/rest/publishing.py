@@ -18,27 +18,29 @@ _SUMMED_SINCE = 3
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The serial of each message, and the id of the whole."""
+    """What was published: the serial of each message, and the id of all together."""
 
     serials: list[str]
     identity: str
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """As REST replies have it."""
+        return {"messageId": self.identity, "serials": self.serials}
+
 
 def publish(raw: Any, grant: Grant, app: App, name: str) -> Sent:
-    """Publish the one or many messages of a body. Raises AblyError."""
+    """Publish the messages of a body, which holds one or a list. Raises AblyError."""
     grant.require("publish", name)
-    messages = []
-    for message in publishable(raw):
-        client_id = grant.as_client(message.get("clientId"))
-        messages.append(message if client_id is None else message | {"clientId": client_id})
-    identity = secrets.token_hex(6)
-    serials = app.channels.get(name).publish(
-        messages, prefix=identity, connection_id=_on_behalf(raw, app)
-    )
+    messages = [grant.stamped(message) for message in publishable(raw)]
+    identity, channel = secrets.token_hex(6), app.channels.get(name)
+    connection_id = _on_behalf(raw, app)
+    serials = channel.publish(messages, prefix=identity, connection_id=connection_id)
     return Sent(serials, identity)
 
 
 def _on_behalf(raw: Any, app: App) -> str | None:
+    """The id of the connection that the messages are published for, if they name one."""
     several = raw if isinstance(raw, list) else [raw]
     keys = {str(one["connectionKey"]) for one in several if one.get("connectionKey")}
     if not keys:
@@ -50,7 +52,7 @@ def _on_behalf(raw: Any, app: App) -> str | None:
 
 
 def publish_batch(request: Request, grant: Grant, app: App) -> Reply:
-    """`POST /messages`: every message of a spec on every channel of it."""
+    """`POST /messages`: publish all messages of each spec on all its channels."""
     raw = request.value()
     specs = raw if isinstance(raw, list) else [raw]
     outcomes = [_publish_spec(spec, grant, app) for spec in specs]
@@ -60,7 +62,7 @@ def publish_batch(request: Request, grant: Grant, app: App) -> Reply:
 
 
 def presence_batch(request: Request, grant: Grant, app: App) -> Reply:
-    """`GET /presence`: who is present on each of the channels."""
+    """`GET /presence`: the members of each channel."""
 
     def members(name: str) -> dict[str, Any]:
         grant.require("subscribe", name)
@@ -72,7 +74,7 @@ def presence_batch(request: Request, grant: Grant, app: App) -> Reply:
 
 
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """How a batch is answered."""
+    """The reply to a batch: its results, and how many of them are failures."""
     failed = sum("error" in one for one in results)
     counts = {"successCount": len(results) - failed, "failureCount": failed}
     return {**counts, "results": results}
@@ -83,8 +85,7 @@ def _publish_spec(spec: Any, grant: Grant, app: App) -> list[dict[str, Any]]:
         raise bad_request("a batch is an object with channels and messages")
 
     def send(name: str) -> dict[str, Any]:
-        sent = publish(spec.get("messages"), grant, app, name)
-        return {"messageId": sent.identity, "serials": sent.serials}
+        return publish(spec.get("messages"), grant, app, name).details
 
     channels = spec.get("channels")
     names = channels if isinstance(channels, list) else [channels]

@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, as values."""
+"""One HTTP request and its reply, as values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.local.ably.protocol import AblyError, Format, bad_request, decode, en
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Header names are lower case; `path` is its segments, decoded one by one."""
+    """A request. Header names are in lower case; `path` has the decoded segments."""
 
     method: str
     path: tuple[str, ...]
@@ -24,30 +24,30 @@ class Request:
     def of(
         cls, method: str, raw_path: bytes, query: bytes, headers: Mapping[str, str], body: bytes
     ) -> Request:
-        # Split before decoding: channel names carry %2F and %3A.
+        # It is split before it is decoded: names of channels hold %2F and %3A.
         segments = (unquote(one) for one in raw_path.decode("latin-1").split("/") if one)
         return cls(method, tuple(segments), query_of(query), headers, body)
 
     @property
     def format(self) -> Format:
-        """What the answer is written in."""
+        """The format of the reply."""
         return Format.of(self.query.get("format") or self.headers.get("accept"))
 
     @property
     def version(self) -> int:
-        """The protocol version that the client speaks."""
+        """The version of the protocol that the client speaks."""
         text = self.headers.get("x-ably-version") or self.query.get("v") or ""
         major = text.partition(".")[0]
         return int(major) if major.isdecimal() else 2
 
     def value(self) -> Any:
-        """The body; None when there is none. Raises AblyError 40000."""
+        """The body, decoded; None when there is none. Raises AblyError 40000."""
         if not self.body:
             return None
         return decode(self.body, Format.of(self.headers.get("content-type")))
 
     def object(self) -> dict[str, Any]:
-        """The body, which must be an object; empty when there is none."""
+        """The body as an object, which is empty without a body. Raises AblyError 40000."""
         value = self.value()
         if value is None:
             return {}
@@ -58,7 +58,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status and a value that is not yet encoded; None is no body."""
+    """A status, and a value that is not encoded yet. None means no body."""
 
     status: int
     value: Any
@@ -66,13 +66,13 @@ class Reply:
 
     @classmethod
     def of_error(cls, error: AblyError) -> Reply:
-        # The message may name a channel, with letters that a header cannot carry.
+        # The message may name a channel, whose letters a header cannot always hold.
         shown = "".join(one if " " <= one <= "~" else "?" for one in error.message)
         headers = {"X-Ably-ErrorCode": str(error.code), "X-Ably-ErrorMessage": shown}
         return cls(error.status, {"error": error.info()}, headers)
 
     def enveloped(self) -> Reply:
-        """For browsers, which ask for `envelope=json`: always 200, the rest inside."""
+        """The reply for a browser that asks for `envelope=json`: 200, with all else inside."""
         return Reply(
             200,
             {"statusCode": self.status, "response": self.value, "headers": {**self.headers}},
@@ -84,5 +84,5 @@ class Reply:
 
 
 def query_of(raw: bytes) -> dict[str, str]:
-    """The last value of each parameter."""
+    """The parameters of a query; of several with one name the last."""
     return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))

@@ -1,4 +1,7 @@
-"""The REST API: a request in, a reply out. Waits for nothing."""
+"""The REST API: each request gets its reply at once.
+
+Source: https://ably.com/docs/api/rest-api
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ _NOTHING = AblyError(40400, 404, "no such path")
 
 
 class Rest:
-    """Answers every path but streams."""
+    """Answers all paths but those of event streams."""
 
     def __init__(self, apps: Apps) -> None:
         self._apps = apps
 
     def answer(self, request: Request) -> Reply:
-        """Raises AblyError."""
+        """The reply to a request. Raises AblyError."""
         match request.method, request.path:
             case "GET", ("time",):
                 return Reply(200, [self._apps.clock.now_ms()])
@@ -50,7 +53,7 @@ class Rest:
             raise AblyError(40133, 401, "tokens of a key are revoked with that key")
         now_ms = self._apps.clock.now_ms()
         results = self._apps.tokens.revocations.revoke(grant, request.object(), now_ms)
-        # At once, not at the next tick: who was revoked is out when this returns.
+        # Connections with revoked tokens are cut before the reply, not at the next tick.
         self._apps.tick()
         return Reply(200, summary(results))
 
@@ -63,8 +66,8 @@ def _of_app(request: Request, grant: Grant, app: App) -> Reply:
             return presence_batch(request, grant, app)
         case "GET", ("channels",):
             return _list(request, grant, app)
-        case "GET" | "POST" as method, ("stats",):
-            return Reply(201 if method == "POST" else 200, [])
+        case "GET", ("stats",):
+            return Reply(200, [])
         case _, ("channels", name, *rest):
             return _of_channel(request, grant, app, name, tuple(rest))
         case _, ("chat", _, "rooms", room, *rest):
@@ -77,7 +80,8 @@ def _of_channel(
 ) -> Reply:
     match request.method, rest:
         case "POST", ("messages",):
-            return _publish(request, grant, app, name)
+            sent = publish(request.value(), grant, app, name)
+            return Reply(201, {"channel": name} | sent.details)
         case "GET", ("messages" | "history" as word,):
             return _history(request, grant, app, name, word, is_presence=False)
         case "GET", ("presence", "history"):
@@ -90,14 +94,6 @@ def _of_channel(
             grant.require("channel-metadata", name)
             return Reply(200, status(app.channels.get(name)))
     raise _NOTHING
-
-
-def _publish(request: Request, grant: Grant, app: App, name: str) -> Reply:
-    if request.query.get("_forceNack") == "true":
-        raise AblyError(40099, 400, "refused, as asked for")
-    sent = publish(request.value(), grant, app, name)
-    answer = {"channel": name, "messageId": sent.identity, "serials": sent.serials}
-    return Reply(201, answer)
 
 
 def _history(
