@@ -76,7 +76,7 @@ class SqsQueue:
     async def done(self, delivery: Delivery) -> None:
         await self._call("delete_message", ReceiptHandle=delivery.receipt)
 
-    async def bury(self, delivery: Delivery) -> None:
+    async def to_dead_letters(self, delivery: Delivery) -> None:
         """Have it delivered again at once, until SQS moves it to its dead letters."""
         await self._hide(delivery.receipt, 0)
 

@@ -62,6 +62,8 @@ class ChecksumsInput(BaseModel):
 
 
 class ItemResult(BaseModel):
+    """The sum of one item."""
+
     name: str
     bytes: int
     sha256: str

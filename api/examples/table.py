@@ -47,6 +47,7 @@ class Values:
         self.by_group[group].append(value)
 
     def refuse(self, line: int) -> None:
+        """Count a line that held no value."""
         self.bad_lines += 1
         if len(self.first_bad_lines) < MAX_NAMED:
             self.first_bad_lines.append(line)
@@ -54,6 +55,8 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
+    """What there is to say of the values of one group."""
+
     group: str
     count: int
     sum: float

@@ -19,6 +19,7 @@ class OwnersRead:
     cache: JobCache
 
     async def allows(self, principal: Principal, action: Action, topic: str) -> bool:
+        """Whether `principal` may read the topic. Raises `StoreUnavailable`."""
         job_id = find_job_id(topic.partition(":")[2])
         if action is not Action.READ or job_id is None:
             return False

@@ -12,7 +12,7 @@ from api.jobs.model.job import Job, JobId, NotAllowed, Transition, find_job_id, 
 from api.jobs.model.queue import JobQueue, QueueError
 from api.jobs.store.cache import JobCache, KnownJob
 from api.jobs.store.layout import Missing
-from api.jobs.store.listing import Filter, JobsPage, read_page
+from api.jobs.store.listing import JobFilter, JobsPage, read_page
 from api.jobs.store.store import Idempotency, JobStore
 from api.payloads.digest import digest_of
 from api.problems import (
@@ -28,7 +28,7 @@ from api.upstash import RedisError
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class JobRequest:
     """A job that is wanted: its type, and the input as it came.
 
     With the Idempotency-Key `key` it is created once, however often it is sent.
@@ -53,9 +53,9 @@ class Jobs:
     queue: JobQueue | None
     idempotency_ttl_s: int
 
-    async def create(self, principal: Principal, request: Request) -> tuple[KnownJob, bool]:
+    async def create(self, principal: Principal, request: JobRequest) -> tuple[KnownJob, bool]:
         """The new job and False; or the job that the same key created before, and True."""
-        order = self.registry.order(request.type, request.input)
+        checked = self.registry.check(request.type, request.input)
         once = self._idempotency(principal, request)
         at_ms = self.store.now_ms()
         job = Job.new(
@@ -63,9 +63,9 @@ class Jobs:
             request.type,
             owner=principal.id,
             at_ms=at_ms,
-            max_attempts=order.max_attempts,
+            max_attempts=checked.max_attempts,
         )
-        created = await self.store.create(job, order.input_json, idempotency=once, enqueue=True)
+        created = await self.store.create(job, checked.input_json, idempotency=once, enqueue=True)
         if once and created.replayed and created.fingerprint != once.fingerprint:
             raise IdempotencyKeyReused
         if created.job is None:
@@ -75,12 +75,12 @@ class Jobs:
             if not created.replayed:
                 await self.store.discard(created.job, once)
             raise StoreUnavailable("The queue does not answer.")
-        return await self._located(self.cache.put(created.job)), created.replayed
+        return await self.with_position(self.cache.put(created.job)), created.replayed
 
     async def get(self, principal: Principal, text: str, *, at_least: int = 0) -> KnownJob:
         """A job that the caller may see. Raises `JobNotFound`, `JobExpired`.
 
-        The position may be missing: see `located`.
+        The position may be missing: see `with_position`.
         """
         job_id = find_job_id(text)
         if job_id is None:
@@ -88,16 +88,16 @@ class Jobs:
         seen = await self.cache.get(job_id, at_least=at_least)
         if seen is None:
             owner = await self.store.owner_of_gone(job_id)
-            raise JobExpired if owner and _may(principal, owner) else JobNotFound
-        if not _may(principal, seen.job.owner):
+            raise JobExpired if owner and _may_see(principal, owner) else JobNotFound
+        if not _may_see(principal, seen.job.owner):
             raise JobNotFound
         if self._is_gone(seen.job):
             raise JobExpired
         return seen
 
-    async def located(self, seen: KnownJob) -> KnownJob:
+    async def with_position(self, seen: KnownJob) -> KnownJob:
         """The same with its position, if it is queued."""
-        return await self._located(seen)
+        return await self.cache.with_position(seen) or seen
 
     async def get_many(
         self, principal: Principal, texts: Sequence[str]
@@ -110,12 +110,14 @@ class Jobs:
         shown = {
             text: job
             for text, job_id in wanted.items()
-            if (job := known.get(job_id)) and _may(principal, job.owner) and not self._is_gone(job)
+            if (job := known.get(job_id))
+            and _may_see(principal, job.owner)
+            and not self._is_gone(job)
         }
         return list(shown.values()), [text for text in texts if text not in shown]
 
     async def page(
-        self, principal: Principal, wanted: Filter, *, cursor: str | None, limit: int
+        self, principal: Principal, wanted: JobFilter, *, cursor: str | None, limit: int
     ) -> JobsPage:
         """Some of the caller's own jobs, newest first. Raises `InvalidCursor`."""
         return await read_page(self.store, principal.id, wanted, cursor=cursor, limit=limit)
@@ -160,7 +162,7 @@ class Jobs:
         if not await self._enqueue(job):
             await self._change(job.id, lambda found: before if found == job else found)
             raise StoreUnavailable("The queue does not answer.")
-        return await self._located(self.cache.put(job))
+        return await self.with_position(self.cache.put(job))
 
     async def _change(self, job_id: JobId, transition: Transition, *, enqueue: bool = False) -> Job:
         # On what the store has now: what is 250 ms old is good enough to read, not to refuse by.
@@ -181,13 +183,10 @@ class Jobs:
         self.store.changes.queued.set()
         return True
 
-    async def _located(self, seen: KnownJob) -> KnownJob:
-        return await self.cache.located(seen) or seen
-
     def _is_gone(self, job: Job) -> bool:
         return job.expires_ms is not None and job.expires_ms <= self.store.now_ms()
 
-    def _idempotency(self, principal: Principal, request: Request) -> Idempotency | None:
+    def _idempotency(self, principal: Principal, request: JobRequest) -> Idempotency | None:
         if request.key is None:
             return None
         body = msgspec.json.encode([request.type, request.input], order="sorted").decode()
@@ -196,5 +195,5 @@ class Jobs:
         )
 
 
-def _may(principal: Principal, owner: str) -> bool:
+def _may_see(principal: Principal, owner: str) -> bool:
     return principal.is_admin or principal.id == owner

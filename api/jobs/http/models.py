@@ -30,12 +30,13 @@ class JobTypeView(Body):
     result: Annotated[dict[str, Any], Field(description="JSON Schema of what it brings.")]
 
     @classmethod
-    def of(cls, kind: JobHandler[Any, Any]) -> "JobTypeView":
+    def of(cls, handler: JobHandler[Any, Any]) -> "JobTypeView":
+        """The type of job that `handler` does."""
         return cls(
-            type=kind.name,
-            summary=kind.summary,
-            input=kind.input.model_json_schema(),
-            result=kind.result.model_json_schema(mode="serialization"),
+            type=handler.name,
+            summary=handler.summary,
+            input=handler.input.model_json_schema(),
+            result=handler.result.model_json_schema(mode="serialization"),
         )
 
 

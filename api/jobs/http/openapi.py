@@ -65,12 +65,30 @@ UNCHANGED = "The client has it already, or the wait was in vain."
 
 
 def describe_jobs(document: Document, kinds: Sequence[JobHandler[Any, Any]]) -> None:
-    """Complete the operations of this package in `document`."""
+    """Complete the operations of this package in `document`, and name the `kinds` of job."""
     answers = {
         operation["operationId"]: operation["responses"]
         for path in document["paths"].values()
         for operation in path.values()
     }
+    _describe_one(answers)
+    _describe_several(answers)
+    answers["stream_job"] |= {
+        "200": {
+            "description": "A stream that is held open until the job is done.",
+            "content": {
+                sse.MEDIA_TYPE: {
+                    "schema": {"type": "string", "description": STREAM_TEXT},
+                    "example": STREAM_EXAMPLE,
+                }
+            },
+        },
+        "204": {"description": "The job is done, and the client has its last state."},
+    }
+    _describe_kinds(document["components"]["schemas"], kinds)
+
+
+def _describe_one(answers: Document) -> None:
     job = {"application/json": {"schema": ref("JobView")}}
     created = POLLING | LOCATION | REPLAYED
     answers["create_job"] |= {
@@ -94,6 +112,9 @@ def describe_jobs(document: Document, kinds: Sequence[JobHandler[Any, Any]]) -> 
         "headers": POLLING | LOCATION,
         "content": job,
     }
+
+
+def _describe_several(answers: Document) -> None:
     answers["list_jobs"] |= {
         "200": {
             "description": "With `ids`: those jobs. Else: a page of the caller's jobs.",
@@ -108,19 +129,6 @@ def describe_jobs(document: Document, kinds: Sequence[JobHandler[Any, Any]]) -> 
         "description": "The result, as the type of job has it.",
         "content": {"application/json": {"schema": {}}},
     }
-    answers["stream_job"] |= {
-        "200": {
-            "description": "A stream that is held open until the job is done.",
-            "content": {
-                sse.MEDIA_TYPE: {
-                    "schema": {"type": "string", "description": STREAM_TEXT},
-                    "example": STREAM_EXAMPLE,
-                }
-            },
-        },
-        "204": {"description": "The job is done, and the client has its last state."},
-    }
-    _describe_kinds(document["components"]["schemas"], kinds)
 
 
 def _describe_kinds(schemas: Document, kinds: Sequence[JobHandler[Any, Any]]) -> None:

@@ -20,7 +20,7 @@ from api.events import (
     admit_stream,
     require_stream_accepted,
 )
-from api.jobs.callers.service import Jobs, Request
+from api.jobs.callers.service import JobRequest, Jobs
 from api.jobs.callers.watch import JobWatch
 from api.jobs.http import answers
 from api.jobs.http.answers import JobAnswers
@@ -42,7 +42,7 @@ from api.jobs.http.parameters import (
 from api.jobs.http.stream import JobStream
 from api.jobs.model.view import PATH, JobView, PollHints
 from api.jobs.store.cache import KnownJob
-from api.jobs.store.listing import Filter
+from api.jobs.store.listing import JobFilter
 from api.payloads.responses import JSON
 from api.problems import (
     BadRequest,
@@ -95,6 +95,8 @@ class JobServices:
 
 
 class JobsController(Controller):
+    """The handlers of `/api/jobs`."""
+
     path = PATH
     tags = ("jobs",)
     services: JobServices
@@ -111,7 +113,7 @@ class JobsController(Controller):
     ) -> Response[JobView]:
         """Have a job done; with an Idempotency-Key once, however often it is sent."""
         self.services.events.security.publish_rate.take(principal.id)
-        wanted = Request(data.type, data.input, idempotency_key)
+        wanted = JobRequest(data.type, data.input, idempotency_key)
         seen, replayed = await self.services.jobs.create(principal, wanted)
         headers = {"Location": f"{PATH}/{seen.job.id}"}
         if replayed:
@@ -171,7 +173,7 @@ class JobsController(Controller):
         if ids is not None:
             return await self._some(principal, ids, if_none_match)
         page = await self.services.jobs.page(
-            principal, Filter(status, type_), cursor=cursor, limit=limit
+            principal, JobFilter(status, type_), cursor=cursor, limit=limit
         )
         return self.services.answers.page(page, if_none_match)
 
@@ -269,7 +271,7 @@ class JobsController(Controller):
         # A process that meets the job first does not look for its place as well.
         if seen.lacks_position and answers.version_in(if_none_match) == seen.job.version:
             return self.services.answers.unchanged(seen, headers)
-        seen = await self.services.jobs.located(seen)
+        seen = await self.services.jobs.with_position(seen)
         if answers.matches(if_none_match, answers.etag_of(seen)):
             return self.services.answers.unchanged(seen, headers)
         return self.services.answers.job(seen, 200, headers)

@@ -178,7 +178,7 @@ def job(
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CheckedInput:
     """A request for a job whose input is right: the JSON to store, and the attempts to make."""
 
     input_json: str
@@ -204,13 +204,14 @@ class Registry:
         self._handlers[handler.name] = handler
 
     def find(self, name: str) -> JobHandler[Any, Any] | None:
+        """The handler of this type of job; None for a type that this process does not know."""
         return self._handlers.get(name)
 
     def all(self) -> Sequence[JobHandler[Any, Any]]:
         """The handlers, sorted by name."""
         return sorted(self._handlers.values(), key=lambda one: one.name)
 
-    def order(self, type_: str, value: Any) -> Order:
+    def check(self, type_: str, value: Any) -> CheckedInput:
         """Check a request. Raises `ValidationFailed`: `type`, or fields below `input`.
 
         The JSON is the caller's own: what a model writes need not be what it reads.
@@ -224,4 +225,4 @@ class Registry:
             handler.input.model_validate(value)
         except ValidationError as error:
             raise ValidationFailed(errors=field_errors(error, within="input")) from error
-        return Order(msgspec.json.encode(value).decode(), handler.max_attempts)
+        return CheckedInput(msgspec.json.encode(value).decode(), handler.max_attempts)

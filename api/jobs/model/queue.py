@@ -51,7 +51,7 @@ class JobQueue(Protocol):
     async def done(self, delivery: Delivery) -> None:
         """It needs no other delivery."""
 
-    async def bury(self, delivery: Delivery) -> None:
+    async def to_dead_letters(self, delivery: Delivery) -> None:
         """No worker survives it: put it with the dead letters, where operators look."""
 
 
@@ -94,7 +94,7 @@ async def finish_delivery(queue: JobQueue, delivery: Delivery, outcome: Outcome)
     if outcome.end is DeliveryEnd.DONE:
         await queue.done(delivery)
     elif outcome.end is DeliveryEnd.DEAD:
-        await queue.bury(delivery)
+        await queue.to_dead_letters(delivery)
     elif outcome.end is not DeliveryEnd.LOST:
         await queue.release(delivery, delay_s=outcome.delay_s)
 

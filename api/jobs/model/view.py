@@ -23,9 +23,10 @@ BY_AGE_MS = ((3_000, 500), (30_000, 1_000), (300_000, 2_500))
 
 @dataclass(frozen=True, slots=True)
 class PollHints:
-    """Soon for a young job, seldom for an old one or one far back in the queue.
+    """When clients should ask for a job again.
 
-    `clock` gives epoch seconds. While `is_shedding` everybody comes less often.
+    Soon for a young job, seldom for an old one or one far back in the queue. `clock` gives epoch
+    seconds. While `is_shedding`, as this process refuses new streams, everybody comes less often.
     """
 
     clock: Callable[[], float]
@@ -54,6 +55,8 @@ Time = Annotated[str, Field(description="RFC 3339, UTC, milliseconds.")]
 
 
 class StepView(Body):
+    """Where the attempt is, as its handler says."""
+
     key: str
     index: Annotated[int, Field(description="From 1.")]
     total: int
@@ -72,6 +75,8 @@ class JobErrorView(Body):
 
 
 class JobLinks(Body):
+    """Where else the job is found, and what can be done to it."""
+
     self: str
     events: str
     cancel: str

@@ -15,7 +15,10 @@ MAX_JOBS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class KnownJob:
-    """A job as it was at `at`, in seconds. `position` is None where nobody looked for it."""
+    """A job as this process knows it, as it was at `at` of the monotonic clock.
+
+    `position` is how many jobs wait before it; None where it does not wait, or nobody looked.
+    """
 
     job: Job
     position: int | None
@@ -23,6 +26,7 @@ class KnownJob:
 
     @property
     def lacks_position(self) -> bool:
+        """It is queued, and nobody looked for its place."""
         return self.job.is_queued and self.position is None
 
 
@@ -33,10 +37,11 @@ class _Reading:
 
 
 class JobCache:
-    """Reads jobs for all pollers of a process. Raises `RedisError` as the store does.
+    """Reads jobs for all who poll at this process. Raises `RedisError` as the store does.
 
-    A job stays fresh for `FRESH_S`. Those who miss at the same time share one read. A job
-    never goes back to an older version, as a replica that lags would have it.
+    A job stays fresh for `FRESH_S`, and callers who miss it at the same time share one read. What
+    this process writes is known at once, by `changes`. A job never goes back to an older version,
+    as a replica that lags would have it.
     """
 
     def __init__(
@@ -74,7 +79,7 @@ class JobCache:
             seen = await self._shared(job_id, seen.at)  # it had begun before the change
         return seen
 
-    async def located(self, seen: KnownJob) -> KnownJob | None:
+    async def with_position(self, seen: KnownJob) -> KnownJob | None:
         """The same with its position, if it is queued."""
         if not seen.lacks_position:
             return seen

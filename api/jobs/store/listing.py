@@ -14,30 +14,32 @@ SCANNED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """None lets all pass."""
+class JobFilter:
+    """Which of a user's jobs are wanted: of this status, of this type; None lets all pass."""
 
     status: JobStatus | None = None
     type: str | None = None
 
     @property
     def is_open(self) -> bool:
+        """Every job passes."""
         return self.status is None and self.type is None
 
     def passes(self, job: Job) -> bool:
+        """Whether the job is wanted."""
         return self.status in (None, job.status) and self.type in (None, job.type)
 
 
 @dataclass(frozen=True, slots=True)
 class JobsPage:
-    """Newest first. `next_cursor` None is the end."""
+    """Some of a user's jobs, newest first. `next_cursor` leads on; None is the end."""
 
     jobs: list[Job]
     next_cursor: str | None
 
 
 async def read_page(
-    store: JobStore, owner: str, wanted: Filter, *, cursor: str | None, limit: int
+    store: JobStore, owner: str, wanted: JobFilter, *, cursor: str | None, limit: int
 ) -> JobsPage:
     """The next `limit` jobs that pass. Raises `InvalidCursor`.
 

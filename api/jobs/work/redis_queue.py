@@ -68,7 +68,7 @@ log = structlog.get_logger()
 
 
 class RedisQueue:
-    """Deliveries from Redis; a worker names itself by `new_id`.
+    """`JobQueue` on Redis; a worker names itself by `new_id`.
 
     `awake` is set by whoever in this process puts a job into the queue: then it asks at once.
     `clock` gives epoch seconds, by which the processes agree on when a job is due. All pauses
@@ -134,14 +134,14 @@ class RedisQueue:
     async def done(self, delivery: Delivery) -> None:
         await self._replace(delivery)
 
-    async def bury(self, delivery: Delivery) -> None:
-        await self._replace(delivery, _grave(delivery.job_id))
+    async def to_dead_letters(self, delivery: Delivery) -> None:
+        await self._replace(delivery, _dead_letter(delivery.job_id))
 
     async def _take(self, limit: int) -> list[Delivery]:
         try:
             if self._consumer is None:
                 await self._join()
-            found = await self._of_the_dead(limit)
+            found = await self._of_dead_workers(limit)
             await self._move_due()
             if len(found) < limit:
                 found += await self._new(limit - len(found))
@@ -166,7 +166,7 @@ class RedisQueue:
         entries = reply[0][1] if reply else []
         return await self._deliveries(entries, {})
 
-    async def _of_the_dead(self, limit: int) -> list[Delivery]:
+    async def _of_dead_workers(self, limit: int) -> list[Delivery]:
         """Entries that their workers did not keep alive; looked for now and then."""
         now, idle_ms = self._monotonic(), int(self._dead_after_s * 1000)
         if now < self._reclaim_at:
@@ -193,7 +193,7 @@ class RedisQueue:
             delivery = Delivery(job_id or JobId(text[:64]), entry_id, receives.get(entry_id, 1))
             if job_id is None:
                 log.warning("queue.foreign_entry", entry_id=entry_id)
-                await self.bury(delivery)
+                await self.to_dead_letters(delivery)
             else:
                 found.append(delivery)
         return found
@@ -258,5 +258,5 @@ class RedisQueue:
         return self._awake.is_set() or ask_at <= until
 
 
-def _grave(job_id: JobId) -> Command:
+def _dead_letter(job_id: JobId) -> Command:
     return xadd(layout.DEAD, layout.QUEUE_FIELD, job_id, keep=DEAD_KEPT)

@@ -18,7 +18,7 @@ from api.jobs.store.store import JobStore
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
 from tests.integration.jobs.bench import Bench
-from tests.integration.jobs.crew import Crew
+from tests.integration.jobs.process import Process
 from tests.support.asgi_reader import AsgiConnection
 from tests.support.client import Stream
 from tests.support.instances import Instance, running, settings_for
@@ -36,8 +36,8 @@ async def bench(upstash: UpstashServer) -> AsyncIterator[Bench]:
 
 
 @pytest.fixture
-def crew(bench: Bench) -> Crew:
-    return Crew(bench)
+def process(bench: Bench) -> Process:
+    return Process(bench)
 
 
 @pytest.fixture

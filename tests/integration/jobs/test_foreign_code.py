@@ -14,7 +14,7 @@ from api.jobs.model.handlers import JobContext, JobFailed, job
 from api.jobs.model.job import Job, JobStatus
 from api.jobs.model.queue import DeliveryEnd
 from tests.integration.jobs.bench import Bench
-from tests.integration.jobs.crew import Crew, Nothing, Said
+from tests.integration.jobs.process import Nothing, Process, Said
 from tests.support.foreign_errors import Panic, ends
 
 Body = Callable[[JobContext], Awaitable[Any]]
@@ -25,12 +25,12 @@ PLAIN = "a\ufffdb"
 pytestmark = pytest.mark.usefixtures("unwritten_logs")
 
 
-async def ended(bench: Bench, crew: Crew) -> Job:
+async def ended(bench: Bench, process: Process) -> Job:
     """What becomes of a job with one attempt; its end is written, and its delivery spent."""
     made = await bench.created(max_attempts=1)
-    outcome = await crew.runner.run(await crew.taken())
+    outcome = await process.runner.run(await process.taken())
     assert outcome.end is DeliveryEnd.DONE
-    return await crew.job(made)
+    return await process.job(made)
 
 
 def code_of(done: Job) -> str:
@@ -41,7 +41,7 @@ def code_of(done: Job) -> str:
 
 @pytest.mark.parametrize("error", ends(), ids=lambda one: type(one).__name__)
 async def test_whatever_a_handler_raises_is_a_failed_attempt(
-    bench: Bench, crew: Crew, error: BaseException
+    bench: Bench, process: Process, error: BaseException
 ) -> None:
     """Neither the process nor the other jobs see anything of it."""
 
@@ -49,10 +49,12 @@ async def test_whatever_a_handler_raises_is_a_failed_attempt(
         await asyncio.sleep(0)
         raise error
 
-    assert code_of(await ended(bench, crew.does(raising))) == "handler-error"
+    assert code_of(await ended(bench, process.does(raising))) == "handler-error"
 
 
-async def test_a_task_of_a_handler_that_exits_is_a_failed_attempt(bench: Bench, crew: Crew) -> None:
+async def test_a_task_of_a_handler_that_exits_is_a_failed_attempt(
+    bench: Bench, process: Process
+) -> None:
     """asyncio ends its loop for a task that exits, so the handler's own must not."""
 
     async def leave() -> None:
@@ -62,12 +64,12 @@ async def test_a_task_of_a_handler_that_exits_is_a_failed_attempt(bench: Bench, 
         await asyncio.gather(leave(), asyncio.sleep(0))
         return Said()
 
-    assert code_of(await ended(bench, crew.does(spreading))) == "handler-error"
+    assert code_of(await ended(bench, process.does(spreading))) == "handler-error"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), SystemExit(3), Panic()])
 async def test_an_input_model_that_fails_is_a_failed_attempt(
-    bench: Bench, crew: Crew, error: BaseException
+    bench: Bench, process: Process, error: BaseException
 ) -> None:
     """Its validators are a team's own code as much as the handler is."""
 
@@ -83,8 +85,8 @@ async def test_an_input_model_that_fails_is_a_failed_attempt(
     async def handler(_: JobContext, __: Picky) -> Said:
         return Said()
 
-    crew.registry.add(handler)
-    assert code_of(await ended(bench, crew)) == "handler-error"
+    process.registry.add(handler)
+    assert code_of(await ended(bench, process)) == "handler-error"
 
 
 class Odd(BaseModel):
@@ -113,7 +115,7 @@ def deep(levels: int) -> Any:
     ids=["nan", "inf", "surrogate", "object", "exit", "panic", "depth"],
 )
 async def test_a_result_that_is_no_json_is_a_failed_attempt(
-    bench: Bench, crew: Crew, value: Any
+    bench: Bench, process: Process, value: Any
 ) -> None:
     """A client that reads the job must be able to parse it."""
 
@@ -121,11 +123,11 @@ async def test_a_result_that_is_no_json_is_a_failed_attempt(
     async def handler(_: JobContext, __: Nothing) -> Odd:
         return Odd(value=value)
 
-    crew.registry.add(handler)
-    assert code_of(await ended(bench, crew)) == "handler-error"
+    process.registry.add(handler)
+    assert code_of(await ended(bench, process)) == "handler-error"
 
 
-async def test_a_result_of_several_lines_is_stored_on_one(bench: Bench, crew: Crew) -> None:
+async def test_a_result_of_several_lines_is_stored_on_one(bench: Bench, process: Process) -> None:
     """A line break would end a line of Server-Sent Events."""
 
     class Pretty(BaseModel):
@@ -138,11 +140,11 @@ async def test_a_result_of_several_lines_is_stored_on_one(bench: Bench, crew: Cr
     async def handler(_: JobContext, __: Nothing) -> Pretty:
         return Pretty()
 
-    crew.registry.add(handler)
-    assert (await ended(bench, crew)).result == f'{{"huge":{10**30}}}'
+    process.registry.add(handler)
+    assert (await ended(bench, process)).result == f'{{"huge":{10**30}}}'
 
 
-async def test_text_that_utf_8_cannot_hold_is_replaced(bench: Bench, crew: Crew) -> None:
+async def test_text_that_utf_8_cannot_hold_is_replaced(bench: Bench, process: Process) -> None:
     """As decoders do it, by U+FFFD; the job goes on to its end."""
 
     async def reporting(context: JobContext) -> Said:
@@ -151,7 +153,7 @@ async def test_text_that_utf_8_cannot_hold_is_replaced(bench: Bench, crew: Crew)
         await context.message(LONE)
         raise JobFailed(LONE, LONE)
 
-    done = await ended(bench, crew.does(reporting))
+    done = await ended(bench, process.does(reporting))
 
     assert code_of(done) == PLAIN
     assert done.error is not None
@@ -160,7 +162,9 @@ async def test_text_that_utf_8_cannot_hold_is_replaced(bench: Bench, crew: Crew)
     assert (done.step.key, done.step.label) == (PLAIN, PLAIN)
 
 
-async def test_long_texts_are_cut_so_that_the_job_can_be_written(bench: Bench, crew: Crew) -> None:
+async def test_long_texts_are_cut_so_that_the_job_can_be_written(
+    bench: Bench, process: Process
+) -> None:
     """The store refuses what is too large, and then there would be no end."""
 
     async def reporting(context: JobContext) -> Said:
@@ -168,7 +172,7 @@ async def test_long_texts_are_cut_so_that_the_job_can_be_written(bench: Bench, c
         await context.message("m" * 5000)
         raise JobFailed("c" * 5000, "d" * 5000)
 
-    done = await ended(bench, crew.does(reporting))
+    done = await ended(bench, process.does(reporting))
 
     assert done.error is not None
     assert done.step is not None
@@ -192,7 +196,7 @@ MISUSES: list[Body] = [
 
 @pytest.mark.parametrize("misuse", MISUSES, ids=range(len(MISUSES)))
 async def test_a_report_of_a_wrong_type_is_refused_where_it_is_made(
-    bench: Bench, crew: Crew, misuse: Body
+    bench: Bench, process: Process, misuse: Body
 ) -> None:
     """A handler that catches the error goes on, and its job has the end that it gives it."""
 
@@ -201,11 +205,11 @@ async def test_a_report_of_a_wrong_type_is_refused_where_it_is_made(
             await misuse(context)
         return Said()
 
-    assert (await ended(bench, crew.does(reporting))).status is JobStatus.SUCCEEDED
+    assert (await ended(bench, process.does(reporting))).status is JobStatus.SUCCEEDED
 
 
 async def test_an_end_that_cannot_be_written_is_replaced_by_one_that_can(
-    bench: Bench, crew: Crew
+    bench: Bench, process: Process
 ) -> None:
     """Nothing that a handler leaves behind may leave its job running until its lease ends."""
 
@@ -218,7 +222,7 @@ async def test_an_end_that_cannot_be_written_is_replaced_by_one_that_can(
         context.report.news.set()
         raise Broken
 
-    done = await ended(bench, crew.does(failing))
+    done = await ended(bench, process.does(failing))
 
     assert code_of(done) == "handler-error"
     assert done.error is not None

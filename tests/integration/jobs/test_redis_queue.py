@@ -183,7 +183,7 @@ async def test_what_is_buried_is_where_operators_look(bench: Bench, queue: Redis
     await queue.enqueue(an_id())
     (delivery,) = await queue.claim(1, wait_s=0)
 
-    await queue.bury(delivery)
+    await queue.to_dead_letters(delivery)
 
     assert await dead(bench) == [an_id()]
     assert await left(bench) == (0, 0)

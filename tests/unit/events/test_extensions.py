@@ -81,7 +81,7 @@ def test_an_extension_brings_job_handlers(module: Module, extensions: Extensions
 
     load([module(extend=lambda millrace: millrace.job(move))], extensions)
 
-    assert extensions.jobs.order("move", {"to": "x"}).input_json == '{"to":"x"}'
+    assert extensions.jobs.check("move", {"to": "x"}).input_json == '{"to":"x"}'
 
 
 def test_extensions_are_loaded_in_the_order_given(module: Module, extensions: Extensions):

@@ -37,10 +37,10 @@ def registry() -> Registry:
 
 def test_an_order_keeps_the_callers_json_and_the_types_attempts(registry: Registry) -> None:
     """What was validated is what the worker validates again."""
-    order = registry.order("report", {"pageCount": 3})
+    checked = registry.check("report", {"pageCount": 3})
 
-    assert order.input_json == '{"pageCount":3}'
-    assert order.max_attempts == 5
+    assert checked.input_json == '{"pageCount":3}'
+    assert checked.max_attempts == 5
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_order_keeps_the_callers_json_and_the_types_attempts(registry: Regist
 def test_wrong_input_is_named_below_input(registry: Registry, value: object, field: str) -> None:
     """The field errors of a request point into its `input`."""
     with pytest.raises(ValidationFailed) as caught:
-        registry.order("report", value)
+        registry.check("report", value)
 
     assert [error["field"] for error in caught.value.errors] == [field]
 
@@ -58,7 +58,7 @@ def test_wrong_input_is_named_below_input(registry: Registry, value: object, fie
 def test_an_unknown_type_is_named_with_those_that_there_are(registry: Registry) -> None:
     """Who misspells a type reads which ones would do."""
     with pytest.raises(ValidationFailed) as caught:
-        registry.order("raport", {})
+        registry.check("raport", {})
 
     (error,) = caught.value.errors
     assert error["field"] == "type"

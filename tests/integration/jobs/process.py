@@ -38,7 +38,7 @@ class Said(BaseModel):
 Body = Callable[[JobContext], Awaitable[Any]]
 
 
-class Crew:
+class Process:
     """One process's worker. `does` says what jobs of type `report` do."""
 
     def __init__(self, bench: Bench, *, slots: int = 2, lease_s: float = LEASE_S) -> None:
@@ -71,7 +71,7 @@ class Crew:
         )
         self.worker = Worker(self.queue, self.runner, slots=slots, rng=rng)
 
-    def does(self, body: Body, *, timeout_s: float = 60, type_: str = "report") -> Crew:
+    def does(self, body: Body, *, timeout_s: float = 60, type_: str = "report") -> Process:
         @job(type_, input=Nothing, result=Said, timeout_s=timeout_s)
         async def handler(context: JobContext, _: Nothing) -> Any:
             """What the test says."""
