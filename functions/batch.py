@@ -10,11 +10,9 @@ import structlog
 from api.jobs import (
     Delivery,
     DeliveryEnd,
-    JobQueue,
-    JobRunner,
+    JobWorkers,
     Outcome,
     QueueError,
-    Sweep,
     WorkTime,
     finish_delivery,
 )
@@ -41,12 +39,13 @@ class BatchHandler:
     All invocations of a process run on one event loop, with the connections of the ones before.
     """
 
-    def __init__(self, runner: JobRunner, queue: JobQueue, sweep: Sweep, *, slots: int) -> None:
+    def __init__(self, workers: JobWorkers, *, slots: int) -> None:
+        assert workers.sweep is not None, "batches come from a queue outside of Redis"
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
-        self._runner = runner
-        self._queue = queue
-        self._sweep = sweep
+        self._runner = workers.runner
+        self._queue = workers.queue
+        self._sweep = workers.sweep
         self._slots = slots
 
     def __call__(self, event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:

@@ -8,7 +8,6 @@ import json
 import signal
 import sys
 
-from api.jobs import Sweep
 from api.services import Services, build_services
 from api.settings import SettingsError
 from functions.batch import BatchHandler
@@ -25,9 +24,7 @@ def batch_handler() -> BatchHandler:
     if queue is None:
         raise SettingsError(["MILLRACE_JOBS_QUEUE_URL: must name the queue whose batches come"])
     services = build_services(settings, queue=queue)
-    runner = services.jobs.workers().runner
-    sweep = Sweep(services.jobs.store, queue)
-    handler = BatchHandler(runner, queue, sweep, slots=max(1, settings.job_workers))
+    handler = BatchHandler(services.jobs.workers(), slots=max(1, settings.job_workers))
     survive_snapshots(services)
     return handler
 

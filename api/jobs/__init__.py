@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.jobs.feature import JobsFeature
 from api.jobs.feature import build as build_jobs_feature
-from api.jobs.model.handlers import (
-    JobContext,
-    JobFailed,
-    JobHandler,
-    NotAJobError,
-    Registry,
-    job,
-)
+from api.jobs.model.handlers import JobContext, JobFailed, JobHandler, NotAJobError, Registry, job
 from api.jobs.model.job import JobId, find_job_id
 from api.jobs.model.queue import (
     Delivery,
@@ -31,17 +24,10 @@ from api.jobs.model.queue import (
 
 if TYPE_CHECKING:
     from api.jobs.work.job_workers import JobWorkers
-    from api.jobs.work.runner import JobRunner, WorkTime
-    from api.jobs.work.sweep import Sweep
+    from api.jobs.work.runner import WorkTime
     from api.jobs.work.worker import Worker
 
-_MODULE_OF = {
-    "JobWorkers": "work.job_workers",
-    "JobRunner": "work.runner",
-    "WorkTime": "work.runner",
-    "Sweep": "work.sweep",
-    "Worker": "work.worker",
-}
+_MODULE_OF = {"JobWorkers": "job_workers", "Worker": "worker", "WorkTime": "runner"}
 
 __all__ = [
     "Delivery",
@@ -51,14 +37,12 @@ __all__ = [
     "JobHandler",
     "JobId",
     "JobQueue",
-    "JobRunner",
     "JobWorkers",
     "JobsFeature",
     "NotAJobError",
     "Outcome",
     "QueueError",
     "Registry",
-    "Sweep",
     "WorkTime",
     "Worker",
     "build_jobs_feature",
@@ -70,10 +54,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What only some processes need (PEP 562). Raises `AttributeError` for an unknown name."""
+    """What only those who do jobs need (PEP 562). Raises `AttributeError` for other names."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"api.jobs.{_MODULE_OF[name]}")
-    value = getattr(module, name)
-    globals()[name] = value
-    return value
+    module = import_module(f"api.jobs.work.{_MODULE_OF[name]}")
+    return getattr(module, name)

@@ -1,6 +1,6 @@
 """The jobs of this deployment as a feature, built from the settings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,20 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsFeature(Feature):
-    """The feature, and what brings jobs to its workers: `queue` is None where Redis does."""
+    """The feature; and `workers`, which a process that does jobs calls once to have them done."""
 
-    settings: Settings
-    base: Base
     registry: Registry
     store: JobStore
     service: Jobs
-    queue: JobQueue | None
-
-    def workers(self) -> "JobWorkers":
-        """What does jobs in this process; called once, by a process that does some."""
-        from api.jobs.work.job_workers import build_job_workers  # noqa: PLC0415  # most do none
-
-        return build_job_workers(self.settings, self.base, self.registry, self.store, self.queue)
+    workers: Callable[[], "JobWorkers"]
 
 
 def build(settings: Settings, base: Base, *, queue: JobQueue | None) -> JobsFeature:
@@ -61,6 +53,11 @@ def build(settings: Settings, base: Base, *, queue: JobQueue | None) -> JobsFeat
 
         return job_routes(service, watch, hints, events)
 
+    def workers() -> "JobWorkers":
+        from api.jobs.work.job_workers import build_job_workers  # noqa: PLC0415  # most do none
+
+        return build_job_workers(settings, base, registry, store, queue)
+
     def describe(document: dict[str, Any]) -> None:
         from api.jobs.http.openapi import describe_jobs  # noqa: PLC0415  # as above
 
@@ -71,12 +68,10 @@ def build(settings: Settings, base: Base, *, queue: JobQueue | None) -> JobsFeat
         describe=describe,
         events=(OwnEventType(EVENT_TYPE, JobView, (TOPICS,)),),
         rules=((TOPICS, OwnersRead(cache)),),
-        settings=settings,
-        base=base,
         registry=registry,
         store=store,
         service=service,
-        queue=queue,
+        workers=workers,
     )
 
 

@@ -77,7 +77,7 @@ class Jobs:
             raise StoreUnavailable("The queue does not answer.")
         return await self.with_position(self.cache.put(created.job)), created.replayed
 
-    async def get(self, principal: Principal, text: str, *, at_least: int = 0) -> KnownJob:
+    async def get(self, principal: Principal, text: str) -> KnownJob:
         """A job that the caller may see. Raises `JobNotFound`, `JobExpired`.
 
         The position may be missing: see `with_position`.
@@ -85,7 +85,7 @@ class Jobs:
         job_id = find_job_id(text)
         if job_id is None:
             raise JobNotFound
-        seen = await self.cache.get(job_id, at_least=at_least)
+        seen = await self.cache.get(job_id)
         if seen is None:
             owner = await self.store.owner_of_gone(job_id)
             raise JobExpired if owner and _may_see(principal, owner) else JobNotFound

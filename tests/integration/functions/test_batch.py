@@ -14,7 +14,6 @@ from structlog.testing import capture_logs
 from api.jobs import JobContext, job
 from api.jobs.model.job import Job, JobId, job_id_of
 from api.jobs.model.queue import Delivery
-from api.jobs.work.sweep import Sweep
 from api.services import Services, build_services
 from functions.batch import BatchHandler
 from tests.support.foreign_errors import ends
@@ -75,10 +74,7 @@ class Worker:
         settings = settings_for(server, example_jobs=False)
         self.services: Services = build_services(settings, queue=self.queue)
         self.services.jobs.registry.add(wish)
-        workers = self.services.jobs.workers()
-        self.handler = BatchHandler(
-            workers.runner, self.queue, Sweep(self.services.jobs.store, self.queue), slots=5
-        )
+        self.handler = BatchHandler(self.services.jobs.workers(), slots=5)
         self.loop = asyncio.get_event_loop_policy().get_event_loop()  # that of the handler
 
     def stored(self, wished: str) -> Job:
