@@ -1,7 +1,8 @@
-"""Waits until a job changes: long polls and streams do it alike."""
+"""Waits until a job changes, for long polls and for streams."""
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -51,26 +52,17 @@ class JobWatch:
 
         A process that is about to end does not wait.
         """
-        watcher = self.open(seen.job.id)
-        try:
+        with closing(self.open(seen.job.id)) as watcher, suppress(TimeoutError):
             async with self.streams.hold(within_s):
                 return await watcher.next(seen.job.version)
-        except TimeoutError:
-            return None
-        finally:
-            watcher.close()
+        return None
 
     async def done(self, seen: KnownJob, *, within_s: float) -> KnownJob:
         """The job when it is done, or as it is when time is up."""
-        watcher = self.open(seen.job.id)
-        try:
+        with closing(self.open(seen.job.id)) as watcher, suppress(TimeoutError):
             async with self.streams.hold(within_s):
                 while not seen.job.is_done and (changed := await watcher.next(seen.job.version)):
                     seen = changed
-        except TimeoutError:
-            pass
-        finally:
-            watcher.close()
         return seen
 
     def open(self, job_id: JobId) -> "Watcher":
@@ -111,6 +103,7 @@ class Watcher:
         """
         hub = self._watch.hub
         while True:
+            # Taken before the read: what moves after this is not missed by the wait below.
             movement = hub.movement
             await self._look()
             seen = await self._watch.cache.get(
@@ -118,6 +111,8 @@ class Watcher:
             )
             if seen is None or seen.job.version != version or seen.job.is_done:
                 return seen
+            # A replica may lag behind the event. But an admin may have published a version that
+            # never comes, so it is looked for a few times only.
             if seen.job.version < self._newest and self._patience:
                 self._patience -= 1
                 await asyncio.sleep(REPLICA_LAG_S)

@@ -15,10 +15,10 @@ log = structlog.get_logger()
 
 
 class JobStream(Session):
-    """Sends the job's present state, and each later one. Ids are versions.
+    """Sends the present state of a job, and each later one; the ids of the frames are versions.
 
-    `version` is the one that the client has. A client that missed some gets the newest: a
-    state, unlike an event, makes those before it worthless.
+    `version` is the one that the client has; None if it has none. A client that missed some gets
+    the newest only, because a state says all that those before it said.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class JobStream(Session):
                 if seen is None:  # the next connect is told why
                     connection.end(CloseReason.ROTATE)
                     return
-                await self._say(connection, seen)
+                await self._send(connection, seen)
         except Exception:
             log.exception("stream.broken")
             connection.end(CloseReason.ROTATE)
 
-    async def _say(self, connection: Connection, seen: KnownJob) -> None:
+    async def _send(self, connection: Connection, seen: KnownJob) -> None:
         self._version = seen.job.version
         await connection.push(job_frame(seen, self._hints))
         self._streaming.metrics.delivered.inc()
@@ -77,7 +77,7 @@ class JobStream(Session):
 
 
 def job_frame(seen: KnownJob, hints: PollHints) -> bytes:
-    """One state, as GET would have it."""
+    """One state as a frame of Server-Sent Events, with the JSON that GET would answer."""
     job = seen.job
     data = job_json(
         job, position=seen.position, poll_after_ms=hints.poll_after_ms(job, position=seen.position)

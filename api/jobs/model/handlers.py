@@ -49,7 +49,7 @@ def count_of(value: Any) -> int:
 
 @dataclass(slots=True)
 class Report:
-    """The last words of a handler; `news` is set while some of them are not written yet."""
+    """The newest of what a handler reported; `news` is set while it is not written yet."""
 
     progress: Progress | None = None
     step: Step | None = None
@@ -57,7 +57,7 @@ class Report:
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self) -> Transition:
-        """The transition that writes it all. On failure set `news` again."""
+        """The transition that writes all of it. If the write fails, set `news` again."""
         self.news.clear()
         progress, step, message = self.progress, self.step, self.message
         return lambda job: job.progressed(progress, step=step, message=message)
@@ -71,8 +71,8 @@ class JobContext:
     and the last one before the attempt ends. A cancel sets `is_cancelled` and raises
     `asyncio.CancelledError` at the handler's next await: clean up, and let it pass.
 
-    Texts are cut at 200 characters, and what UTF-8 cannot hold is replaced by U+FFFD. A value
-    of a wrong type is refused with `TypeError` here, where it was given.
+    `deadline` is a time of `monotonic`. Texts are cut at 200 characters, and what UTF-8 cannot
+    hold is replaced by U+FFFD. All methods raise `TypeError` for a value of a wrong type.
     """
 
     job_id: JobId
@@ -86,7 +86,7 @@ class JobContext:
     is_cancelled: bool = False
 
     def left_s(self) -> float:
-        """Seconds until the attempt is ended from outside."""
+        """Seconds until the handler is told to stop; 0 when that time has come."""
         return max(0.0, self.deadline - self.monotonic())
 
     async def progress(self, done: float, total: float, *, note: str | None = None) -> None:
@@ -137,7 +137,11 @@ class NotAJobError(TypeError):
 
 @dataclass(frozen=True, slots=True)
 class JobHandler(Generic[I, R]):
-    """One type of job. An attempt has `timeout_s`; a job has `max_attempts` of them."""
+    """One type of job, its models, and the function that does it.
+
+    An attempt may last `timeout_s`, and a job has up to `max_attempts` of them. `summary` is for
+    the documents.
+    """
 
     name: str
     run: Callable[[JobContext, I], Awaitable[R]]

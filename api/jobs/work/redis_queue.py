@@ -21,7 +21,7 @@ from api.jobs.store import layout
 from api.upstash import Command, Refused, Script, UpstashClient
 
 # KEYS[1] is the stream. ARGV: group, idle ms after which a worker without entries is forgotten.
-JOIN = Script(
+PREPARE_GROUP = Script(
     """
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 if made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then return made end
@@ -58,10 +58,10 @@ return #due
 GROUP = "workers"
 FORGET_CONSUMER_MS = 86_400_000
 DEAD_KEPT = 10_000
-# Longer than the lease, which the worker prolongs at the same time: who gets a dead worker's
-# entry shall find its lease over.
+# In leases. Longer than one, because a worker renews both at the same time: whoever gets the entry
+# of a dead worker must find that its lease has ended.
 OUTLIVES_LEASE = 1.25
-LOOK_FOR_DUE = 5  # idle pauses; what this process itself delays is moved when it is due
+LOOK_FOR_DUE = 5  # in idle pauses: for what other processes have delayed
 DUE_AT_ONCE = 100
 
 log = structlog.get_logger()
@@ -121,7 +121,7 @@ class RedisQueue:
         return []
 
     async def heartbeat(self, delivery: Delivery, *, lease_s: float) -> None:  # noqa: ARG002
-        """Its idle time starts again; how long it may last is the same for all."""
+        """Begin its idle time again; for how long it may last is the same for all entries."""
         await self._redis.write(
             *("XCLAIM", layout.QUEUE, GROUP, self._name(), 0, delivery.receipt, "JUSTID"),
             repeatable=True,
@@ -140,7 +140,7 @@ class RedisQueue:
     async def _take(self, limit: int) -> list[Delivery]:
         try:
             if self._consumer is None:
-                await self._join()
+                await self._prepare_group()
             found = await self._of_dead_workers(limit)
             await self._move_due()
             if len(found) < limit:
@@ -152,9 +152,9 @@ class RedisQueue:
             return []
         return found
 
-    async def _join(self) -> None:
+    async def _prepare_group(self) -> None:
         await self._redis.script(
-            JOIN, keys=[layout.QUEUE], args=[GROUP, FORGET_CONSUMER_MS], repeatable=True
+            PREPARE_GROUP, keys=[layout.QUEUE], args=[GROUP, FORGET_CONSUMER_MS], repeatable=True
         )
         self._name()
 
@@ -167,7 +167,7 @@ class RedisQueue:
         return await self._deliveries(entries, {})
 
     async def _of_dead_workers(self, limit: int) -> list[Delivery]:
-        """Entries that their workers did not keep alive; looked for now and then."""
+        """The entries that their workers did not keep alive; asked for now and then."""
         now, idle_ms = self._monotonic(), int(self._dead_after_s * 1000)
         if now < self._reclaim_at:
             return []
@@ -199,7 +199,7 @@ class RedisQueue:
         return found
 
     async def _move_due(self) -> None:
-        """Queue what is due. Others put jobs there too, so it is looked at now and then."""
+        """Queue what is due. Other processes delay jobs too, so Redis is asked now and then."""
         now = self._monotonic()
         if now < min(self._look_at, self._due_at):
             return
@@ -226,7 +226,8 @@ class RedisQueue:
             ("XACK", layout.QUEUE, GROUP, delivery.receipt),
             ("XDEL", layout.QUEUE, delivery.receipt),
         ]
-        # A second run would at most queue the job twice, which the fence makes harmless.
+        # If the reply is lost this runs twice, and may queue the job twice. That is harmless,
+        # because only one worker gets the lease.
         for result in await self._redis.transaction([*others, *ended], repeatable=True):
             if isinstance(result, Exception):
                 raise result
@@ -242,7 +243,8 @@ class RedisQueue:
         return ("ZADD", layout.DELAYED, int((self._clock() + delay_s) * 1000), job_id)
 
     def _name(self) -> str:
-        # Not in __init__: a snapshot of a started function is restored many times over.
+        # Not in __init__: a snapshot of a started function is restored many times, and all would
+        # have one name.
         self._consumer = self._consumer or self._new_id()
         return self._consumer
 

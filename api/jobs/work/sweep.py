@@ -1,4 +1,4 @@
-"""Sends what was stored and never sent, because its process died between the two.
+"""Sends the jobs that were stored but not sent, because their process died between the two.
 
 Where Redis is the queue there is no such gap: one script stores the job and queues it.
 """
@@ -16,8 +16,8 @@ from api.upstash import Script
 GRACE_S = 60  # longer than a request may take to send its job
 AT_ONCE = 100
 
-# KEYS[1] are the unsent. ARGV: the latest time of those that are taken, how many, and the time
-# that is put in its place, so that one sweep takes them, and the next one if this one dies.
+# KEYS[1] are the unsent. ARGV: the latest time of those that are taken, how many, and their new
+# time. With that no other sweep takes them now; if this one dies, a later one does.
 TAKE = Script(
     """
 local found = redis.call('ZRANGE', KEYS[1], '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, ARGV[2])
@@ -32,15 +32,18 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """For a queue outside of Redis. Raises `RedisError` and `QueueError`: then sweep again."""
+    """Sends unsent jobs to a queue outside of Redis.
+
+    Raises `RedisError` and `QueueError`: the next run sends what this one did not.
+    """
 
     store: JobStore
     queue: JobQueue
 
     async def run(self) -> int:
-        """Send the jobs that have been unsent for `GRACE_S`; how many that were.
+        """Send the jobs that have been unsent for `GRACE_S`, and return how many there were.
 
-        One that has changed since, by whomever, is in the queue or needs it no more.
+        A job that has another version by now was sent, or needs no worker any more.
         """
         now_ms = self.store.now_ms()
         found: list[str] = await self.store.redis.script(
