@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,36 +12,13 @@ from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from api.jobs import JobContext, job
-from api.jobs.model.job import Job, JobId, job_id_of
-from api.jobs.model.queue import Delivery
+from api.jobs.model.job import Job, job_id_of
 from api.services import Services, build_services
 from functions.batch import BatchHandler
 from tests.support.foreign_errors import ends
 from tests.support.instances import settings_for
+from tests.support.job_queue import SentJobs
 from tests.support.upstash_server import UpstashServer
-
-
-class Sent:
-    """SQS as far as a batch needs it. One job's message cannot be sent."""
-
-    def __init__(self) -> None:
-        self.jobs: list[JobId] = []
-        self.breaks_for: JobId | None = None
-
-    async def enqueue(self, job_id: JobId, *, delay_s: float = 0) -> None:
-        if job_id == self.breaks_for:
-            raise RuntimeError("a bug")
-        self.jobs.append(job_id)
-
-    async def claim(self, limit: int, *, wait_s: float) -> Sequence[Delivery]:
-        return ()
-
-    async def heartbeat(self, delivery: Delivery, *, lease_s: float) -> None: ...
-    async def done(self, delivery: Delivery) -> None: ...
-    async def to_dead_letters(self, delivery: Delivery) -> None: ...
-
-    async def release(self, delivery: Delivery, *, delay_s: float) -> None:
-        await self.enqueue(delivery.job_id, delay_s=delay_s)
 
 
 class Context:
@@ -70,7 +47,7 @@ class Worker:
     """A function that works, and whoever gives it jobs."""
 
     def __init__(self, server: UpstashServer) -> None:
-        self.queue = Sent()
+        self.queue = SentJobs()
         settings = settings_for(server, example_jobs=False)
         self.services: Services = build_services(settings, queue=self.queue)
         self.services.jobs.registry.add(wish)

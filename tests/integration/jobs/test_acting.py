@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from api.jobs.model.job import JobError, JobId, Transition
-from api.jobs.model.queue import Delivery, QueueError
+from api.jobs.model.job import JobError, Transition
 from api.jobs.store import layout
 from api.jobs.store.store import JobStore
 from tests.integration.jobs.conftest import Caller, Site
 from tests.integration.jobs.test_reading import finish_delivery
 from tests.support.instances import Instance
+from tests.support.job_queue import queue_elsewhere
 from tests.support.upstash_server import UpstashServer
 
 BOOM = JobError("boom", "It broke")
@@ -174,36 +172,6 @@ async def test_a_key_whose_job_is_forgotten_is_410(site: Site):
     again = await caller.create(key="k")
 
     assert (again.status_code, again.json()["code"]) == (410, "job-expired")
-
-
-class BrokenQueue:
-    """A queue outside of Redis that does not hear, `failures` times."""
-
-    def __init__(self, failures: int) -> None:
-        self.failures = failures
-        self.jobs: list[JobId] = []
-
-    async def enqueue(self, job_id: JobId, *, delay_s: float = 0) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise QueueError
-        self.jobs.append(job_id)
-
-    async def claim(self, limit: int, *, wait_s: float) -> Sequence[Delivery]:
-        return ()
-
-    async def heartbeat(self, delivery: Delivery, *, lease_s: float) -> None: ...
-    async def release(self, delivery: Delivery, *, delay_s: float) -> None: ...
-    async def done(self, delivery: Delivery) -> None: ...
-    async def to_dead_letters(self, delivery: Delivery) -> None: ...
-
-
-def queue_elsewhere(instance: Instance, failures: int = 0) -> BrokenQueue:
-    """Have the instance's jobs go through a queue outside of Redis."""
-    service = instance.services.jobs.service
-    service.queue = queue = BrokenQueue(failures)
-    service.store.writes = replace(service.store.writes, queue_is_elsewhere=True)
-    return queue
 
 
 async def test_a_job_that_cannot_be_queued_is_not_there(alice: Caller, instance: Instance):

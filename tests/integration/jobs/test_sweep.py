@@ -13,17 +13,17 @@ from api.jobs.store import layout
 from api.jobs.work.sweep import GRACE_S, Sweep
 from tests.integration.jobs.bench import Bench
 from tests.integration.jobs.conftest import Bill, Caller
-from tests.integration.jobs.test_acting import BrokenQueue, queue_elsewhere
 from tests.support.instances import Instance
+from tests.support.job_queue import SentJobs, queue_elsewhere
 
 
 @pytest.fixture
-def queue() -> BrokenQueue:
-    return BrokenQueue(0)
+def queue() -> SentJobs:
+    return SentJobs()
 
 
 @pytest.fixture
-def sweep(bench: Bench, queue: BrokenQueue) -> Sweep:
+def sweep(bench: Bench, queue: SentJobs) -> Sweep:
     bench.store.writes = replace(bench.store.writes, queue_is_elsewhere=True)
     return Sweep(bench.store, queue)
 
@@ -36,7 +36,7 @@ async def orphan(bench: Bench) -> Job:
 
 
 async def test_a_job_that_was_stored_and_never_sent_is_sent_once(
-    bench: Bench, sweep: Sweep, queue: BrokenQueue
+    bench: Bench, sweep: Sweep, queue: SentJobs
 ) -> None:
     """However many sweep, and however often."""
     made = await orphan(bench)
@@ -49,7 +49,7 @@ async def test_a_job_that_was_stored_and_never_sent_is_sent_once(
 
 
 async def test_a_job_that_was_sent_is_not_sent_again(
-    bench: Bench, sweep: Sweep, queue: BrokenQueue, bill: Bill
+    bench: Bench, sweep: Sweep, queue: SentJobs, bill: Bill
 ) -> None:
     """It may wait in the queue for long. A sweep that finds nothing costs two commands."""
     await bench.store.sent(await orphan(bench))
@@ -61,7 +61,7 @@ async def test_a_job_that_was_sent_is_not_sent_again(
 
 
 async def test_a_job_that_is_just_being_sent_is_left_alone(
-    bench: Bench, sweep: Sweep, queue: BrokenQueue
+    bench: Bench, sweep: Sweep, queue: SentJobs
 ) -> None:
     """Its request may still send it."""
     await bench.created()
@@ -70,7 +70,7 @@ async def test_a_job_that_is_just_being_sent_is_left_alone(
 
 
 async def test_a_job_that_has_changed_since_is_not_sent(
-    bench: Bench, sweep: Sweep, queue: BrokenQueue
+    bench: Bench, sweep: Sweep, queue: SentJobs
 ) -> None:
     """The queue had it after all, or its owner has cancelled it; and it is not looked at again."""
     made = await orphan(bench)
@@ -82,7 +82,7 @@ async def test_a_job_that_has_changed_since_is_not_sent(
 
 
 async def test_a_queue_that_is_away_is_tried_again_by_a_later_sweep(
-    bench: Bench, sweep: Sweep, queue: BrokenQueue
+    bench: Bench, sweep: Sweep, queue: SentJobs
 ) -> None:
     """The mark of the job stays until the queue has it."""
     made = await orphan(bench)
