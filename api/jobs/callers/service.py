@@ -78,9 +78,10 @@ class Jobs:
         return await self.with_position(self.cache.put(created.job)), created.replayed
 
     async def get(self, principal: Principal, text: str) -> KnownJob:
-        """A job that the caller may see. Raises `JobNotFound`, `JobExpired`.
+        """The job whose id is `text`, which the caller may see. Raises `JobNotFound`, `JobExpired`.
 
-        The position may be missing: see `with_position`.
+        Its position may be missing: see `with_position`. The job of somebody else is not found:
+        its answer must not differ from that for a job that never was.
         """
         job_id = find_job_id(text)
         if job_id is None:
@@ -102,7 +103,7 @@ class Jobs:
     async def get_many(
         self, principal: Principal, texts: Sequence[str]
     ) -> tuple[list[Job], list[str]]:
-        """The jobs that are there for the caller, as ordered, and the ids that are not."""
+        """The jobs that are there for the caller, in the order asked for; and the other ids."""
         wanted = {text: job_id for text in texts if (job_id := find_job_id(text))}
         known = {i: seen.job for i in wanted.values() if (seen := self.cache.find_fresh(i))}
         found = await self.store.find_many([i for i in wanted.values() if i not in known])
@@ -131,7 +132,7 @@ class Jobs:
         return result
 
     async def cancel(self, principal: Principal, text: str) -> tuple[KnownJob, bool]:
-        """The job after it was asked to stop; True if it was done before."""
+        """The job after it was asked to stop, and whether it was done before."""
         seen = await self.get(principal, text)
         now_ms = self.store.now_ms()
         was_done = False
@@ -160,19 +161,21 @@ class Jobs:
         except NotAllowed as error:
             raise NotRetryable(f"The job is {error.job.status}.") from error
         if not await self._enqueue(job):
+            # As it was, unless a worker or another caller has changed it meanwhile.
             await self._change(job.id, lambda found: before if found == job else found)
             raise StoreUnavailable("The queue does not answer.")
         return await self.with_position(self.cache.put(job))
 
     async def _change(self, job_id: JobId, transition: Transition, *, enqueue: bool = False) -> Job:
-        # On what the store has now: what is 250 ms old is good enough to read, not to refuse by.
+        # Not on the job as the cache has it: a state that is 250 ms old is good enough to be read,
+        # but a request must not be refused because of it.
         try:
             return await self.store.change(job_id, transition, enqueue=enqueue)
         except Missing as error:
             raise JobExpired from error
 
     async def _enqueue(self, job: Job) -> bool:
-        """Hand a job that is stored to the queue; False if that did not hear."""
+        """Hand a job that is stored to the queue; False if the queue does not answer."""
         if self.queue is not None:
             try:
                 await self.queue.enqueue(job.id)

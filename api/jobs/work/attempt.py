@@ -18,7 +18,7 @@ from api.jobs.store.store import JobStore
 from api.upstash import RedisError
 
 REPORT_PAUSE_S = 0.25
-CLEAN_UP_S = 5.0
+CLEAN_UP_S = 5.0  # for a handler that was told to stop
 BEATS_PER_LEASE = 3  # of the queue; the store is asked more often, since it knows of cancels
 
 

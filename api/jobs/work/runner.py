@@ -1,4 +1,4 @@
-"""From a delivery to the end of its attempt, whoever brought it: a queue's loop or a batch."""
+"""From a delivery to the end of its attempt, whether a worker's loop or a batch brought it."""
 
 import asyncio
 import random
@@ -22,6 +22,8 @@ from api.problems import field_errors
 from api.retry import growing_pauses
 from api.upstash import RedisError, TooLarge
 
+# Pauses in seconds: before a job of an unknown type, or a job of a store that is away, is tried
+# again; and the shortest and longest between two writes of an end.
 UNKNOWN_TYPE_S = 5.0
 STORE_AWAY_S = 5.0
 RETRY_S = (0.1, 5.0)
@@ -185,7 +187,7 @@ class JobRunner:
             return Outcome(DeliveryEnd.DEAD) if outcome.end is DeliveryEnd.DONE else outcome
         began = self.monotonic()
         try:
-            transition, result = await self._attempted(attempt, handler, input_json)
+            transition, result = await self._run_handler(attempt, handler, input_json)
             outcome = await self._write(attempt, transition, result)
         except TooLarge as error:
             outcome = await self._write_plainly(attempt, error)
@@ -197,10 +199,10 @@ class JobRunner:
         attempt.context.log.info("job.attempted", status=attempt.job.status, ms=took_ms)
         return outcome
 
-    async def _attempted(
+    async def _run_handler(
         self, attempt: Attempt, handler: JobHandler[Any, Any], input_json: str
     ) -> tuple[Transition, str | None]:
-        """Run the handler: the transition at its end, and the result it brings."""
+        """Run the handler; returns as `_end_of`."""
         try:
             with contained():
                 data = handler.input.model_validate_json(input_json)
@@ -209,11 +211,12 @@ class JobRunner:
             return attempt_end.failed(wrong, self._now_ms(), self.backoff), None
         except Exception as error:  # noqa: BLE001  # a model's validators are a team's own code
             return self._raised(attempt, error), None
-        return self._judge(attempt, handler, await attempt.perform(handler, data))
+        return self._end_of(attempt, handler, await attempt.perform(handler, data))
 
-    def _judge(
+    def _end_of(
         self, attempt: Attempt, handler: JobHandler[Any, Any], ended: Ended
     ) -> tuple[Transition, str | None]:
+        """What becomes of the job, and the JSON of its result if it has one."""
         now_ms, run, reason = self._now_ms(), ended.run, ended.reason
         if reason is StopReason.FENCED:
             raise Fenced
@@ -245,11 +248,11 @@ class JobRunner:
         return attempt_end.failed(failure, self._now_ms(), self.backoff)
 
     async def _write_plainly(self, attempt: Attempt, error: Exception) -> Outcome:
-        """Write an end without anything that the handler said, since that cannot be written."""
+        """Write an end without what the handler reported, since that cannot be written."""
         failure = attempt_end.handler_error(self.new_id())
         attempt.context.log.error("job.end_broken", ref=failure.ref, error=type(error).__name__)
         end = attempt_end.failed(failure, self._now_ms(), self.backoff)
-        job = await self._insist(attempt, end, None)
+        job = await self._write_patiently(attempt, end, None)
         return Outcome(DeliveryEnd.LOST) if job is None else self._after(job)
 
     async def _write(
@@ -259,7 +262,7 @@ class JobRunner:
         report = attempt.context.report.take()
 
         async def write(end: Transition, result_json: str | None) -> Job | None:
-            return await self._insist(attempt, lambda job: end(report(job)), result_json)
+            return await self._write_patiently(attempt, lambda job: end(report(job)), result_json)
 
         try:
             job = await write(transition, result_json)
@@ -269,7 +272,7 @@ class JobRunner:
             job = await write(attempt_end.failed(wrong, self._now_ms(), self.backoff), None)
         return Outcome(DeliveryEnd.LOST) if job is None else self._after(job)
 
-    async def _insist(
+    async def _write_patiently(
         self, attempt: Attempt, transition: Transition, result_json: str | None
     ) -> Job | None:
         """Write for as long as the store may come back in time; None if it did not."""
