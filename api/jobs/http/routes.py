@@ -9,6 +9,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from api.controllers import bound
 from api.events import (
     AnyRequest,
     Conn,
@@ -280,4 +281,4 @@ def job_routes(
 ) -> list[type[Controller]]:
     """The handlers, bound to what they call."""
     services = JobServices(jobs, watch, JobAnswers(hints), events)
-    return [type("JobsController", (JobsController,), {"services": services})]
+    return [bound(JobsController, services=services)]
