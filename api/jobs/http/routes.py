@@ -41,6 +41,7 @@ from api.jobs.http.parameters import (
     Wait,
 )
 from api.jobs.http.stream import JobStream
+from api.jobs.model.problems import JobExpired, JobNotFound, JobWithoutResult, NotRetryable
 from api.jobs.model.view import PATH, JobView, PollHints
 from api.jobs.store.cache import KnownJob
 from api.jobs.store.listing import Filter
@@ -51,11 +52,7 @@ from api.problems import (
     ForeignOrigin,
     IdempotencyKeyReused,
     InvalidCursor,
-    JobExpired,
-    JobNotFound,
-    JobWithoutResult,
     NotAcceptable,
-    NotRetryable,
     OverConnectionLimit,
     RateLimited,
     TicketUsed,
