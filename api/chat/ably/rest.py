@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import msgspec
 import structlog
 
+from api.chat.ably.key import AblyKey
 from api.chat.problems import AblyRefused, AblyUnavailable
-from api.chat.tokens.issuer import AblyKey
 from api.problems import PublishUncertain
 
 VERSION: Final = "3"
