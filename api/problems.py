@@ -39,6 +39,8 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):
+    """The request breaks a rule of HTTP or of this API, so that it was not looked at further."""
+
     code = "bad-request"
     status = 400
     title = "The request cannot be understood"
@@ -46,24 +48,32 @@ class BadRequest(ApiError):
 
 
 class InvalidTopic(BadRequest):
+    """A text that should name a topic does not."""
+
     code = "invalid-topic"
     title = "This is not a topic name"
     remediation = "Use 1 to 8 segments of 1 to 64 letters, digits or _.~- joined by colons."
 
 
 class InvalidCursor(BadRequest):
+    """A cursor was not made by us, or was made for something else."""
+
     code = "invalid-cursor"
     title = "This is not a cursor of ours"
     remediation = "Send the last `id:` or `next_cursor` you received unchanged, or none."
 
 
 class InvalidEventId(BadRequest):
+    """A text that should be an event id is not."""
+
     code = "invalid-event-id"
     title = "This is not an event id"
     remediation = "Use an id as events carry it, such as 1763650000000-0."
 
 
 class Unauthorized(ApiError):
+    """The request does not prove who calls."""
+
     code = "unauthorized"
     status = 401
     title = "Sign in first"
@@ -74,18 +84,24 @@ class Unauthorized(ApiError):
 
 
 class TokenExpired(Unauthorized):
+    """A token of ours or of the team's was good, and its time is over."""
+
     code = "token-expired"
     title = "The token has expired"
     remediation = "Get a new token and send the request again."
 
 
 class TicketUsed(Unauthorized):
+    """A stream ticket was used a second time; it is good for one connection."""
+
     code = "ticket-used"
     title = "The ticket was used before"
     remediation = "Ask POST /api/stream-tickets for a new ticket for each connection."
 
 
 class Forbidden(ApiError):
+    """The caller may not do this, whether or not what it is about exists."""
+
     code = "forbidden"
     status = 403
     title = "This is not granted to you"
@@ -93,58 +109,25 @@ class Forbidden(ApiError):
 
 
 class ForeignOrigin(Forbidden):
+    """A page that may not write has sent a write with the cookie of its visitor."""
+
     code = "foreign-origin"
     title = "A write by cookie must come from an allowed origin"
     remediation = "Add the page's origin to MILLRACE_ALLOWED_ORIGINS, or send a bearer token."
 
 
-class ForeignHost(Forbidden):
-    code = "foreign-host"
-    title = "In local mode only this machine is served"
-    remediation = "Use http://127.0.0.1 or http://localhost; other names need another mode."
-
-
-class DirectAccess(Forbidden):
-    code = "direct-access"
-    title = "This server answers only what comes through the CDN in front of it"
-    remediation = "Use the public address of the service."
-
-
 class NotFound(ApiError):
+    """There is no such path, or nothing of this name for the caller."""
+
     code = "not-found"
     status = 404
     title = "There is nothing here"
     remediation = "Check the path against /api/openapi.json."
 
 
-class JobNotFound(NotFound):
-    code = "job-not-found"
-    title = "You have no such job"
-    remediation = "Check the id; jobs of other users are not shown."
-
-
-class JobExpired(ApiError):
-    code = "job-expired"
-    status = 410
-    title = "The job is done, and has been forgotten since"
-    remediation = "Read results before `expires_at`, or create the job again."
-
-
-class JobWithoutResult(ApiError):
-    code = "job-without-result"
-    status = 409
-    title = "The job has no result"
-    remediation = "Wait until `status` is succeeded; other jobs have an `error`."
-
-
-class NotRetryable(ApiError):
-    code = "not-retryable"
-    status = 409
-    title = "The job cannot be tried again"
-    remediation = "Only jobs that have failed, expired or been canceled can; look at `retryable`."
-
-
 class MethodNotAllowed(ApiError):
+    """The path exists, but not for this method."""
+
     code = "method-not-allowed"
     status = 405
     title = "This path does not take this method"
@@ -152,6 +135,8 @@ class MethodNotAllowed(ApiError):
 
 
 class NotAcceptable(ApiError):
+    """`Accept` excludes every form of the answer."""
+
     code = "not-acceptable"
     status = 406
     title = "None of the accepted types can be served"
@@ -159,44 +144,17 @@ class NotAcceptable(ApiError):
 
 
 class PayloadTooLarge(ApiError):
+    """The body, or an event in it, is larger than a setting allows."""
+
     code = "payload-too-large"
     status = 413
     title = "The request body is too large"
     remediation = "Send less at once, or store the data and publish a link to it."
 
 
-class HeadTooLarge(ApiError):
-    code = "head-too-large"
-    status = 431
-    title = "The headers of the request are too large"
-    remediation = "Send fewer and shorter headers and cookies."
-
-
-class UrlTooLong(ApiError):
-    code = "url-too-long"
-    status = 414
-    title = "The URL is too long"
-    remediation = "Name fewer topics, or put what is long into the body."
-
-
-class RequestTimedOut(ApiError):
-    code = "request-timed-out"
-    status = 408
-    title = "The request did not arrive in time"
-    remediation = "Send it again, faster or in smaller parts."
-
-
-class TooManyConnections(ApiError):
-    code = "too-many-connections"
-    status = 503
-    title = "This process has no room for another connection"
-    remediation = "Try again after Retry-After seconds."
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"Retry-After": "2"})
-
-
 class UnsupportedMediaType(ApiError):
+    """The body's Content-Type is not the one that the path takes."""
+
     code = "unsupported-media-type"
     status = 415
     title = "The body has a type that is not understood"
@@ -204,7 +162,10 @@ class UnsupportedMediaType(ApiError):
 
 
 class ValidationFailed(ApiError):
-    """`errors` holds one `{"field": dotted path, "message": text}` for each offence."""
+    """Fields of the body break the rules of its model.
+
+    `errors` holds one `{"field": dotted path, "message": text}` for each of them.
+    """
 
     code = "validation-failed"
     status = 422
@@ -213,12 +174,16 @@ class ValidationFailed(ApiError):
 
 
 class ReservedEventType(ValidationFailed):
+    """A publish used a type of the events by which a stream speaks about itself."""
+
     code = "reserved-event-type"
     title = "This event type belongs to the stream itself"
     remediation = "Use another type than connected, reset, bye, open or error."
 
 
 class IdempotencyKeyReused(ApiError):
+    """A key that belongs to one request came with another one."""
+
     code = "idempotency-key-reused"
     status = 422
     title = "This Idempotency-Key was used with another body"
@@ -226,6 +191,8 @@ class IdempotencyKeyReused(ApiError):
 
 
 class RateLimited(ApiError):
+    """The caller has used up its rate. `retry_after_s` is when it may go on."""
+
     code = "rate-limited"
     status = 429
     title = "Too many requests"
@@ -237,12 +204,16 @@ class RateLimited(ApiError):
 
 
 class OverConnectionLimit(RateLimited):
+    """A user or an address has as many open streams as are allowed."""
+
     code = "over-connection-limit"
     title = "Too many open streams"
     remediation = "Close another stream or wait for Retry-After; reconnect with your `conn` id."
 
 
 class StoreUnavailable(ApiError):
+    """Redis does not answer, so that the request could not be done."""
+
     code = "store-unavailable"
     status = 503
     title = "The event store does not answer"
@@ -253,12 +224,16 @@ class StoreUnavailable(ApiError):
 
 
 class PublishUncertain(StoreUnavailable):
+    """The connection to the store broke while an event was being stored."""
+
     code = "publish-uncertain"
     title = "The event may or may not have been stored"
     remediation = "Send it again with an Idempotency-Key; with one, a repeat is always safe."
 
 
 class KeysUnavailable(ApiError):
+    """A token needs a key of the identity provider, which does not answer."""
+
     code = "keys-unavailable"
     status = 503
     title = "The keys that would prove this token cannot be fetched"

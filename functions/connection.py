@@ -19,16 +19,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from api.problem_json import answer_of
-from api.problems import (
-    ApiError,
-    BadRequest,
-    HeadTooLarge,
-    RequestTimedOut,
-    TooManyConnections,
-    UrlTooLong,
-)
+from api.problems import ApiError, BadRequest
 from api.settings import Settings
 from functions.protocol_offer import head_without_offer
+from functions.refusals import HeadTooLarge, RequestTimedOut, TooManyConnections, UrlTooLong
 
 log = structlog.get_logger()
 

@@ -5,6 +5,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from api.announcements import WORKSPACE_FEEDS
+from api.chat.ably.key import AblyKey
 from api.chat.ably.rest import AblyRest
 from api.chat.chat import AblyParts, Chat
 from api.chat.messages.moderation import Moderator
@@ -13,7 +14,7 @@ from api.chat.rooms.service import ChatRooms
 from api.chat.rooms.standing import RoomId
 from api.chat.rooms.store import RoomStore
 from api.chat.tokens.capability import Channels, Policy
-from api.chat.tokens.issuer import AblyKey, TokenIssuer
+from api.chat.tokens.issuer import TokenIssuer
 from api.chat.tokens.service import TokenService
 from api.chat.webhook.receiver import WebhookReceiver, WebhookVerifier
 from api.chat.webhook.topics import EVENTS, PATTERN, RoomReaders

@@ -22,18 +22,24 @@ class UnknownRoom(NotFound):
 
 
 class Banned(Forbidden):
+    """The user was banned from the room, or from all rooms."""
+
     code = "banned"
     title = "You are banned"
     remediation = "Ask a moderator of the room."
 
 
 class NotAllowedInRoom(Forbidden):
+    """The caller is in the room, with a role that does not allow this."""
+
     code = "not-allowed-in-room"
     title = "Your role in this room does not allow this"
     remediation = "Ask a moderator of the room for another role."
 
 
 class RoomConflict(ApiError):
+    """A rule about rooms forbids this now; `detail` says which."""
+
     code = "room-conflict"
     status = 409
     title = "The room is not in a state for this"
@@ -41,6 +47,8 @@ class RoomConflict(ApiError):
 
 
 class RoomEnded(ApiError):
+    """The id is that of a room that has ended."""
+
     code = "room-ended"
     status = 410
     title = "A room with this id has ended"
@@ -48,18 +56,24 @@ class RoomEnded(ApiError):
 
 
 class MessageRefused(ValidationFailed):
+    """Our moderation does not let the message pass."""
+
     code = "message-refused"
     title = "The message breaks a rule of this chat"
     remediation = "Change what `errors` names and send it again."
 
 
 class WebhookUnverified(Unauthorized):
+    """A delivery has neither the signature nor the secret of our Ably application."""
+
     code = "webhook-unverified"
     title = "This does not come from our Ably application"
     remediation = "Sign the rule with the key of ABLY_API_KEY, or send its secret header."
 
 
 class ChatNotConfigured(ApiError):
+    """This needs Ably, and no API key of Ably's is set."""
+
     code = "chat-not-configured"
     status = 503
     title = "This deployment has no Ably application"
@@ -67,6 +81,8 @@ class ChatNotConfigured(ApiError):
 
 
 class AblyUnavailable(ApiError):
+    """Ably did not answer in time, or says that it cannot now."""
+
     code = "ably-unavailable"
     status = 503
     title = "Ably does not answer"
@@ -77,6 +93,8 @@ class AblyUnavailable(ApiError):
 
 
 class AblyRefused(ApiError):
+    """Ably understood our request and does not do it, mostly for lack of a capability."""
+
     code = "ably-refused"
     status = 502
     title = "Ably refuses the request"

@@ -6,7 +6,7 @@ from hmac import compare_digest
 from typing import Any
 
 from api.problem_json import answer_of
-from api.problems import ApiError, DirectAccess, ForeignHost
+from api.problems import ApiError, Forbidden
 from api.telemetry.requests import QUIET
 
 ORIGIN_SECRET = b"x-origin-secret"
@@ -19,6 +19,22 @@ _LOOPBACK = re.compile(
 Headers = list[tuple[bytes, bytes]]
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class ForeignHost(Forbidden):
+    """In local mode the `Host` of a request is not this machine."""
+
+    code = "foreign-host"
+    title = "In local mode only this machine is served"
+    remediation = "Use http://127.0.0.1 or http://localhost; other names need another mode."
+
+
+class DirectAccess(Forbidden):
+    """A request did not come through the CDN, whose secret header is missing."""
+
+    code = "direct-access"
+    title = "This server answers only what comes through the CDN in front of it"
+    remediation = "Use the public address of the service."
 
 
 class FrontDoor:

@@ -12,7 +12,7 @@ import structlog
 
 from api.events import EVENT_TYPE, RESERVED_TYPES, Publisher
 from api.relay.decoder import Decoder, TooLongError, UpstreamEvent, fits_header
-from api.relay.store import RECENT_IDS, Entry, NotHeldError, SourceStore
+from api.relay.store import RECENT_IDS, NewEntry, NotHeldError, SourceStore
 from api.relay.upstream import Upstream, UpstreamError, UpstreamFault
 from api.upstash import RedisError
 
@@ -144,13 +144,13 @@ class SourceReader:
             self._failures = 0
             await self._append(entries, last_id=decoder.last_id)
 
-    def _entries(self, events: Iterable[UpstreamEvent]) -> Iterator[Entry]:
+    def _entries(self, events: Iterable[UpstreamEvent]) -> Iterator[NewEntry]:
         for event in events:
             if self._unique_ids and event.own_id:
                 if event.own_id in self._seen:
                     continue
                 self._note(event.own_id)
-            yield Entry(self._text(event), event.own_id)
+            yield NewEntry(self._text(event), event.own_id)
 
     def _note(self, upstream_id: str) -> None:
         self._seen[upstream_id] = None
@@ -183,10 +183,10 @@ class SourceReader:
         await self._say(ERROR, {"code": fault.value, "retry_ms": pause_ms})
 
     async def _say(self, kind: str, data: dict[str, Any]) -> None:
-        entry = Entry(_encoded(kind, {"source": self._name, **data}))
+        entry = NewEntry(_encoded(kind, {"source": self._name, **data}))
         await self._append([entry], last_id=self._last_id)
 
-    async def _append(self, entries: Sequence[Entry], *, last_id: str) -> None:
+    async def _append(self, entries: Sequence[NewEntry], *, last_id: str) -> None:
         """Store the entries, however long Redis is away; the upstream waits meanwhile."""
         batch = self._store.next_batch()
         while True:

@@ -64,7 +64,7 @@ class NotHeldError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NewEntry:
     """An event to store, as JSON text, and the upstream's own id of it if it has one."""
 
     text: str
@@ -104,7 +104,7 @@ class SourceStore:
         self.batches += 1
         return f"{self.holder}-{self.batches}"
 
-    async def append(self, entries: Sequence[Entry], *, batch: str, last_id: str) -> None:
+    async def append(self, entries: Sequence[NewEntry], *, batch: str, last_id: str) -> None:
         """Store events and how far the upstream was read, once for each `batch`.
 
         Raises `NotHeldError`.

@@ -7,7 +7,7 @@ from api.security.origins import OriginPolicy
 from api.security.principal import CredentialKind, Principal
 from api.security.signing import INVALID_TOKEN, MAX_TOKEN_CHARS
 from api.security.team_tokens import TeamTokens
-from api.security.tickets import TicketOffice
+from api.security.tickets import TicketService
 from api.security.tokens import SessionTokens
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -48,7 +48,7 @@ class Authenticator:
         self,
         *,
         sessions: SessionTokens,
-        tickets: TicketOffice,
+        tickets: TicketService,
         origins: OriginPolicy,
         team: TeamTokens | None = None,
     ) -> None:

@@ -35,7 +35,9 @@ class TopicRule(Protocol):
     than `RULE_TIMEOUT_S`, it has not granted.
     """
 
-    async def allows(self, principal: Principal, action: Action, topic: str) -> bool: ...
+    async def allows(self, principal: Principal, action: Action, topic: str) -> bool:
+        """Whether this rule grants it."""
+        ...
 
 
 class Access:

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class StreamLimit:
     """At most `most` open streams in the hash `key`; `of` names what is limited."""
 
     of: str
@@ -44,7 +44,7 @@ class Lease:
 
     slot: str
     nonce: str
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[StreamLimit, ...] = ()
 
     @property
     def field(self) -> str:
@@ -141,14 +141,14 @@ class ConnectionLimiter:
             if self._held or self._unreleased:
                 await self.renew()
 
-    def _limits(self, user: str | None, ip: str) -> tuple[Limit, ...]:
-        limits = [Limit("address", f"millrace:leases:ip:{ip}", self._per_ip)]
+    def _limits(self, user: str | None, ip: str) -> tuple[StreamLimit, ...]:
+        limits = [StreamLimit("address", f"millrace:leases:ip:{ip}", self._per_ip)]
         if user is not None:
-            limits.insert(0, Limit("user", f"millrace:leases:user:{user}", self._per_user))
+            limits.insert(0, StreamLimit("user", f"millrace:leases:user:{user}", self._per_user))
         return tuple(limit for limit in limits if limit.most)
 
     async def _take(self, lease: Lease) -> None:
-        full: Limit | None = None
+        full: StreamLimit | None = None
         try:
             async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
                 full = await self._ask(lease)
@@ -167,7 +167,7 @@ class ConnectionLimiter:
             )
         self._held.add(lease)
 
-    async def _ask(self, lease: Lease) -> Limit | None:
+    async def _ask(self, lease: Lease) -> StreamLimit | None:
         """The limit that is reached, or None: then the lease is recorded."""
         is_lapsed = self._now_ms() > self._alive_until_ms
         if self._held and is_lapsed and not await self.renew():

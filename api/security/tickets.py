@@ -30,7 +30,7 @@ class Ticket:
     expires_at: float
 
 
-class TicketOffice:
+class TicketService:
     """Issues tickets, and redeems each of them once."""
 
     def __init__(

@@ -14,7 +14,7 @@ from api.security.origins import OriginPolicy
 from api.security.principal import Principal
 from api.security.rates import Charge, RateLimiter, free
 from api.security.team_tokens import Binding, TeamTokens
-from api.security.tickets import TicketOffice
+from api.security.tickets import TicketService
 from api.security.tokens import SessionTokens
 from api.settings import Settings
 from api.system import System
@@ -27,7 +27,7 @@ class Security:
 
     authenticator: Authenticator
     access: Access
-    tickets: TicketOffice
+    tickets: TicketService
     connections: ConnectionLimiter
     anonymous_streams: AnonymousStreams
     publish_rate: RateLimiter
@@ -45,7 +45,7 @@ def build_security(settings: Settings, redis: UpstashClient, system: System) -> 
     secret, clock, new_id = settings.secret.get_secret_value(), system.clock, system.new_id
     access = Access()
     sessions = SessionTokens(secret, clock=clock, new_id=new_id)
-    tickets = TicketOffice(secret, redis=redis, access=access, clock=clock, new_id=new_id)
+    tickets = TicketService(secret, redis=redis, access=access, clock=clock, new_id=new_id)
     origins = OriginPolicy(settings.allowed_origins, https_only=not settings.is_local)
     return Security(
         authenticator=Authenticator(

@@ -30,7 +30,9 @@ class Caller(Protocol):
     """What this package, which stands below security, needs to know of who calls."""
 
     @property
-    def is_admin(self) -> bool: ...
+    def is_admin(self) -> bool:
+        """Whether the caller has the role `admin`."""
+        ...
 
 
 class HealthView(View):

@@ -32,6 +32,7 @@ FORBIDDEN = [
     ("jobs-face", "functions/worker.py", "api.jobs.work.worker"),
     ("jobs-rooms", "api/jobs/model/job.py", "api.jobs.store.layout"),
     ("jobs-rooms", "api/jobs/work/runner.py", "api.jobs.http.answers"),
+    ("chat-rooms", "api/chat/rooms/store.py", "api.chat.tokens.issuer"),
     ("anywhere", "api/events/stream/deadline.py", "functions.container"),
     ("anywhere", "api/upstash.py", "infra.local.state"),
     ("anywhere", "api/app.py", "mangum"),

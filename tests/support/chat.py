@@ -9,7 +9,7 @@ from typing import Any, cast
 import httpx
 from pydantic import SecretStr
 
-from api.chat.tokens.issuer import AblyKey
+from api.chat.ably.key import AblyKey
 from tests.support.instances import Instance, settings_for
 from tests.support.upstash_server import UpstashServer
 

@@ -27,6 +27,8 @@ class NoRooms(Unauthorized):
 
 
 class TooManyRooms(ApiError):
+    """The rooms of the caller do not fit into one token."""
+
     code = "too-many-rooms"
     status = 400
     title = "A token cannot name all your rooms"

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import msgspec
 import structlog
 
+from api.chat.ably.key import AblyKey
 from api.chat.problems import AblyRefused, AblyUnavailable
-from api.chat.tokens.issuer import AblyKey
 from api.problems import PublishUncertain
 
 VERSION: Final = "3"
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AblyPage:
     """Items as Ably sends them. `following` has the parameters of the next page, if any."""
 
     items: Sequence[Mapping[str, Any]]
@@ -66,18 +66,18 @@ class AblyRest:
         except AblyUnavailable as error:
             raise PublishUncertain from error
 
-    async def history(self, channel: str, params: Mapping[str, str]) -> Page:
+    async def history(self, channel: str, params: Mapping[str, str]) -> AblyPage:
         """A page of the channel's messages."""
         answer = await self._call(
             "GET", f"/channels/{quote(channel, safe=SAFE)}/messages", params=params
         )
-        return Page(answer.items, _following(answer))
+        return AblyPage(answer.items, _following(answer))
 
-    async def presence(self, channel: str, *, limit: int) -> Page:
+    async def presence(self, channel: str, *, limit: int) -> AblyPage:
         """Who is present now: at most `limit` of them."""
         path = f"/channels/{quote(channel, safe=SAFE)}/presence"
         answer = await self._call("GET", path, params={"limit": str(limit)})
-        return Page(answer.items, _following(answer))
+        return AblyPage(answer.items, _following(answer))
 
     async def revoke(self, client_id: str) -> None:
         """End all tokens of a client that were issued until now."""

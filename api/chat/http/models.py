@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from api.chat.messages.service import PastMessage, Present
-from api.chat.rooms.service import Seen
+from api.chat.rooms.service import VisibleRoom
 from api.chat.rooms.standing import Role
 from api.chat.rooms.store import Member
 from api.payloads.models import Body, View, example
@@ -78,7 +78,7 @@ class RoomView(View):
     invited_as: Role | None
 
     @classmethod
-    def of(cls, seen: Seen, channel: str) -> Self:
+    def of(cls, seen: VisibleRoom, channel: str) -> Self:
         """`seen` as JSON; `channel` is the name of the room's channel on Ably."""
         return cls(
             id=seen.id,

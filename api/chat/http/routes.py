@@ -36,7 +36,7 @@ from api.chat.problems import (
     RoomConflict,
     RoomEnded,
 )
-from api.chat.rooms.service import Seen
+from api.chat.rooms.service import VisibleRoom
 from api.chat.rooms.standing import parse_room
 from api.controllers import bound
 from api.events import IdempotencyHeader
@@ -150,7 +150,7 @@ class RoomsController(Controller):
             is_revoked=done.is_revoked,
         )
 
-    def _view(self, seen: Seen) -> RoomView:
+    def _view(self, seen: VisibleRoom) -> RoomView:
         return RoomView.of(seen, self.chat.channels.of(seen.id))
 
 

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class VisibleRoom:
     """A room as one user sees it: with the role there, or the role of an invitation."""
 
     id: RoomId
@@ -57,7 +57,7 @@ class ChatRooms:
 
     async def create(
         self, principal: Principal, room: RoomId, *, title: str, is_public: bool, joins_as: Role
-    ) -> Seen:
+    ) -> VisibleRoom:
         """Make a room with its creator as its moderator.
 
         Raises RoomConflict, RoomEnded, Banned and RateLimited.
@@ -66,32 +66,32 @@ class ChatRooms:
         self.rate.take(principal.id)
         facts = Room(title, is_public, joins_as, principal.id, self._now_ms())
         await self.rooms.create(room, facts, unused=await self._feeds_of_others(principal, room))
-        return Seen(room, facts, Role.MODERATOR)
+        return VisibleRoom(room, facts, Role.MODERATOR)
 
-    async def mine(self, principal: Principal) -> list[Seen]:
+    async def mine(self, principal: Principal) -> list[VisibleRoom]:
         """The rooms of the caller, and those it is invited to; two commands."""
         standing = await self.rooms.standing(principal.id)
         if standing.is_banned:
             return []
         facts = await self.rooms.facts([*standing.memberships, *standing.invitations])
         return [
-            Seen(room, one, standing.memberships.get(room), standing.invitations.get(room))
+            VisibleRoom(room, one, standing.memberships.get(room), standing.invitations.get(room))
             for room, one in facts.items()
         ]
 
-    async def public(self, *, after: str, limit: int) -> list[Seen]:
+    async def public(self, *, after: str, limit: int) -> list[VisibleRoom]:
         """Public rooms in the order of their ids; two commands."""
         facts = await self.rooms.facts(await self.rooms.public(after=after, limit=limit))
-        return [Seen(room, one) for room, one in facts.items()]
+        return [VisibleRoom(room, one) for room, one in facts.items()]
 
-    async def get(self, principal: Principal, room: RoomId) -> Seen:
+    async def get(self, principal: Principal, room: RoomId) -> VisibleRoom:
         """A room as the caller sees it. Raises UnknownRoom, also for a private room of others."""
         facts = (await self.rooms.facts([room])).get(room)
         standing = await self.rooms.standing(principal.id)
         role, invited = standing.memberships.get(room), standing.invitations.get(room)
         if facts is None or not (facts.is_public or role or invited or principal.is_admin):
             raise UnknownRoom
-        return Seen(room, facts, role, invited)
+        return VisibleRoom(room, facts, role, invited)
 
     async def members(
         self, principal: Principal, room: RoomId, *, offset: int, limit: int

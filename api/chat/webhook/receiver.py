@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 from api.announcements import Announcements, MessagePosted, UserMentioned
+from api.chat.ably.key import AblyKey
 from api.chat.problems import WebhookUnverified
 from api.chat.rooms.standing import RoomId
 from api.chat.rooms.store import RoomStore
 from api.chat.tokens.capability import Channels
-from api.chat.tokens.issuer import AblyKey
 from api.chat.webhook.inbound import ChatMessage, Inbound, PresenceChange, read_delivery
 from api.chat.webhook.mentions import candidates
 from api.chat.webhook.topics import drafts_of

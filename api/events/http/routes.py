@@ -6,6 +6,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from api.controllers import bound
 from api.events.event import EventId
 from api.events.http.models import (
     BatchBody,
@@ -207,13 +208,8 @@ class TicketsController(Controller):
 
 
 def event_routes(services: Events) -> list[type[Controller]]:
-    """The handlers, bound to `services`.
-
-    Bound here and not by dependency injection: Litestar resolves two dependencies of a
-    request in a task group, which costs more than the rest of a connect.
-    """
-    controllers = (EventsController, TicketsController)
-    return [type(one.__name__, (one,), {"services": services}) for one in controllers]
+    """The handlers of this package."""
+    return [bound(one, services=services) for one in (EventsController, TicketsController)]
 
 
 def _result(outcome: Outcome) -> BatchResult:

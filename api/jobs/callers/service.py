@@ -9,6 +9,7 @@ import msgspec
 
 from api.jobs.model.handlers import Registry
 from api.jobs.model.job import Job, JobId, NotAllowed, Transition, find_job_id, job_id_of
+from api.jobs.model.problems import JobExpired, JobNotFound, JobWithoutResult, NotRetryable
 from api.jobs.model.queue import JobQueue, QueueError
 from api.jobs.store.cache import JobCache, KnownJob
 from api.jobs.store.layout import Missing
@@ -17,10 +18,6 @@ from api.jobs.store.store import Idempotency, JobStore
 from api.payloads.digest import digest_of
 from api.problems import (
     IdempotencyKeyReused,
-    JobExpired,
-    JobNotFound,
-    JobWithoutResult,
-    NotRetryable,
     StoreUnavailable,
 )
 from api.security.principal import Principal

@@ -9,6 +9,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from api.controllers import bound
 from api.events import (
     AnyRequest,
     Conn,
@@ -40,6 +41,7 @@ from api.jobs.http.parameters import (
     Wait,
 )
 from api.jobs.http.stream import JobStream
+from api.jobs.model.problems import JobExpired, JobNotFound, JobWithoutResult, NotRetryable
 from api.jobs.model.view import PATH, JobView, PollHints
 from api.jobs.store.cache import KnownJob
 from api.jobs.store.listing import JobFilter
@@ -50,11 +52,7 @@ from api.problems import (
     ForeignOrigin,
     IdempotencyKeyReused,
     InvalidCursor,
-    JobExpired,
-    JobNotFound,
-    JobWithoutResult,
     NotAcceptable,
-    NotRetryable,
     OverConnectionLimit,
     RateLimited,
     TicketUsed,
@@ -282,4 +280,4 @@ def job_routes(
 ) -> list[type[Controller]]:
     """The handlers, bound to what they call."""
     services = JobServices(jobs, watch, JobAnswers(hints), events)
-    return [type("JobsController", (JobsController,), {"services": services})]
+    return [bound(JobsController, services=services)]

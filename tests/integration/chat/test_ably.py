@@ -11,9 +11,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from api.chat.ably.key import AblyKey
 from api.chat.ably.rest import AblyRest
 from api.chat.problems import AblyUnavailable
-from api.chat.tokens.issuer import AblyKey
 from api.problems import PublishUncertain
 from tests.support.ably_server import AblyServer
 from tests.support.chat import KEY, Person, chat_settings

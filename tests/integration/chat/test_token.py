@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.chat.tokens.issuer import AblyKey
+from api.chat.ably.key import AblyKey
 from tests.integration.chat.conftest import People
 from tests.support.chat import KEY, Person, chat_settings, client_of
 from tests.support.instances import Instance, running

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.events import TopicName, log_key
-from api.relay.store import Entry, NotHeldError, SourceStore
+from api.relay.store import NewEntry, NotHeldError, SourceStore
 from api.services import build_services
 from tests.integration.relay.conftest import Start, has, prices, watch
 from tests.support.instances import settings_for
@@ -17,7 +17,7 @@ from tests.support.upstash_server import UpstashServer
 
 TOPIC = TopicName("relay:prices")
 NOW, LEASE_S = 1_795_000_000.0, 30.0
-ENTRY = Entry('{"type":"price","data":"1"}', "7")
+ENTRY = NewEntry('{"type":"price","data":"1"}', "7")
 
 
 @pytest.fixture

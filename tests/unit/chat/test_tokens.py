@@ -15,7 +15,8 @@ from ably import AblyRest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.chat.tokens.issuer import AblyKey, TokenIssuer
+from api.chat.ably.key import AblyKey
+from api.chat.tokens.issuer import TokenIssuer
 from tests.support.local_server import ROOT
 
 NOW = 1_795_204_020.0

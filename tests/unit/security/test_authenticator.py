@@ -15,7 +15,7 @@ from api.security.origins import OriginPolicy
 from api.security.principal import CredentialKind
 from api.security.signing import MAX_TOKEN_CHARS
 from api.security.team_tokens import TeamTokens
-from api.security.tickets import TicketOffice
+from api.security.tickets import TicketService
 from api.security.tokens import SessionTokens
 from api.telemetry.meter import CommandMeter
 from api.upstash import UpstashClient
@@ -40,7 +40,7 @@ class Gate:
     def __init__(self, redis: UpstashClient, team: TeamTokens | None = None) -> None:
         self.clock = FakeClock()
         self.sessions: SessionTokens = session_tokens(self.clock)
-        self.tickets = TicketOffice(
+        self.tickets = TicketService(
             SECRET, redis=redis, access=Access(), clock=self.clock, new_id=counting_ids()
         )
         self.authenticator = Authenticator(
