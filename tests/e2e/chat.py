@@ -5,9 +5,7 @@ The same tests run against the real Ably when ABLY_API_KEY is set: only the addr
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +15,8 @@ import httpx
 
 from tests.support.container import Container
 from tests.support.local_server import ROOT
+from tests.support.programs import NODE, printed_json
 
-NODE = ROOT / "tests" / "e2e" / "node"
 CLIENTS = ROOT / "tests" / "e2e" / "clients"
 WITHIN_S = 40
 
@@ -105,17 +103,4 @@ class Deployment:
             "CHANNEL": f"room:{self.room}",
             "ABLY": json.dumps(options),
         }
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        ending = asyncio.create_task(process.communicate())
-        await asyncio.wait({ending}, timeout=WITHIN_S)
-        if process.returncode is None:
-            process.kill()
-        out, err = await ending
-        assert process.returncode == 0, f"{command}: {err.decode()}"
-        return json.loads(out)
+        return await printed_json(*command, within_s=WITHIN_S, **environment)

@@ -6,10 +6,10 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.support.local_server import ROOT
+from tests.support.programs import running_program
 
 TIMEOUT_S = 30.0
 _OURS = ("MILLRACE_", "UPSTASH_", "ABLY_", "LITESTAR_")
@@ -57,20 +57,9 @@ class Command:
 async def started(*words: str, **environment: str) -> AsyncIterator[Command]:
     """Start `millrace` with these words; it does not outlive the block."""
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(_OURS)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "api.cli", *words),
-        cwd=ROOT,
-        env=inherited | environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
+    command = (sys.executable, "-m", "api.cli", *words)
+    async with running_program(*command, env=inherited | environment) as process:
         yield Command(process)
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
 
 
 async def millrace(*words: str, **environment: str) -> Ended:

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
+from tests.support.caller import Caller
 from tests.support.container import Container
 
 TIMEOUT_S = 30.0
 Job = dict[str, Any]
 
 
-class JobCaller:
-    """A user of `container`."""
+class JobCaller(Caller):
+    """A user of `container` without a role."""
 
     def __init__(self, container: Container, user: str = "alice") -> None:
-        self.token = container.token(user, roles=[])
-        headers = {"Authorization": f"Bearer {self.token}"}
-        self.http = httpx.AsyncClient(
-            base_url=container.url, headers=headers, timeout=TIMEOUT_S, verify=False
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        await self.http.aclose()
+        super().__init__(container, user, [], timeout_s=TIMEOUT_S)
 
     async def start(self, type_: str, **data: Any) -> str:
         """Returns the id of a new job."""

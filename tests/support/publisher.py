@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import httpx
-
+from tests.support.caller import Caller
 from tests.support.container import Container
 
 BATCH = 100
 
 
-class Publisher:
+class Publisher(Caller):
     """A client of `container`. `published` has the ids of each topic, in their order."""
 
     def __init__(self, container: Container, *, timeout_s: float = 20) -> None:
-        headers = {"Authorization": f"Bearer {container.token('publisher')}"}
+        super().__init__(container, "publisher", ["admin"], timeout_s=timeout_s)
         self.published: dict[str, list[str]] = defaultdict(list)
-        self.http = httpx.AsyncClient(
-            base_url=container.url, headers=headers, timeout=timeout_s, verify=False
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        await self.http.aclose()
 
     async def publish(self, topic: str, data: Any = None) -> str:
         """Publish one event; returns its id."""
