@@ -1,4 +1,4 @@
-"""Starts jobs over HTTP, as one caller."""
+"""Starts jobs over HTTP and follows them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class JobCaller(Caller):
         super().__init__(container, user, [], timeout_s=TIMEOUT_S)
 
     async def start(self, type_: str, **data: Any) -> str:
-        """Returns the id of a new job."""
+        """Start a job. Returns its id."""
         answer = await self.http.post("/api/jobs", json={"type": type_, "input": data})
         job_id: str = answer.raise_for_status().json()["id"]
         return job_id
@@ -33,7 +33,7 @@ class JobCaller(Caller):
         return job
 
     async def post(self, job_id: str, action: str) -> Job:
-        """`cancel` or `retry`."""
+        """Cancel or retry a job, by the action of that name. Returns the job."""
         job: Job = (await self.http.post(f"/api/jobs/{job_id}/{action}")).raise_for_status().json()
         return job
 

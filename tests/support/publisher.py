@@ -20,7 +20,7 @@ class Publisher(Caller):
         self.published: dict[str, list[str]] = defaultdict(list)
 
     async def publish(self, topic: str, data: Any = None) -> str:
-        """Publish one event; returns its id."""
+        """Publish one event. Returns its id."""
         answer = await self.http.post(f"/api/events/{topic}", json={"type": "tick", "data": data})
         event_id: str = answer.raise_for_status().json()["id"]
         self.published[topic].append(event_id)
@@ -29,7 +29,7 @@ class Publisher(Caller):
     async def burst(
         self, topics: Sequence[str], count: int, data: Any = None, *, at_once: int = BATCH
     ) -> None:
-        """Publish `count` events on the topics in turn, `at_once` in a request."""
+        """Publish `count` events on the topics in turn, `at_once` of them in each request."""
         for first in range(0, count, at_once):
             names = [topics[n % len(topics)] for n in range(first, min(first + at_once, count))]
             events = [{"topic": name, "type": "tick", "data": data} for name in names]

@@ -20,7 +20,7 @@ Frame = dict[str, Any]
 _WITHIN_S = 5
 
 
-class Wire:
+class RealtimeSocket:
     """One WebSocket that speaks JSON frames."""
 
     def __init__(self, socket: ClientConnection) -> None:
@@ -74,14 +74,13 @@ async def dial(ably: AblyServer) -> AsyncIterator[Dial]:
     """Opens sockets; `path` and query parameters may be given, the key is shown by default."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def open_one(path: str = "/", **query: str) -> Wire:
+        async def open_one(path: str = "/", **query: str) -> RealtimeSocket:
             if not {"key", "access_token", "accessToken"} & query.keys():
                 query["key"] = ably.key
             address = f"ws://127.0.0.1:{ably.port}{path}?{urlencode(query)}"
-            socket = await connect(address, proxy=None)
-            wire = Wire(socket)
-            stack.push_async_callback(wire.close)
-            return wire
+            socket = RealtimeSocket(await connect(address, proxy=None))
+            stack.push_async_callback(socket.close)
+            return socket
 
         yield open_one
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.local_ably.conftest import Dial, Frame, Wire
+from tests.integration.local_ably.conftest import Dial, Frame, RealtimeSocket
 from tests.support.ably_server import AblyServer
 from tests.support.ably_tokens import signed_jwt
 
@@ -22,13 +22,13 @@ ROOM = "room:1"
 Token = Callable[..., str]
 
 
-async def attach(wire: Wire, **fields: Any) -> Frame:
-    return await wire.ask(ATTACH, ATTACHED, channel=ROOM, **fields)
+async def attach(socket: RealtimeSocket, **fields: Any) -> Frame:
+    return await socket.ask(ATTACH, ATTACHED, channel=ROOM, **fields)
 
 
-async def publish(wire: Wire, serial: int, *names: str) -> Frame:
+async def publish(socket: RealtimeSocket, serial: int, *names: str) -> Frame:
     messages = [{"name": name} for name in names]
-    return await wire.ask(MESSAGE, ACK, channel=ROOM, msgSerial=serial, messages=messages)
+    return await socket.ask(MESSAGE, ACK, channel=ROOM, msgSerial=serial, messages=messages)
 
 
 def names(frame: Frame) -> list[str]:
@@ -51,19 +51,19 @@ async def test_a_token_is_taken_under_both_names(dial: Dial, token: Token, name:
 
 async def test_who_is_refused_is_told_so_over_the_socket(dial: Dial) -> None:
     """A failed upgrade would look like a broken network, and be tried for ever."""
-    wire = await dial(access_token="nonsense")
+    socket = await dial(access_token="nonsense")
 
-    assert (await wire.hear(ERROR))["error"]["code"] == 40101
-    assert await wire.until_closed() == 1000
+    assert (await socket.hear(ERROR))["error"]["code"] == 40101
+    assert await socket.until_closed() == 1000
 
 
 async def test_attached_carries_the_modes_that_the_capability_allows(
     dial: Dial, token: Token
 ) -> None:
     """Without the bits, ably-js takes nothing for subscribed; `params` are those understood."""
-    wire = await dial(access_token=token(capability='{"room:*":["subscribe"]}'))
+    socket = await dial(access_token=token(capability='{"room:*":["subscribe"]}'))
 
-    attached = await attach(wire, params={"rewind": "1", "what": "ever"})
+    attached = await attach(socket, params={"rewind": "1", "what": "ever"})
 
     assert attached["flags"] & MODE_SUBSCRIBE
     assert attached["flags"] >> 16 == (MODE_SUBSCRIBE | 1 << 19) >> 16
@@ -85,24 +85,24 @@ async def test_attached_confirms_every_param_that_the_service_knows(dial: Dial) 
 
 async def test_a_mode_that_was_not_asked_for_is_40165(dial: Dial) -> None:
     """The capability would have allowed it."""
-    wire = await dial()
-    await attach(wire, flags=MODE_SUBSCRIBE)
+    socket = await dial()
+    await attach(socket, flags=MODE_SUBSCRIBE)
 
-    nack = await wire.ask(MESSAGE, NACK, channel=ROOM, msgSerial=3, messages=[{"name": "x"}])
+    nack = await socket.ask(MESSAGE, NACK, channel=ROOM, msgSerial=3, messages=[{"name": "x"}])
 
     assert (nack["msgSerial"], nack["count"], nack["error"]["code"]) == (3, 1, 40165)
 
 
 async def test_a_message_is_stamped_and_echoed_to_its_sender(dial: Dial) -> None:
     """Ids count by connection, frame and index; an ACK counts frames, not messages."""
-    wire = await dial(clientId="alice")
-    connection = (await wire.hear(CONNECTED))["connectionId"]
-    await attach(wire)
+    socket = await dial(clientId="alice")
+    connection = (await socket.hear(CONNECTED))["connectionId"]
+    await attach(socket)
 
-    await wire.say(
+    await socket.say(
         MESSAGE, channel=ROOM, msgSerial=0, messages=[{"name": "a"}, {"name": "b", "size": 3}]
     )
-    heard, ack = await wire.hear(MESSAGE), await wire.hear(ACK)
+    heard, ack = await socket.hear(MESSAGE), await socket.hear(ACK)
 
     assert (heard["id"], heard["connectionId"]) == (f"{connection}:0", connection)
     assert [one["id"] for one in heard["messages"]] == [f"{connection}:0:0", f"{connection}:0:1"]
@@ -184,9 +184,9 @@ async def test_a_channel_serial_brings_what_came_after_it(dial: Dial) -> None:
 
 async def test_a_serial_of_another_life_is_not_resumed(dial: Dial) -> None:
     """This server cannot know what came after it, and must not say that nothing did."""
-    wire = await dial()
+    socket = await dial()
 
-    attached = await attach(wire, channelSerial="00000000000001-000@local")
+    attached = await attach(socket, channelSerial="00000000000001-000@local")
 
     assert not attached["flags"] & RESUMED
 
@@ -294,11 +294,11 @@ async def test_who_is_present_is_synced_in_one_page(dial: Dial) -> None:
 
 async def test_an_anonymous_client_cannot_be_present(dial: Dial, token: Token) -> None:
     """Which is what a misspelled client id makes of a token."""
-    wire = await dial(access_token=token(client_id="alice"))
-    await attach(wire)
+    socket = await dial(access_token=token(client_id="alice"))
+    await attach(socket)
 
     event = [{"action": 2}]
-    nack = await wire.ask(PRESENCE, NACK, channel=ROOM, msgSerial=0, presence=event)
+    nack = await socket.ask(PRESENCE, NACK, channel=ROOM, msgSerial=0, presence=event)
 
     assert nack["error"]["code"] == 91000
 
@@ -342,12 +342,12 @@ async def test_heartbeats_are_frames_when_nothing_else_is_said(
     ably: AblyServer, dial: Dial
 ) -> None:
     """ably-python counts nothing else as a sign of life; a ping by id is answered with it."""
-    wire = await dial()
-    await wire.hear(CONNECTED)
+    socket = await dial()
+    await socket.hear(CONNECTED)
 
-    assert (await wire.ask(HEARTBEAT, HEARTBEAT, id="ping"))["id"] == "ping"
+    assert (await socket.ask(HEARTBEAT, HEARTBEAT, id="ping"))["id"] == "ping"
     ably.set_clock(11_000)
-    assert "id" not in await wire.hear(HEARTBEAT)
+    assert "id" not in await socket.hear(HEARTBEAT)
 
 
 async def test_a_client_is_asked_for_a_new_token_before_its_own_ends(
@@ -355,19 +355,19 @@ async def test_a_client_is_asked_for_a_new_token_before_its_own_ends(
 ) -> None:
     """CONNECTED answers a good one; the modes follow the new capability."""
     both = '{"room:*":["subscribe","publish"],"club":["subscribe"]}'
-    wire = await dial(access_token=token(ttl=60_000, clientId="alice", capability=both))
-    await attach(wire)
-    await wire.ask(ATTACH, ATTACHED, channel="club")
+    socket = await dial(access_token=token(ttl=60_000, clientId="alice", capability=both))
+    await attach(socket)
+    await socket.ask(ATTACH, ATTACHED, channel="club")
 
     ably.set_clock(31_000)
-    await wire.hear(AUTH)
+    await socket.hear(AUTH)
     narrower = token(clientId="alice", capability='{"room:*":["subscribe"]}')
-    await wire.say(AUTH, auth={"accessToken": narrower})
+    await socket.say(AUTH, auth={"accessToken": narrower})
 
-    lost = await wire.hear(ERROR)
+    lost = await socket.hear(ERROR)
     assert (lost["channel"], lost["error"]["code"]) == ("club", 40160)
-    await wire.hear(CONNECTED)
-    nack = await wire.ask(MESSAGE, NACK, channel=ROOM, msgSerial=0, messages=[{"name": "x"}])
+    await socket.hear(CONNECTED)
+    nack = await socket.ask(MESSAGE, NACK, channel=ROOM, msgSerial=0, messages=[{"name": "x"}])
     assert nack["error"]["code"] == 40160
 
 
@@ -381,25 +381,25 @@ async def test_a_client_is_who_its_token_says(dial: Dial, token: Token) -> None:
 
 
 async def test_a_new_token_for_another_client_ends_the_connection(dial: Dial, token: Token) -> None:
-    wire = await dial(access_token=token(clientId="alice"))
+    socket = await dial(access_token=token(clientId="alice"))
 
-    error = await wire.ask(AUTH, ERROR, auth={"accessToken": token(clientId="bob")})
+    error = await socket.ask(AUTH, ERROR, auth={"accessToken": token(clientId="bob")})
 
     assert error["error"]["code"] == 40102
-    assert await wire.until_closed() == 1000
+    assert await socket.until_closed() == 1000
 
 
 async def test_an_expired_token_disconnects_with_40142(
     ably: AblyServer, dial: Dial, token: Token
 ) -> None:
     """Not an ERROR: the client renews its token and resumes."""
-    wire = await dial(access_token=token(ttl=60_000))
-    await wire.hear(CONNECTED)
+    socket = await dial(access_token=token(ttl=60_000))
+    await socket.hear(CONNECTED)
 
     ably.set_clock(61_000)
 
-    assert (await wire.hear(DISCONNECTED))["error"]["code"] == 40142
-    assert await wire.until_closed() == 1000
+    assert (await socket.hear(DISCONNECTED))["error"]["code"] == 40142
+    assert await socket.until_closed() == 1000
 
 
 @pytest.mark.parametrize(
@@ -411,15 +411,15 @@ async def test_a_revoked_token_disconnects_with_40141(
     """Nobody else is touched, and the token opens nothing any more."""
     claims = {"x-ably-clientId": "alice", "x-ably-revocation-key": "staff", "iat": 1}
     revoked = signed_jwt(ably.key, **claims, **{"x-ably-capability": '{"room:*":["*"]}'})
-    wire, other = await dial(access_token=revoked), await dial()
-    await wire.hear(CONNECTED)
+    socket, other = await dial(access_token=revoked), await dial()
+    await socket.hear(CONNECTED)
     name = ably.key.partition(":")[0]
 
     body = {"targets": [target, "nonsense"]}
     answer = (await rest.post(f"/keys/{name}/revokeTokens", json=body)).json()
 
     assert (answer["successCount"], answer["failureCount"]) == (1, 1)
-    assert (await wire.hear(DISCONNECTED))["error"]["code"] == 40141
+    assert (await socket.hear(DISCONNECTED))["error"]["code"] == 40141
     again = await dial(access_token=revoked)
     assert (await again.hear(ERROR))["error"]["code"] == 40141
     assert await other.ask(HEARTBEAT, HEARTBEAT, id="x")
@@ -429,26 +429,26 @@ async def test_a_margin_lets_the_client_renew_first(
     rest: httpx.AsyncClient, ably: AblyServer, dial: Dial, token: Token
 ) -> None:
     """It is prompted at once, and cut when it has not renewed."""
-    wire = await dial(access_token=token(clientId="alice"))
-    await wire.hear(CONNECTED)
+    socket = await dial(access_token=token(clientId="alice"))
+    await socket.hear(CONNECTED)
     name = ably.key.partition(":")[0]
 
     body = {"targets": ["clientId:alice"], "allowReauthMargin": True}
     await rest.post(f"/keys/{name}/revokeTokens", json=body)
 
-    await wire.hear(AUTH)
+    await socket.hear(AUTH)
     ably.set_clock(31_000)
-    assert (await wire.hear(DISCONNECTED))["error"]["code"] == 40141
+    assert (await socket.hear(DISCONNECTED))["error"]["code"] == 40141
 
 
 async def test_occupancy_is_told_to_who_asks_for_it(dial: Dial) -> None:
-    wire = await dial()
-    await attach(wire, params={"occupancy": "metrics"})
-    alone = (await wire.hear(MESSAGE))["messages"][0]
+    socket = await dial()
+    await attach(socket, params={"occupancy": "metrics"})
+    alone = (await socket.hear(MESSAGE))["messages"][0]
 
     await attach(await dial())
 
-    both = (await wire.hear(MESSAGE))["messages"][0]
+    both = (await socket.hear(MESSAGE))["messages"][0]
     assert alone["name"] == "[meta]occupancy"
     assert (alone["data"]["metrics"]["connections"], both["data"]["metrics"]["connections"]) == (
         1,
@@ -458,15 +458,15 @@ async def test_occupancy_is_told_to_who_asks_for_it(dial: Dial) -> None:
 
 async def test_occupancy_of_one_category_is_told_alone(dial: Dial) -> None:
     """When it is `metrics.<category>` that is asked for."""
-    wire = await dial()
-    await attach(wire, params={"occupancy": "metrics.presenceMembers"})
-    nobody = (await wire.hear(MESSAGE))["messages"][0]
+    socket = await dial()
+    await attach(socket, params={"occupancy": "metrics.presenceMembers"})
+    nobody = (await socket.hear(MESSAGE))["messages"][0]
 
     member = await dial(clientId="alice")
     await attach(member)
     await member.ask(PRESENCE, ACK, channel=ROOM, msgSerial=0, presence=[{"action": 2}])
 
-    one = (await wire.hear(MESSAGE))["messages"][0]
+    one = (await socket.hear(MESSAGE))["messages"][0]
     assert nobody["data"]["metrics"] == {"presenceMembers": 0}
     assert one["data"]["metrics"] == {"presenceMembers": 1}
 
@@ -486,10 +486,10 @@ async def test_what_is_no_frame_ends_the_socket_with_a_reason(
     ably: AblyServer, text: str, dial: Dial
 ) -> None:
     """And the server goes on."""
-    wire = await dial()
-    await wire.hear(CONNECTED)
+    socket = await dial()
+    await socket.hear(CONNECTED)
 
-    await wire._socket.send(text)
+    await socket._socket.send(text)
 
-    assert (await wire.hear(DISCONNECTED))["error"]["code"] == 40000
-    assert await wire.until_closed() == 1000
+    assert (await socket.hear(DISCONNECTED))["error"]["code"] == 40000
+    assert await socket.until_closed() == 1000

@@ -109,12 +109,12 @@ async def test_ephemeral_messages_are_heard_but_not_kept(
     rest: httpx.AsyncClient, dial: Dial
 ) -> None:
     """Chat's typing and reactions are of no interest later."""
-    wire = await dial()
-    await wire.ask(10, 11, channel="room:1")
+    socket = await dial()
+    await socket.ask(10, 11, channel="room:1")
 
     await rest.post(MESSAGES, json={"name": "typing", "extras": {"ephemeral": True}})
 
-    assert (await wire.hear(15))["messages"][0]["name"] == "typing"
+    assert (await socket.hear(15))["messages"][0]["name"] == "typing"
     assert await names(rest) == []
 
 
@@ -189,8 +189,8 @@ async def test_an_unknown_key_is_40400_with_401_over_rest_and_40101_on_realtime(
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, 40400)
     assert answer.json()["error"]["statusCode"] == 401
     assert (foreign.status_code, foreign.json()["error"]["code"]) == (404, 40400)
-    for wire in wires:
-        assert (await wire.hear(9))["error"]["code"] == 40101
+    for socket in wires:
+        assert (await socket.hear(9))["error"]["code"] == 40101
 
 
 @pytest.mark.parametrize("shown", ["nonsense", "Bearer nonsense", "Basic ???", "Bearer !!"])
@@ -246,9 +246,9 @@ async def test_a_batch_answers_for_each_channel(ably: AblyServer, token: Token) 
 
 async def test_status_counts_who_is_there(rest: httpx.AsyncClient, dial: Dial) -> None:
     """And the list of channels names those that were used."""
-    wire = await dial(clientId="alice")
-    await wire.ask(10, 11, channel="room:1")
-    await wire.ask(14, 1, channel="room:1", msgSerial=0, presence=[{"action": 2}])
+    socket = await dial(clientId="alice")
+    await socket.ask(10, 11, channel="room:1")
+    await socket.ask(14, 1, channel="room:1", msgSerial=0, presence=[{"action": 2}])
 
     status = (await rest.get("/channels/room:1")).json()
     listed = (await rest.get("/channels", params={"prefix": "room:", "by": "id"})).json()
