@@ -58,6 +58,12 @@ class RealtimeSocket:
 
 
 Dial = Callable[..., Any]
+Token = Callable[..., str]
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The Authorization header with a token."""
+    return {"authorization": f"Bearer {token}"}
 
 
 @pytest.fixture
@@ -86,7 +92,7 @@ async def dial(ably: AblyServer) -> AsyncIterator[Dial]:
 
 
 @pytest.fixture
-def token(ably: AblyServer) -> Callable[..., str]:
+def token(ably: AblyServer) -> Token:
     """Tokens for signed requests with the given fields."""
 
     def issue(**fields: Any) -> str:
