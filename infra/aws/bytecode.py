@@ -1,10 +1,10 @@
-"""Bytecode for what a cold start imports.
+"""Makes bytecode of the modules that a cold start imports.
 
-The function's folder is read-only, so without it each cold start compiles the sources again,
-which takes longer than everything else. It is marked to be used unchecked: the times in an
-archive are fixed, and by them any other bytecode would count as stale. For packages that are
-not ours it replaces the source, which would only make the archive larger: tracebacks name their
-files and lines all the same.
+The folder of a function is read-only, so without bytecode each cold start would compile the
+sources again, which takes longer than all else. It is marked to be used unchecked, because all
+times in the archive are fixed, and Python would find other bytecode stale. For packages that are
+not ours it replaces the source, which makes the archive smaller; tracebacks still name files and
+lines.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ for source, to in json.load(sys.stdin):
 
 
 def compile_cold_start(tree: Path, *, python: str, ours: Collection[str]) -> bool:
-    """Compile in `tree` what the functions import; False if that Python is not on this machine."""
+    """Compile in `tree` what the functions import. Returns False without that Python."""
     interpreter = find_interpreter(python)
     if interpreter is None:
         return False
@@ -46,7 +46,7 @@ def compile_cold_start(tree: Path, *, python: str, ours: Collection[str]) -> boo
         (str(source), None if source.parts[0] in ours else str(source.with_suffix(".pyc")))
         for source in sources
     ]
-    # Bytecode holds sets in the order of their hashes.
+    # Bytecode holds sets in the order of their hashes, which would differ from run to run.
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     subprocess.run(  # noqa: S603 - fixed words
         [interpreter, "-I", "-c", _COMPILE],
@@ -60,7 +60,7 @@ def compile_cold_start(tree: Path, *, python: str, ours: Collection[str]) -> boo
 
 
 def find_interpreter(version: str) -> str | None:
-    """A Python of this version, from the path or from pyenv."""
+    """A Python of this version from the path or from pyenv; None if there is none."""
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     names = [sys.executable, f"python{version}"]
     names += map(str, sorted(root.glob(f"versions/{version}.*/bin/python{version}")))

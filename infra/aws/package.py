@@ -1,7 +1,7 @@
-"""`python -m infra.aws.package`: build/lambda.zip, for every function of serverless.yml.
+"""`python -m infra.aws.package`: makes build/lambda.zip for all functions of serverless.yml.
 
-The same sources give the same bytes: pinned and hashed wheels, sorted names, fixed times and
-modes. So a deployment without a change is one.
+The same sources give the same bytes: wheels are pinned by hashes, names are sorted, times and
+modes are fixed. So AWS sees when a deployment changes nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ OURS = ("api", "functions")
 REQUIREMENTS = "requirements.txt"
 MANYLINUX = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
-# What no function uses: invented examples, command lines, tests, the compile-time half of cffi,
-# the fast half of PyYAML (Litestar imports the other), and the blocking halves of clients.
+# No function uses them: makers of example data, command lines, tests, the part of cffi that
+# compiles, the fast part of PyYAML (Litestar imports the other), the blocking parts of clients.
 UNUSED = (
     *("faker", "polyfactory", "litestar/testing"),
     *("click", "rich", "rich_click", "pygments", "markdown_it", "markdown_it_py", "mdurl", "bin"),
@@ -50,7 +50,7 @@ EXECUTABLE = 0o100755 << 16
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The interpreter and the processor that will run it."""
+    """The Python version and the processor that will run the archive."""
 
     python: str
     machine: str
@@ -62,7 +62,7 @@ class Target:
 
 
 def main(words: list[str] | None = None) -> int:
-    """The exit status: 0, or what the installer said."""
+    """Make the archive. Returns the exit status: the installer's if it failed, else 0."""
     parser = argparse.ArgumentParser(prog="python -m infra.aws.package", description=__doc__)
     parser.add_argument("--python", default=PYTHON, help="version that will run it")
     parser.add_argument("--machine", default="aarch64", help="aarch64 or x86_64")
@@ -97,7 +97,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def build(target: Target, tree: Path) -> int:
-    """Fill the folder `tree` with what the archive holds; the installer's exit status."""
+    """Fill the folder `tree` with what the archive is to hold. Returns the installer's status."""
     shutil.rmtree(tree, ignore_errors=True)
     installed = subprocess.run(_install(target, tree), cwd=ROOT, check=False)  # noqa: S603 - fixed words
     if installed.returncode:
@@ -116,7 +116,7 @@ def build(target: Target, tree: Path) -> int:
 
 
 def add_extension(module: str, tree: Path) -> None:
-    """Copy a team's module, or the package that it is in. Raises `SystemExit` without it."""
+    """Copy a team's module, or its whole package. Raises `SystemExit` when it is not found."""
     top = module.partition(".")[0]
     spec = PathFinder.find_spec(top, [str(ROOT), *sys.path])
     if spec is None or spec.origin is None:
@@ -168,7 +168,7 @@ def archive(folder: Path, to: Path) -> None:
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             content = file.read_bytes()
-            # A script must be one wherever the sources were checked out.
+            # A script must be executable even if the sources were checked out without modes.
             entry.external_attr = EXECUTABLE if content.startswith(b"#!/bin/sh") else READABLE
             zipped.writestr(entry, content)
 

@@ -1,7 +1,7 @@
-"""SharedCalls libraries without their symbol and debug tables, which no loader reads.
+"""Takes the symbol and debug tables out of shared libraries, which no loader reads.
 
-Some wheels carry them: two megabytes of the archive. They are overwritten with zeros, which
-deflate to nothing, so no table of offsets has to be mended and no cross tools are needed.
+In some wheels they are two megabytes of the archive. They are overwritten with zeros, which
+compress to nothing: so no offset changes, and no tools for another processor are needed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ALLOCATED = 0x2
 
 
 def blank(library: Path) -> None:
-    """Zero the tables of `library` that are not loaded; other files are left alone."""
+    """Overwrite the tables of `library` that are not loaded. Other files stay as they are."""
     content = bytearray(library.read_bytes())
     if not content.startswith(_MAGIC):
         return

@@ -1,4 +1,4 @@
-"""A server process of the local stack: tied to us, announced on one line, ended in order."""
+"""A server process of the local stack, which ends with the stack at the latest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK_BYTES = 65_536
 
 
 class NotAnnounced(Exception):
-    """The process said nothing that announces it; its own words are on stderr."""
+    """The process ended before it announced itself. Its own message is on stderr."""
 
 
 class Child:
@@ -30,20 +30,23 @@ class Child:
 
     @classmethod
     async def start(cls, name: str, program: list[str], environ: Mapping[str, str]) -> Child:
-        """Start it. The kernel, or the end of its stdin, kills it when we are killed."""
+        """Start a program. If we are killed, the kernel or the end of its stdin kills it too."""
         process = await asyncio.create_subprocess_exec(
             *tethered(program),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             cwd=ROOT,
             env=dict(environ),
-            # Ctrl-C signals the whole foreground group, but the order of the end is ours.
+            # Ctrl-C signals the whole foreground group, but the servers have to end in an order.
             start_new_session=True,
         )
         return cls(name, process)
 
     async def announced(self) -> dict[str, Any]:
-        """The line of JSON that says it is ready; other lines pass. Raises NotAnnounced."""
+        """Wait for the line of JSON that says it is ready. Other lines are shown.
+
+        Raises NotAnnounced.
+        """
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             with contextlib.suppress(ValueError):
@@ -55,7 +58,7 @@ class Child:
         raise NotAnnounced
 
     async def stop(self, *, within_s: float) -> None:
-        """End it: SIGTERM, and SIGKILL when it takes longer than `within_s`."""
+        """End it by SIGTERM, and by SIGKILL when that takes longer than `within_s`."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         with contextlib.suppress(TimeoutError):
@@ -66,7 +69,7 @@ class Child:
             await self._forwarding
 
     def kill(self) -> None:
-        """End it at once; nothing happens when it has ended."""
+        """End it by SIGKILL. Nothing happens when it has ended."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
@@ -77,7 +80,7 @@ class Child:
 
 
 def _show(output: bytes) -> None:
-    # A closed terminal must not stop the reading: the server would block on its full pipe.
+    # Reading must go on when the terminal is closed: the server would block on its full pipe.
     with contextlib.suppress(OSError):
         sys.stdout.buffer.write(output)
         sys.stdout.buffer.flush()

@@ -1,6 +1,6 @@
-"""`python -m infra.local.env`: the settings that join a process to the running local stack.
+"""`python -m infra.local.env`: prints settings with which a process uses the running local stack.
 
-eval "$(make -s env)"
+For a shell: eval "$(make -s env)"
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from infra.local.state import StateFolder
 
 
 def main() -> int:
-    """The exit status: 1 when no stack runs, with nothing on stdout."""
+    """Returns the exit status: 1, with nothing on stdout, when no stack runs, else 0."""
     folder = StateFolder.of(os.environ)
     state = folder.read()
     if not folder.is_held():

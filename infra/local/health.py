@@ -1,4 +1,4 @@
-"""Waiting until a server says that it can serve."""
+"""Waits until a server says that it can serve."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ANSWER_S = 5.0
 
 
 class NotHealthy(Exception):
-    """It was not ready in time; the text is its last answer."""
+    """The server was not ready in time. The text holds its last answer."""
 
 
 async def healthy(url: str, *, within_s: float) -> None:
@@ -29,7 +29,7 @@ async def healthy(url: str, *, within_s: float) -> None:
 
 
 async def _get(url: str) -> tuple[int, str]:
-    """Status and body of one answer; status 0 when there is none. Knows no proxies."""
+    """The status and body of one answer; status 0 without an answer. It uses no proxy."""
     parts = urlsplit(url)
     request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
     try:

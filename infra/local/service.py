@@ -1,4 +1,4 @@
-"""What the local stack is made of: each server, its port, and what it offers to the others."""
+"""The servers of the local stack: how each is started, and the settings that others get from it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MAX_PORT = 65_535
 
 
 class CannotStart(Exception):
-    """Something is in the way; the text is for the person who started the stack."""
+    """The stack cannot start. The text is for the person who started it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One server. `offers` turns its announcement into settings for all that start later."""
+    """One server. `offers` makes its announcement into settings for servers that start later."""
 
     name: str
     port_variable: str
@@ -28,11 +28,11 @@ class Service:
     program: Callable[[Values, int], list[str]]
     offers: Callable[[Mapping[str, Any]], dict[str, str]]
     stop_within_s: float
-    replaced_by: str | None = None  # a setting that, when given, points at another server
-    health_path: str | None = None  # answers 200 when ready; None if the announcement says it
+    replaced_by: str | None = None  # with this setting another server is used in its place
+    health_path: str | None = None  # answers 200 when ready; None if the announcement says so
 
     def port(self, values: Values) -> int:
-        """Where to listen, a free port for 0. Raises CannotStart when it is none, or taken."""
+        """The port to listen on; a free one for 0. Raises CannotStart for a bad or taken one."""
         text = values.get(self.port_variable) or str(self.default_port)
         if not (text.isascii() and text.isdecimal()) or int(text) > MAX_PORT:
             raise CannotStart(f"{self.port_variable}={text} is not a port")
@@ -95,12 +95,12 @@ API = Service(
 # In the order of their start; they are stopped in the reverse order.
 SERVICES = (UPSTASH, ABLY, API)
 
-# What names a server. If it is left from a stack that has ended, it names none.
+# Settings that name a server. Left over from a stack that has ended, they name none.
 ADDRESSES = ("UPSTASH_REDIS_REST_URL", "ABLY_API_KEY", "MILLRACE_ABLY_URL")
 
 DEFAULTS = {"MILLRACE_ENV": "local", "MILLRACE_WEB_ROOT": str(ROOT / "web" / "demo")}
 
-# They say where one process listens and what it serves: of no use to others.
+# Settings about where one process listens and what it serves, which others do not need.
 OF_ONE_PROCESS = {
     "MILLRACE_HOST",
     "MILLRACE_LOCAL_DIR",

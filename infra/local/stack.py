@@ -1,7 +1,7 @@
-"""`python -m infra.local.stack`: the whole back end on this machine, without an account.
+"""`python -m infra.local.stack`: runs the whole back end on this machine, without an account.
 
-Every server is a process of its own. They start in the order of their need, and end
-together: on SIGINT or SIGTERM, when one of them ends, and when this process is killed.
+Each server is a process of its own. They start one after the other, as each needs those before
+it. They end together: on SIGINT or SIGTERM, when one of them ends, or when this process is killed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """Somebody asked us to end."""
+    """The stack was asked to end."""
 
 
 class Stack:
-    """The servers of one run, oldest first, and the settings they have offered so far."""
+    """The servers of one run, in the order of their start, and the settings for the next ones."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self.values = dict(values)
@@ -42,16 +42,16 @@ class Stack:
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
-        """End in order; at once when asked again."""
+        """End in order. When it is called again, end at once."""
         if self._stop.is_set():
             for _, child in self._children:
                 child.kill()
         self._stop.set()
 
     async def up(self) -> None:
-        """Return when all is ready. Raises CannotStart, or Stopped."""
+        """Start all servers and return when they are ready. Raises CannotStart or Stopped."""
         wanted = [one for one in SERVICES if not self.values.get(one.replaced_by or "")]
-        # All ports first: nothing has been started when one of them is taken.
+        # All ports are looked at first, so that nothing has been started when one is taken.
         ports = {service.name: service.port(self.values) for service in wanted}
         # The servers are told of each other's ports, also of those that start later.
         self.values |= {one.port_variable: str(ports[one.name]) for one in wanted}
@@ -62,11 +62,11 @@ class Stack:
             self.values |= await self._while_all_live(_offers(service, child))
 
     async def hold(self) -> None:
-        """Keep it running until Stopped is raised, or CannotStart when a server ended."""
+        """Wait. Raises Stopped when asked to end, and CannotStart when a server has ended."""
         await self._while_all_live(self._stop.wait())
 
     async def down(self) -> None:
-        """End the newest first: the API still needs its store while it drains."""
+        """End the servers, the newest first: the API needs its store while it drains."""
         for service, child in reversed(self._children):
             await child.stop(within_s=service.stop_within_s)
 
@@ -88,7 +88,7 @@ class Stack:
 
 
 def main() -> int:
-    """The exit status: 0 after a signal, 1 when it could not start or one server ended."""
+    """Returns the exit status: 0 after a signal, 1 when it could not start or a server ended."""
     parser = argparse.ArgumentParser(prog="python -m infra.local.stack", description=__doc__)
     parser.add_argument(
         "--until-parent-ends", action="store_true", help="stop when the starting process is gone"
@@ -134,22 +134,22 @@ async def _run(folder: StateFolder, parent: int | None) -> int:
 def _values(
     environ: Mapping[str, str], before: State, secrets: Mapping[str, str]
 ) -> dict[str, str]:
-    """The environment of the servers: what the caller has set wins."""
-    # A blank setting is as good as none, so it hides neither a default nor a secret of ours.
+    """The environment of the servers. Values that the caller has set come first."""
+    # A blank setting counts as none, so that it does not replace a default or a secret of ours.
     given = {
         name: value.strip() if name.startswith(OURS) else value
         for name, value in environ.items()
         if value.strip() or not name.startswith(OURS)
     }
     for name in ADDRESSES:
-        # What a shell got from `make env` of our last run is not a server of the caller's.
+        # A shell may have it from `make env` of our last run: that server exists no more.
         if name in given and given[name] == before.settings.get(name):
             del given[name]
     return {**DEFAULTS, **secrets, **given, **_without_proxy(given)}
 
 
 def _without_proxy(environ: Mapping[str, str]) -> dict[str, str]:
-    # The servers talk to each other over loopback, which no proxy can reach.
+    # The servers reach each other over loopback, which no proxy can.
     given = environ.get("no_proxy") or environ.get("NO_PROXY")
     if given == "*":  # for all hosts; with others beside it, some clients take it for a name
         return {}

@@ -1,4 +1,4 @@
-"""What the local stack keeps between runs, and where other processes learn how to join it."""
+"""What the local stack keeps between runs, and where other processes find its settings."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class State:
 
 
 def made_secrets() -> dict[str, str]:
-    """Secrets at random, of the shapes that their readers ask for."""
+    """New random secrets, each in the form that its reader needs."""
     return {
-        # Production refuses every secret with this word in it.
+        # Production refuses every secret that holds the word "local".
         "MILLRACE_SECRET": f"local-{secrets.token_urlsafe(32)}",
         "UPSTASH_REDIS_REST_TOKEN": f"local-{secrets.token_urlsafe(24)}",
         # Not ABLY_API_KEY: a key of that name is the caller's, and means the real service.
@@ -43,9 +43,9 @@ def made_secrets() -> dict[str, str]:
 
 
 class StateFolder:
-    """A private folder with the state in one file, and a lock that says whether a stack runs.
+    """A private folder with the state in a file, and a lock that is held while a stack runs.
 
-    The lock and not a process id: the kernel drops it with its holder, however that ends.
+    A lock is safer than a process id: the kernel gives it up when its holder ends in any way.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,7 +59,7 @@ class StateFolder:
         return cls(Path(given or ROOT / ".local").absolute())
 
     def read(self) -> State:
-        """The state; an empty one when nothing, or nothing readable, is kept."""
+        """The state; an empty one when none is kept, or it cannot be read."""
         try:
             kept = json.loads(self._file.read_text())
             return State(dict(kept["secrets"]), dict(kept["settings"]), kept["pid"])
@@ -67,7 +67,7 @@ class StateFolder:
             return State()
 
     def write(self, state: State) -> None:
-        """Replace the state at once, readable by this user only."""
+        """Replace the state in one step. Only this user can read it."""
         kept = {"secrets": {**state.secrets}, "settings": {**state.settings}, "pid": state.pid}
         fresh = self._path / "stack.json.new"
         fresh.unlink(missing_ok=True)
@@ -84,7 +84,7 @@ class StateFolder:
                 if _locks(file, fcntl.LOCK_EX):
                     yield
                     return
-                # Whoever asks `is_held` has the lock for an instant.
+                # A process that calls `is_held` has the lock for a moment.
                 time.sleep(_LOCK_PAUSE_S)
         raise AlreadyRunning
 

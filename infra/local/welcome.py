@@ -1,4 +1,4 @@
-"""What `make run` says when all is ready."""
+"""The text that `make run` prints when all is ready."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Watch a topic from another terminal:
 
 
 def welcome(values: Mapping[str, str], took_s: float) -> str:
-    """Where to look, and a first line to paste."""
+    """The addresses of one run, and a first command to paste."""
     return _TEXT.format(
         url=values["MILLRACE_URL"],
         store=values["UPSTASH_REDIS_REST_URL"],

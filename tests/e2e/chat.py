@@ -1,13 +1,11 @@
-"""A whole deployment with chat, and clients of it as processes: ours, and Ably's own SDKs.
+"""A whole deployment with chat, and its clients as processes: ours, and Ably's SDKs.
 
 The same tests run against the real Ably when ABLY_API_KEY is set: only the address differs.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -17,22 +15,22 @@ import httpx
 
 from tests.support.container import Container
 from tests.support.local_server import ROOT
+from tests.support.programs import NODE, printed_json
 
-NODE = ROOT / "tests" / "e2e" / "node"
 CLIENTS = ROOT / "tests" / "e2e" / "clients"
 WITHIN_S = 40
 
 
 @dataclass(frozen=True)
 class Ably:
-    """Where the application and its clients find Ably; `url` is None for the real one."""
+    """The Ably of the application and its clients. `url` is None for the real one."""
 
     key: str
     url: str | None = None
 
     @property
     def settings(self) -> dict[str, str]:
-        """Those of the application."""
+        """Its settings for the application."""
         return {"ably_api_key": self.key} | ({"ably_url": self.url} if self.url else {})
 
     @property
@@ -51,7 +49,7 @@ class Ably:
 
     @property
     def for_python(self) -> dict[str, Any]:
-        """Client options of ably-python, which knows a port only as a part of the host."""
+        """Client options of ably-python, which takes a port only as a part of the host."""
         if self.url is None:
             return {}
         return {"endpoint": f"localhost:{urlsplit(self.url).port}/", "tls": False}
@@ -59,7 +57,7 @@ class Ably:
 
 @dataclass(frozen=True)
 class Deployment:
-    """The application as a process, joined to one Ably; `room` is new in each test."""
+    """The application as a process with one Ably. `room` is new in each test."""
 
     container: Container
     ably: Ably
@@ -73,7 +71,7 @@ class Deployment:
         return self.container.token(user, roles=roles, ttl_s=3600)
 
     def call(self, user: str, method: str, path: str, **options: Any) -> Any:
-        """What `/api/chat` answers `user`; anything but a success fails."""
+        """What `/api/chat` answers `user`. Fails unless it is a success."""
         headers = {"Authorization": f"Bearer {self.token(user)}", **options.pop("headers", {})}
         url = f"{self.container.url}/api/chat{path}"
         with httpx.Client(verify=False, timeout=20, headers=headers) as http:
@@ -82,7 +80,7 @@ class Deployment:
         return answer.json() if answer.content else None
 
     def open_room(self, *members: str, joins_as: str = "member") -> None:
-        """Make the room, of alice's, and let all `members` in."""
+        """Make the room, which belongs to alice, and let all `members` join."""
         body = {"id": self.room, "title": "t", "is_public": True, "joins_as": joins_as}
         self.call("alice", "POST", "/rooms", json=body)
         for member in members:
@@ -105,17 +103,4 @@ class Deployment:
             "CHANNEL": f"room:{self.room}",
             "ABLY": json.dumps(options),
         }
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        ending = asyncio.create_task(process.communicate())
-        await asyncio.wait({ending}, timeout=WITHIN_S)
-        if process.returncode is None:
-            process.kill()
-        out, err = await ending
-        assert process.returncode == 0, f"{command}: {err.decode()}"
-        return json.loads(out)
+        return await printed_json(*command, within_s=WITHIN_S, **environment)

@@ -1,4 +1,4 @@
-"""Real processes: one that only publishes, for the whole session, and those that tests start."""
+"""Server processes: one that only publishes for the whole session, and those of single tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Start = Callable[..., Container]
 
 @pytest.fixture(scope="session")
 def elsewhere(upstash_server: UpstashServer) -> Iterator[Container]:
-    """Another process of the same deployment, which outlives what happens to the first."""
+    """Another process of the same deployment, which runs while others are killed."""
     container = Container(upstash_server, topic_max_events=100_000, job_workers=0).start()
     yield container
     container.stop()
@@ -26,14 +26,14 @@ def elsewhere(upstash_server: UpstashServer) -> Iterator[Container]:
 
 @pytest.fixture
 async def publisher(upstash: UpstashServer, elsewhere: Container) -> AsyncIterator[Publisher]:
-    """Publishes through the other process, into an empty database."""
+    """A publisher by the other process, into an empty database."""
     async with Publisher(elsewhere) as publisher:
         yield publisher
 
 
 @pytest.fixture(scope="module")
 def server(upstash_server: UpstashServer) -> Iterator[Container]:
-    """For tests that leave it running, or start it again."""
+    """A server for tests that leave it running, or start it again."""
     container = Container(
         upstash_server, topic_max_events=100_000, retry_ms=1000, job_workers=0
     ).start()
@@ -43,8 +43,8 @@ def server(upstash_server: UpstashServer) -> Iterator[Container]:
 
 
 @pytest.fixture(scope="module")
-def workshop(upstash_server: UpstashServer) -> Iterator[Container]:
-    """It does jobs, and tries again soon. No other server of its module does any."""
+def job_host(upstash_server: UpstashServer) -> Iterator[Container]:
+    """A server that does jobs, and repeats them soon. In its module no other does any."""
     settings = {"job_backoff_s": 0.1, "retry_ms": 1000}
     container = Container(upstash_server, **settings).start()
     yield container
@@ -54,7 +54,7 @@ def workshop(upstash_server: UpstashServer) -> Iterator[Container]:
 
 @pytest.fixture
 def start(upstash: UpstashServer) -> Iterator[Start]:
-    """Starts containers with the given settings, and leaves none of them behind."""
+    """Starts containers with the given settings, and kills them at the end."""
     containers: list[Container] = []
 
     def start_one(**settings: object) -> Container:

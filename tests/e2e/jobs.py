@@ -1,4 +1,4 @@
-"""Jobs through real processes: an API that does none, and workers that serve nothing."""
+"""Jobs by real processes: an API that does none, and workers that serve nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORKING = {
 
 
 class Client:
-    """Creates jobs over HTTP, and reads what became of them."""
+    """Creates jobs over HTTP, and reads their states."""
 
     def __init__(self, http: httpx.AsyncClient, redis: UpstashClient) -> None:
         self.http = http
@@ -47,7 +47,7 @@ class Client:
         return job
 
     async def until(self, job_id: str, *statuses: str, timeout_s: float = 20) -> Json:
-        """The job, once it has one of the statuses; without any, once it is done."""
+        """Wait until the job has one of the statuses; without any, until it is done."""
         async with asyncio.timeout(timeout_s):
             while True:
                 job = await self.get(job_id)
@@ -56,7 +56,7 @@ class Client:
                 await asyncio.sleep(0.1)
 
     async def all_done(self, job_ids: Sequence[str], *, timeout_s: float = 30) -> list[Json]:
-        """The jobs, as soon as all of them are done."""
+        """Wait until all jobs are done. Returns them."""
         clock = asyncio.get_running_loop().time
         until = clock() + timeout_s
         while True:
@@ -72,7 +72,7 @@ class Client:
             await asyncio.sleep(0.3)
 
     async def history(self, job_id: str) -> list[Json]:
-        """Every state that was ever written, in order, from the log."""
+        """All states of a job that were ever written, in order, from its log."""
         entries = await self._redis.read("XRANGE", f"millrace:topic:job:{job_id}", "-", "+")
         return [json.loads(fields[1])["data"] for _, fields in entries]
 
@@ -98,7 +98,7 @@ async def client_of(api: Container, upstash: UpstashServer) -> AsyncIterator[Cli
 
 
 def assert_one_story(history: Sequence[Json]) -> None:
-    """Versions without a hole, attempts that count up, one end, and nothing after it."""
+    """Check that versions have no gap, attempts count up, and nothing comes after the one end."""
     assert [state["version"] for state in history] == list(range(1, len(history) + 1))
     assert [state["done"] for state in history[:-1]] == [False] * (len(history) - 1)
     assert history[-1]["done"]

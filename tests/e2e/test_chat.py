@@ -15,11 +15,12 @@ import httpx
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from tests.e2e.chat import NODE, Ably, Deployment
+from tests.e2e.chat import Ably, Deployment
 from tests.e2e.conftest import Start
 from tests.integration.local_ably.scripts import needs_node
 from tests.support.ably_server import AblyServer
 from tests.support.browser import CHROMIUM, FLAGS
+from tests.support.programs import NODE
 from tests.support.raw_reader import Reader, reading
 from tests.support.tcp_server import HttpAnswer, http_server
 

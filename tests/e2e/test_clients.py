@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ import pytest
 from tests.support.container import Container
 from tests.support.local_server import ROOT
 from tests.support.outage import through_an_outage
+from tests.support.programs import running_node
 from tests.support.publisher import Publisher
 
 NODE = ROOT / "tests" / "e2e" / "node"
@@ -79,20 +79,8 @@ class NodeClient:
 
 @asynccontextmanager
 async def node(script: str, **environment: str) -> AsyncIterator[NodeClient]:
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        script,
-        cwd=NODE,
-        env={**os.environ, **environment},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
+    async with running_node(script, **environment) as process:
         yield NodeClient(process)
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
 
 
 class HttpxClient:

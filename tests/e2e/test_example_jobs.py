@@ -13,8 +13,8 @@ ITEMS = [{"name": f"item {number}", "content": "abc"} for number in range(4)]
 
 
 @pytest.fixture
-async def alice(workshop: Container) -> AsyncIterator[JobCaller]:
-    async with JobCaller(workshop) as caller:
+async def alice(job_host: Container) -> AsyncIterator[JobCaller]:
+    async with JobCaller(job_host) as caller:
         yield caller
 
 

@@ -37,7 +37,7 @@ class Deployment:
     server: Container
     elsewhere: Container
     quiet_s: float
-    """Settled is what has been without a command for so long."""
+    """The store is idle when it had no command for so long."""
     promised_ms: float
 
 
@@ -100,7 +100,7 @@ async def measured(one: Deployment) -> Measured:
         for _ in range(STREAMS // len(USERS))
     ]
     async with reading(readers), Publisher(one.elsewhere) as publisher:
-        await settled(one)
+        await until_idle(one)
         one.store.reset_meter()
         await asyncio.sleep(WINDOW_S)
         idle = one.store.meter()
@@ -109,8 +109,8 @@ async def measured(one: Deployment) -> Measured:
     return Measured(idle, p50_ms)
 
 
-async def settled(one: Deployment) -> None:
-    """Polls grow rarer from the last connect on; return when they have."""
+async def until_idle(one: Deployment) -> None:
+    """Return when the store is idle: polls become rarer after the last connect."""
     async with asyncio.timeout(30):
         billed, since = -1, perf_counter()
         while perf_counter() - since < one.quiet_s:

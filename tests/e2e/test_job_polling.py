@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 from tests.e2e.conftest import Start
 from tests.support.jobs import JobCaller
 from tests.support.local_server import ROOT
+from tests.support.programs import running_node
 from tests.support.upstash_server import UpstashServer
 
 NODE = ROOT / "tests" / "e2e" / "node"
@@ -147,16 +147,5 @@ class ShownPage:
 async def page(hook: str, caller: JobCaller, job_id: str) -> AsyncIterator[ShownPage]:
     """A page of that caller, which shows the job by the hook of that name."""
     told = {"URL_": str(caller.http.base_url), "TOKEN": caller.token, "JOB": job_id, "HOOK": hook}
-    process = await asyncio.create_subprocess_exec(
-        *("node", "poll.mjs"),
-        cwd=NODE,
-        env={**os.environ, **told},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
+    async with running_node("poll.mjs", **told) as process:
         yield ShownPage(process)
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from infra.aws.package import Target, archive, build
 from tests.support.aws_deployment import NOWHERE, Resources, needs_osls
 from tests.support.instances import SECRET
+from tests.support.programs import run_alone
 
 MB = 1_000_000
 
@@ -45,15 +45,7 @@ def test_every_handler_is_in_the_package_and_imports_there(
     for handler in handlers:
         module, _, name = handler.rpartition(".")
         program = f"import sys; sys.path[:0] = ['.']; import {module}; {module}.{name}"
-        # Neither this environment's packages nor this tree.
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", program],
-            cwd=tree,
-            env=settings,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_alone(program, tree, settings)
         assert done.returncode == 0, f"{handler}: {done.stderr}"
 
 
@@ -62,13 +54,7 @@ def test_what_is_loaded_lazily_is_in_the_package_too(tree: Path) -> None:
     program = (
         "import sys; sys.path[:0] = ['.']; import ably, jwt; jwt.get_algorithm_by_name('RS256')"
     )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program],
-        cwd=tree,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_alone(program, tree)
 
     assert done.returncode == 0, done.stderr
 

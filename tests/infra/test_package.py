@@ -15,6 +15,7 @@ import pytest
 
 from infra.aws import bytecode, symbols
 from infra.aws.package import add_extension, add_page, archive, prune
+from tests.support.programs import run_alone
 
 SHOW = """
 import sys
@@ -153,13 +154,7 @@ def test_bytecode_is_used_though_every_time_in_an_archive_is_the_same(tmp_path: 
     assert bytecode.compile_cold_start(folder, python=version, ours=["api"])
     (folder / "api" / "__init__.py").write_text("made = 'again'\n")
 
-    said = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", SHOW],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    said = run_alone(SHOW, folder)
     assert said.stdout.split() == ["compiled", "compiled"], said.stderr
     assert not (folder / "litestar" / "__init__.py").exists()
 

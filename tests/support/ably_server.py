@@ -40,7 +40,7 @@ class AblyServer(LocalServer):
         return "\n".join(line for line in text.splitlines() if BANNER not in line)
 
     def reset(self) -> None:
-        """As new: nobody connected, nothing kept, no faults, the time as it is."""
+        """Forget all connections, messages and faults, and shift the time no more."""
         self.control("POST", "reset")
 
     def faults(self, **change: Any) -> None:
@@ -48,20 +48,20 @@ class AblyServer(LocalServer):
         self.control("PUT", "faults", **change)
 
     def set_clock(self, offset_ms: int) -> None:
-        """Let the server think it is later; what is due by then happens before this returns."""
+        """Shift the time of the server. All that is due by then happens before this returns."""
         self.control("PUT", "clock", offset_ms=offset_ms)
 
     def drop(self, **whom: str) -> int:
-        """Cut the sockets of all, or of one `clientId`; returns how many."""
+        """Close the sockets of all, or of one `clientId`. Returns how many."""
         dropped: int = self.control("POST", "drop", **whom)["dropped"]
         return dropped
 
     def expire_tokens(self) -> None:
-        """What was issued until now has expired."""
+        """Let all tokens that were issued until now expire."""
         self.control("POST", "expire")
 
     def webhook(self, url: str) -> None:
-        """Deliver webhooks there from now on; empty is nowhere."""
+        """Deliver webhooks to this address from now on; none when it is empty."""
         self.control("PUT", "webhook", url=url)
 
     def webhooks_waiting(self) -> int:
@@ -70,6 +70,6 @@ class AblyServer(LocalServer):
         return waiting
 
     def redeliver(self, times: int = 1) -> int:
-        """Deliver the last batches again, out of order; returns how many that will be."""
+        """Deliver the last batches again, out of order. Returns how many batches that will be."""
         batches: int = self.control("POST", "redeliver", times=times)["batches"]
         return batches

@@ -13,7 +13,7 @@ _SIGNED = ("keyName", "ttl", "capability", "clientId", "timestamp", "nonce")
 
 
 def signed_request(key: str, **fields: Any) -> dict[str, Any]:
-    """A TokenRequest; `fields` replace or add to the usual ones, `mac` included."""
+    """A TokenRequest. `fields` replace the usual ones, also `mac`, or are added."""
     name, _, secret = key.partition(":")
     request = {
         "keyName": name,
@@ -27,7 +27,7 @@ def signed_request(key: str, **fields: Any) -> dict[str, Any]:
 
 
 def signed_jwt(key: str, **claims: Any) -> str:
-    """An Ably JWT of ten minutes; `claims` replace or add to the usual ones."""
+    """An Ably JWT of ten minutes. `claims` replace the usual ones, or are added."""
     name, _, secret = key.partition(":")
     now = int(time.time())
     head = _part({"alg": "HS256", "typ": "JWT", "kid": name})

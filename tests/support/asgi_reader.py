@@ -1,5 +1,7 @@
-"""A reader at the edge of the process: it calls the app as a server would, and can stall or
-cut the connection at any byte."""
+"""A client that calls the ASGI application as a server would.
+
+It can stop reading, or cut the connection, at any byte.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ STALL_BYTES = 32_768
 
 
 class AsgiConnection:
-    """One request. Bytes pile up in `pending` until somebody takes them."""
+    """One request. Bytes stay in `pending` until somebody takes them."""
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class AsgiConnection:
         self._changed.set()
 
     def take(self, count: int | None = None) -> bytes:
-        """Take the first `count` pending bytes; None takes all."""
+        """Take the first `count` pending bytes, or all for None."""
         taken = bytes(self.pending[:count])
         del self.pending[: len(taken)]
         if len(self.pending) <= STALL_BYTES:
@@ -95,7 +97,7 @@ class AsgiConnection:
         return taken
 
     async def wait(self, timeout_s: float) -> bool:
-        """Return when there is something to take, or the end; False when time ran out."""
+        """Return when there are bytes or the end is there; False when neither came in time."""
         while not self.pending and not self.is_done:
             self._changed.clear()
             try:
@@ -106,7 +108,7 @@ class AsgiConnection:
         return True
 
     async def close(self) -> None:
-        """Cut the connection and wait until the app is through with it."""
+        """Cut the connection, and wait until the application has ended the request."""
         self._gone.set()
         self._room.set()
         async with asyncio.timeout(10):

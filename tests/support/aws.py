@@ -1,4 +1,4 @@
-"""AWS's services on this machine: moto's server as a process of its own."""
+"""AWS's services on this machine: moto's server as a process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START_TRIES = 50
 
 
 class Aws:
-    """Answers when started. `environment` makes any AWS SDK use it."""
+    """The server, which answers as soon as it is started. `environment` makes AWS SDKs use it."""
 
     def __enter__(self) -> Self:
         port = free_port()
@@ -44,7 +44,7 @@ class Aws:
         }
 
     def reset(self) -> None:
-        """Forget everything that was made."""
+        """Delete all resources."""
         httpx.post(f"{self.url}/moto-api/reset").raise_for_status()
 
     def _wait(self) -> None:

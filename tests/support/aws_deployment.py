@@ -1,4 +1,4 @@
-"""Where the deployment on AWS is described, and what packages it."""
+"""The files that describe the deployment on AWS, and the tool that packages it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chromium, where it is installed, and signing in to a server of local mode there."""
+"""Chromium, and how a page in it signs in to a server in local mode."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NEEDS_CHROMIUM = pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is n
 
 @asynccontextmanager
 async def chromium_page() -> AsyncIterator[Page]:
-    """An empty page in a browser of its own."""
+    """An empty page in a new browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = await browser.new_page()
@@ -42,6 +42,6 @@ async def chromium_page() -> AsyncIterator[Page]:
 
 
 async def signed_in(page: Page, server: Container, user: str = "alice") -> None:
-    """The page is of the server's origin, and has its session cookie."""
+    """Load a page of the server's origin, which gets its session cookie."""
     await page.goto(f"{server.url}/api/health")
     assert await page.evaluate(SIGN_IN, user) == 201

@@ -1,4 +1,4 @@
-"""People who chat, and the deliveries of Ably's webhook, signed by hand."""
+"""Users of the chat, and signed deliveries of Ably's webhook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRET = "the-secret-of-the-webhook"  # pragma: allowlist secret
 
 
 def chat_settings(upstash: UpstashServer, **changes: Any) -> Any:
-    """Those of an instance with chat; nobody listens where its Ably should be."""
+    """The settings of an instance with chat. Nobody listens at the address of its Ably."""
     given = {
         "ABLY_API_KEY": SecretStr(KEY),
         "ably_url": "http://127.0.0.1:9",
@@ -30,7 +30,7 @@ def chat_settings(upstash: UpstashServer, **changes: Any) -> Any:
 
 
 class Person:
-    """A user of one instance. `call` answers with what `/api/chat` says."""
+    """A user of one instance. `call` returns the answer of `/api/chat`."""
 
     def __init__(self, instance: Instance, name: str, *roles: str) -> None:
         self.name = name
@@ -56,7 +56,7 @@ class Person:
         return await self.call("POST", f"/rooms/{room}/bans", json={"user": other.name})
 
     async def events(self, topic: str) -> list[Any]:
-        """What stands on a topic, oldest first."""
+        """The events of a topic, oldest first."""
         answer = await self.http.get(f"/api/events/{topic}/history")
         return list(reversed(answer.raise_for_status().json()["events"]))
 
@@ -68,7 +68,7 @@ def client_of(instance: Instance, **headers: str) -> httpx.AsyncClient:
 
 
 def message(message_id: str, data: Any = "hi", **changes: Any) -> dict[str, Any]:
-    """One message as Ably hands it on."""
+    """One message as Ably delivers it."""
     now = int(time.time() * 1000)
     given = {"id": message_id, "name": "m", "clientId": "bob", "data": data, "timestamp": now}
     return given | changes
@@ -88,7 +88,7 @@ def item(*messages: Any, channel: str = "room:a", **changes: Any) -> dict[str, A
 
 
 def signed(body: bytes, key: str = KEY, **headers: str) -> dict[str, Any]:
-    """A batch's body and headers, as options of a request."""
+    """The body and headers of a batch, as options of a request."""
     parsed = AblyKey.parse(key)
     return {
         "content": body,

@@ -18,7 +18,7 @@ CONTROL = frozenset({"connected", "reset", "bye"})
 
 
 class Stream:
-    """A held stream. `frames` are all that came, `cursor` is where it would resume."""
+    """A held stream. `frames` has all frames that came; `cursor` is where it would resume."""
 
     def __init__(self, connection: AsgiConnection, cursor: str = "") -> None:
         self.connection = connection
@@ -43,12 +43,12 @@ class Stream:
 
     @property
     def bye(self) -> Any:
-        """What the goodbye said; None while there was none."""
+        """The data of its `bye`; None as long as none came."""
         byes = [json.loads(frame.data) for frame in self.frames if frame.event == "bye"]
         return byes[-1] if byes else None
 
     async def until(self, condition: Callable[[Stream], bool], timeout_s: float = 5) -> Stream:
-        """Read until `condition` holds; fails if the stream ends or time runs out before."""
+        """Read until `condition` holds. Fails when the stream or the time ends before."""
         async with asyncio.timeout(timeout_s):
             while not condition(self):
                 assert not self.connection.is_done or self.connection.pending, self.frames
@@ -89,7 +89,7 @@ class Stream:
 
 
 class Client:
-    """One user of an instance; an admin unless another token is given."""
+    """One user of an instance, who is an admin unless another token is given."""
 
     def __init__(self, instance: Instance, token: str | None = None) -> None:
         self._app = cast(Any, instance.app)  # both sides name ASGI's types their own way
@@ -104,13 +104,13 @@ class Client:
     def stream(
         self, topics: Sequence[str], cursor: str = "", *, stalls: bool = False, **query: Any
     ) -> Stream:
-        """Connect; the stream is open once its first frame came."""
+        """Open a stream of events. It is open when its first frame has come."""
         return self.stream_at("/api/events", cursor, pairs(topics, query), stalls=stalls)
 
     def stream_at(
         self, path: str, cursor: str = "", query: Any = (), *, stalls: bool = False
     ) -> Stream:
-        """Connect to a feature's own stream; `query` has pairs of texts."""
+        """Open a feature's own stream. `query` has pairs of names and values."""
         headers = {**self._headers, "Accept": "text/event-stream"}
         if cursor:
             headers["Last-Event-ID"] = cursor

@@ -1,4 +1,4 @@
-"""Runs the command `millrace` as a process, with nothing of ours in its environment."""
+"""Runs the command `millrace` as a process, without settings of ours in its environment."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.support.local_server import ROOT
+from tests.support.programs import running_program
 
 TIMEOUT_S = 30.0
 _OURS = ("MILLRACE_", "UPSTASH_", "ABLY_", "LITESTAR_")
@@ -17,7 +17,7 @@ _OURS = ("MILLRACE_", "UPSTASH_", "ABLY_", "LITESTAR_")
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and what it said."""
+    """The exit status of a command, and its output."""
 
     status: int
     output: str
@@ -31,7 +31,7 @@ class Command:
         self.process = process
 
     async def line(self) -> str:
-        """The next line of its output. Raises AssertionError when there is none in time."""
+        """The next line of its output. Fails when none comes in time."""
         return await self._line_of(self.process.stdout)
 
     async def complaint(self) -> str:
@@ -39,7 +39,7 @@ class Command:
         return await self._line_of(self.process.stderr)
 
     async def ended(self) -> Ended:
-        """Once it has ended by itself; what was read before is not in it."""
+        """Wait for its end. Lines that were read before are not in the result."""
         async with asyncio.timeout(TIMEOUT_S):
             output, errors = await self.process.communicate()
         assert self.process.returncode is not None
@@ -55,22 +55,11 @@ class Command:
 
 @asynccontextmanager
 async def started(*words: str, **environment: str) -> AsyncIterator[Command]:
-    """Start `millrace` with these words; it does not outlive the block."""
+    """Start `millrace` with these arguments. It is killed at the end of the block."""
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(_OURS)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "api.cli", *words),
-        cwd=ROOT,
-        env=inherited | environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
+    command = (sys.executable, "-m", "api.cli", *words)
+    async with running_program(*command, env=inherited | environment) as process:
         yield Command(process)
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
 
 
 async def millrace(*words: str, **environment: str) -> Ended:

@@ -1,4 +1,4 @@
-"""Starts `python -m functions.container` as a process, and ends it in every way there is."""
+"""Starts `python -m functions.container` as a process, and ends it in various ways."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OURS = ("MILLRACE_", "UPSTASH_", "ABLY_")
 
 
 class Container:
-    """One serving process; started again after its end it has the same port.
+    """One server process. Started again after its end, it has the same port.
 
     `settings` are those of the application in lower case: `drain_s=3` is MILLRACE_DRAIN_S=3.
     The controls are synchronous and take milliseconds, but for `start` and `wait`.
@@ -62,7 +62,7 @@ class Container:
         return psutil.Process(self._process.pid).memory_info().rss
 
     def statuses(self, route: str) -> list[int]:
-        """How it answered the requests for `route` that have ended, read from its own log."""
+        """The statuses of the ended requests for `route`, by its log."""
         assert self._stderr is not None
         # Not `read`: the process writes where our common file offset is.
         size = os.fstat(self._stderr.fileno()).st_size
@@ -75,7 +75,7 @@ class Container:
         return self._process is not None and self._process.poll() is None
 
     def launch(self) -> Self:
-        """Start without waiting; `ready` waits. For starting several at once."""
+        """Start without waiting, so that several can start at once; then call `ready`."""
         inherited = {name: text for name, text in os.environ.items() if not name.startswith(_OURS)}
         store = {
             "UPSTASH_REDIS_REST_URL": self._upstash.url,
@@ -94,13 +94,13 @@ class Container:
         return self
 
     def ready(self) -> Self:
-        """Return when announced. Raises RuntimeError with the process's own words otherwise."""
+        """Return when it has announced itself. Raises RuntimeError with its stderr if it ends."""
         self.url = self._announced()["url"]
         self._settings["port"] = self.address[1]
         return self
 
     def _announced(self) -> dict[str, Any]:
-        """What the process says when it is ready."""
+        """Read the announcement of the process."""
         assert self._process is not None
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
@@ -117,21 +117,21 @@ class Container:
         return self.launch().ready()
 
     def terminate(self) -> None:
-        """SIGTERM; `wait` has the end of it."""
+        """Send SIGTERM. `wait` returns at its end."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> int:
-        """SIGKILL: nothing of the server runs any more. Harmless when it has ended before."""
+        """Send SIGKILL. Nothing happens when it has ended before."""
         self._signal(signal.SIGKILL)
         return self.wait()
 
     def stop(self) -> int:
-        """End it in order; returns the exit status."""
+        """End it by SIGTERM. Returns the exit status."""
         self._signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
-        """The exit status, once it has ended by itself; SIGKILL ends what takes too long."""
+        """Wait for its end, and kill it when that takes too long. Returns the exit status."""
         assert self._process is not None
         try:
             status = self._process.wait(_STOP_TIMEOUT_S)
@@ -155,7 +155,7 @@ class Container:
         grants: dict[str, list[str]] | None = None,
         ttl_s: float = 600,
     ) -> str:
-        """A session of `user`. All containers share a secret, so it is good for each of them."""
+        """A session token of `user`, which is good for all containers: they share a secret."""
         wanted: dict[str, Any] = {"user": user, "roles": list(roles), "ttl_s": ttl_s}
         # No TLS here: loading the authorities would be most of the work.
         with httpx.Client(verify=False, timeout=10) as client:
@@ -166,7 +166,7 @@ class Container:
         return token
 
     def freeze(self) -> None:
-        """SIGSTOP: it does nothing, and does not know that time passes, until `thaw`."""
+        """Send SIGSTOP: until `thaw` it does nothing."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -179,13 +179,13 @@ class Container:
 
 
 def _variable(name: str) -> str:
-    """What a setting is called in the environment."""
+    """The name of a setting in the environment."""
     variable = name.upper()
     return variable if variable in OWN_NAMES else f"MILLRACE_{variable}"
 
 
 class WorkerProcess(Container):
-    """A process that does jobs and serves nothing; `ready` when it has begun to look for some."""
+    """A process that only does jobs. It is `ready` when it looks for the first."""
 
     module = "functions.worker"
 

@@ -1,4 +1,4 @@
-"""Builders of events, and strategies for them."""
+"""Builders of events, and Hypothesis's strategies for them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ json_values = st.recursive(
 def event(
     ms: int, seq: int = 0, *, topic: str = TOPIC, kind: str = "tick", data: Any = None
 ) -> Event:
-    """An event as it comes out of a log."""
+    """An event as a log returns it."""
     stored = json.dumps({"type": kind, "data": data})
     return Event.of(EventId(ms, seq), TopicName(topic), stored)

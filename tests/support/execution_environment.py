@@ -1,4 +1,4 @@
-"""One Lambda execution environment: a Runtime API, and the process that it starts and ends."""
+"""One execution environment of Lambda: a Runtime API and the process of the function."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tests.support.upstash_server import UpstashServer
 
 BOOTSTRAP = ROOT / "functions" / "runtime" / "bootstrap"
 STREAMING = [str(BOOTSTRAP), sys.executable, "/var/runtime/bootstrap.py"]
-"""As Lambda does with AWS_LAMBDA_EXEC_WRAPPER; the handler is in the environment."""
+"""The command with AWS_LAMBDA_EXEC_WRAPPER. The environment names the handler."""
 BUFFERED = [sys.executable, "-m", "awslambdaric", "functions.http.handler"]
-"""As Lambda's own bootstrap does."""
+"""The command of Lambda's own bootstrap."""
 EXIT_S = 10.0
 _OURS = ("MILLRACE_", "UPSTASH_", "ABLY_", "AWS_", "LAMBDA_", "_HANDLER")
 
 
 def variables(upstash: UpstashServer, **settings: object) -> dict[str, str]:
-    """The environment of a function on `upstash`; settings in lower case, without prefix."""
+    """The environment of a function. Settings are given in lower case, without their prefix."""
     chosen = {
         "env": "local",
         "secret": SECRET,
@@ -45,7 +45,7 @@ def variables(upstash: UpstashServer, **settings: object) -> dict[str, str]:
 
 
 class ExecutionEnvironment:
-    """Cold until the first invocation; a process that died is started again for the next.
+    """An environment that starts its process at the first invocation, and after each death.
 
     With `freezes` nothing of the process runs between invocations, as on Lambda.
     """
@@ -97,7 +97,7 @@ class ExecutionEnvironment:
         await self.api.__aexit__(None, None, None)
 
     async def start(self) -> Self:
-        """Have the process wait for its first invocation. Raises RuntimeError if it ends."""
+        """Return when the process waits for an invocation. Raises RuntimeError if it ends."""
         self.launch()
         polled = asyncio.ensure_future(self.api.until_polled())
         exited = asyncio.ensure_future(self.exited(timeout_s=60))
@@ -126,7 +126,7 @@ class ExecutionEnvironment:
         self.starts += 1
 
     async def invoke(self, event: Any) -> Invocation:
-        """Hand an event to the process, which is started or thawed for it.
+        """Give an event to the process, which is started or thawed for it.
 
         It fails as on Lambda if the process ends before it is ready.
         """
@@ -147,7 +147,7 @@ class ExecutionEnvironment:
         return invocation
 
     async def exited(self, timeout_s: float = EXIT_S) -> int:
-        """The exit status, once the process has ended by itself."""
+        """Wait for the process to end by itself. Returns its exit status."""
         process = self._process
         assert process is not None
         async with asyncio.timeout(timeout_s):
@@ -158,20 +158,20 @@ class ExecutionEnvironment:
         return status
 
     async def kill(self) -> None:
-        """SIGKILL, as at the deadline: nothing of the process runs any more."""
+        """Send SIGKILL, as Lambda does at the deadline."""
         if self._process is None:
             return
         self._signal(signal.SIGKILL)
         await self.exited()
 
     async def frozen(self) -> None:
-        """Return when the process stands still, or has got something to do meanwhile."""
+        """Return when the process is frozen, or has another invocation."""
         await self.api.until_polled()
         if not self.api.load:
             self._signal(signal.SIGSTOP)
 
     async def _watch(self, invocation: Invocation) -> None:
-        """What Lambda does: end what takes too long, tell of what died, freeze what is done."""
+        """Do what Lambda does: kill what takes too long, report a death, freeze an idle process."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self.timeout_s):
                 while not invocation.is_ended and self._is_running:
@@ -191,7 +191,7 @@ class ExecutionEnvironment:
             self._process.send_signal(number)
 
     def _reap(self) -> None:
-        """Forget an ended process, but for what it said; what it was given has failed."""
+        """Forget an ended process, but keep its stderr. Its invocations have failed."""
         if self._process is None:
             return
         self._process.wait(EXIT_S)

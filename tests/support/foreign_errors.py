@@ -1,4 +1,4 @@
-"""What code that is not ours may raise."""
+"""Exceptions that code of others may raise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 class Panic(BaseException):
-    """As extensions in Rust raise them."""
+    """Like the panic of an extension in Rust, which is no `Exception`."""
 
 
 def ends() -> list[BaseException]:

@@ -1,4 +1,4 @@
-"""The front door of a function: a Function URL or an API Gateway, over HTTP/1.1."""
+"""A Function URL or an API Gateway in front of a function, over HTTP/1.1."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Form = Callable[..., dict[str, Any]]
 
 
 class Gateway(TcpServer):
-    """Gives each request to an idle environment, in turn, as an event of the given form.
+    """Gives each request as an event of the given form to an idle environment, in turn.
 
     A client that leaves does not interrupt the function, as on Lambda: its environment stays
     busy until the response ends. An invocation that fails is a 502, or a cut response.
@@ -76,7 +76,7 @@ class Gateway(TcpServer):
         return invocation
 
     def _take_idle(self) -> ExecutionEnvironment | None:
-        """An idle one; the next request goes to another."""
+        """Take an idle environment, None if all are busy. The next request gets another."""
         for one in self._environments:
             if one.is_idle:
                 self._environments.remove(one)
@@ -93,7 +93,7 @@ class Gateway(TcpServer):
 
 
 async def _stream(invocation: Invocation, writer: asyncio.StreamWriter) -> None:
-    """Hand on each chunk as it comes; a failure cuts the response."""
+    """Pass each chunk on as it comes. A failure cuts the response."""
     prelude = invocation.prelude
     headers = [*prelude["headers"].items(), ("Transfer-Encoding", "chunked")]
     headers += [("Set-Cookie", cookie) for cookie in prelude["cookies"]]

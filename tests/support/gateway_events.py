@@ -1,4 +1,4 @@
-"""The events that API Gateway and Function URLs make of a request."""
+"""The events into which API Gateway and Function URLs turn a request."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def http_api(
 def function_url(
     path: str, query: Query, headers: Mapping[str, str], *, method: str = "GET", body: str = ""
 ) -> dict[str, Any]:
-    """An event of a Function URL: payload 2.0 from another host."""
+    """An event of a Function URL: payload 2.0 with another host."""
     event = http_api(path, query, headers, method=method, body=body)
     event["headers"]["host"] = "abc.lambda-url.localhost"
     event["requestContext"]["domainName"] = "abc.lambda-url.localhost"

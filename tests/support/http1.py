@@ -1,4 +1,4 @@
-"""The parts of HTTP/1.1 that a server of the tests reads and writes."""
+"""Reads and writes HTTP/1.1 for the servers of the tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 @dataclass
 class Request:
-    """The head of a request, and behind its body the trailers. Names are in lower case."""
+    """The head of a request, and the trailers after its body. Names are in lower case."""
 
     method: str
     target: str
@@ -41,7 +41,7 @@ async def answer_requests(
 
 
 async def iter_body(reader: asyncio.StreamReader, request: Request) -> AsyncIterator[bytes]:
-    """The body as it was framed. Raises IncompleteReadError when it is cut."""
+    """The chunks of the body as they were sent. Raises IncompleteReadError when it is cut."""
     if request.headers.get("transfer-encoding") != "chunked":
         if size := int(request.headers.get("content-length", "0")):
             yield await reader.readexactly(size)

@@ -1,4 +1,4 @@
-"""Instances of the application in this process, all on one real Upstash-compatible server."""
+"""Instances of the application in this process, all with one local Upstash."""
 
 from __future__ import annotations
 

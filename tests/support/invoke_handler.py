@@ -13,7 +13,7 @@ from importlib import import_module
 
 
 class Context:
-    """What the worker asks of Lambda's context."""
+    """The part of Lambda's context that the worker uses."""
 
     def __init__(self, timeout_s: float) -> None:
         self._until = time.monotonic() + timeout_s

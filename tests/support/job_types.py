@@ -1,4 +1,4 @@
-"""Types of job for tests of real workers: an extension module."""
+"""An extension module with job types for tests of real workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from api.jobs import JobContext, JobFailed, job
 
 
 class Walk(BaseModel):
-    """Steps with pauses; each is noted in `notes`, a file that all workers append to."""
+    """Steps with pauses. Each is noted in `notes`, a file that all workers append to."""
 
     steps: int = 5
     pause_s: float = 0.05
@@ -43,7 +43,7 @@ async def walk(context: JobContext, data: Walk) -> Walked:
 
 @job("killer", input=Walk, result=Walked, max_attempts=2, timeout_s=20)
 async def killer(context: JobContext, data: Walk) -> Walked:
-    """Kill the process that does it, whatever the attempt."""
+    """Kill the process that does it, at each attempt."""
     note(data, context, "kills")
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError

@@ -1,40 +1,28 @@
-"""Starts jobs over HTTP, as one caller."""
+"""Starts jobs over HTTP and follows them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
+from tests.support.caller import Caller
 from tests.support.container import Container
 
 TIMEOUT_S = 30.0
 Job = dict[str, Any]
 
 
-class JobCaller:
-    """A user of `container`."""
+class JobCaller(Caller):
+    """A user of `container` without a role."""
 
     def __init__(self, container: Container, user: str = "alice") -> None:
-        self.token = container.token(user, roles=[])
-        headers = {"Authorization": f"Bearer {self.token}"}
-        self.http = httpx.AsyncClient(
-            base_url=container.url, headers=headers, timeout=TIMEOUT_S, verify=False
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        await self.http.aclose()
+        super().__init__(container, user, [], timeout_s=TIMEOUT_S)
 
     async def start(self, type_: str, **data: Any) -> str:
-        """Returns the id of a new job."""
+        """Start a job. Returns its id."""
         answer = await self.http.post("/api/jobs", json={"type": type_, "input": data})
         job_id: str = answer.raise_for_status().json()["id"]
         return job_id
@@ -45,7 +33,7 @@ class JobCaller:
         return job
 
     async def post(self, job_id: str, action: str) -> Job:
-        """`cancel` or `retry`."""
+        """Cancel or retry a job, by the action of that name. Returns the job."""
         job: Job = (await self.http.post(f"/api/jobs/{job_id}/{action}")).raise_for_status().json()
         return job
 

@@ -1,4 +1,4 @@
-"""A loop whose time leaps to the next timer, so that tests of hours take milliseconds."""
+"""An event loop whose time jumps to the next timer, so that tests of hours take milliseconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class LeapLoop(asyncio.SelectorEventLoop):
-    """Never waits: whenever nothing is ready, it is the next timer's time. No network."""
+    """A loop that never waits. When nothing is ready, the time is the next timer's. No network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +40,6 @@ def leaping(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
 
 async def turns(count: int = 5) -> None:
-    """Let everything run that is ready, without time passing."""
+    """Let all tasks run that are ready. No time passes."""
     for _ in range(count):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What a reader may be given: each event once and in order per topic, or a `reset` for the gap."""
+"""Checks that a reader gets each event once and in order per topic, or a `reset` for a gap."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.sse_parser import Frame
 
 
 class Ledger:
-    """What one reader saw, against what was published; complains about any difference.
+    """What one reader saw. It fails at once at any difference from what was published.
 
     `begun` counts the events of each topic that somebody has begun to publish.
     """
@@ -30,23 +30,23 @@ class Ledger:
         self._forgiven: set[str] = set()
 
     def publish(self, topic: str, event_id: str) -> None:
-        """An event was stored that nobody can have begun to miss."""
+        """Note an event that was stored before anybody could miss it."""
         self.begun[topic] += 1
         self.published[topic].append(event_id)
 
     def subscribe(self, topics: set[str]) -> None:
-        """The reader's stream is now of these topics; one it left starts anew when it is back."""
+        """Note the topics of the stream. A topic that was left starts anew when it is back."""
         for topic in self._next.keys() - topics:
             del self._next[topic]
             self.seen[topic].clear()
             self._forgiven.discard(topic)
 
     def connecting(self) -> None:
-        """The first frame was sent: what is begun from now on may not be missing."""
+        """Note that the first frame was sent. Events that are begun after it may not be missing."""
         self._start = dict(self.begun)
 
     def connected(self, topics: list[str]) -> None:
-        """The first frame was read."""
+        """Note that the first frame was read."""
         for topic in topics:
             if topic not in self._next:
                 self._next[topic] = self._start.get(topic, 0)
@@ -70,7 +70,7 @@ class Ledger:
         self.seen[topic].append(event_id)
 
     def take(self, frame: Frame) -> None:
-        """A frame of a stream, named or not."""
+        """Check a frame of a stream, with or without an event name."""
         data = json.loads(frame.data)
         match frame.event:
             case "connected":
@@ -84,7 +84,7 @@ class Ledger:
                 self.event(data["topic"], data["id"])
 
     def take_answer(self, answer: dict[str, object], topics: list[str]) -> None:
-        """A JSON answer."""
+        """Check a JSON answer."""
         for reset in answer["reset"] or ():  # type: ignore[attr-defined]
             self.reset(reset["topics"], reset["reason"])
         self.connecting()

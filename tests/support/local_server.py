@@ -1,4 +1,4 @@
-"""One of the local servers as a process that ends with the one that started it."""
+"""One of the local servers as a process that ends with ours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STOP_TIMEOUT_S = 10.0
 
 
 class LocalServer:
-    """A server that announces itself by a line of JSON. A subclass says what to do with it.
+    """A server that announces itself by a line of JSON, which a subclass reads.
 
     The controls are synchronous: they take about a millisecond and work from any test.
     """
@@ -35,7 +35,7 @@ class LocalServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.Client(verify=False)
         self.complaints = ""
-        """What the server wrote to stderr; known once it has ended."""
+        """What the server wrote to stderr. It is known when the server has ended."""
         self.url = ""
 
     @property
@@ -44,7 +44,7 @@ class LocalServer:
         return self._process.pid
 
     def start(self) -> Self:
-        """Return when announced. Raises RuntimeError with the server's own words otherwise."""
+        """Return when it has announced itself. Raises RuntimeError with its stderr if it ends."""
         # A file, not a pipe: nobody reads it while the server runs.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process ended
         self._process = subprocess.Popen(
@@ -69,23 +69,23 @@ class LocalServer:
         raise NotImplementedError
 
     def client(self) -> httpx.Client:
-        """A client that may do everything; the caller closes it."""
+        """A client that may do everything, and that the caller closes."""
         raise NotImplementedError
 
     def stop(self) -> int:
-        """End it in order; returns the exit status, also when it has ended before."""
+        """End it by SIGTERM. Returns the exit status, also when it has ended before."""
         return self._end(lambda process: process.terminate())
 
     def kill(self) -> int:
-        """SIGKILL: no handler of the server runs. Does nothing when it has ended before."""
+        """End it by SIGKILL. Returns the exit status, also when it has ended before."""
         return self._end(lambda process: process.kill())
 
     def orphan(self) -> int:
-        """Do to the server what our own death would: its stdin ends. Returns its exit status."""
+        """Close its stdin, as our own death would. Returns its exit status."""
         return self._end(lambda process: _streams(process)[0].close())
 
     def control(self, method: str, name: str, **body: Any) -> Any:
-        """Work one of `/_local/*`."""
+        """Call one of `/_local/*`. Returns its answer."""
         response = self._http.request(method, f"/_local/{name}", json=body or None)
         assert response.status_code == httpx.codes.OK, response.text
         return response.json()

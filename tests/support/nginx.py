@@ -39,7 +39,7 @@ http {{
 
 
 class Nginx:
-    """A process of its own; started when it answers. `log` is what it wrote of requests."""
+    """An nginx process, which answers as soon as it is started. `log` has its access log."""
 
     def __init__(self, folder: Path, upstream: str) -> None:
         self.port = free_port()

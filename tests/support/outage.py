@@ -17,7 +17,7 @@ async def through_an_outage(
     topic: str,
     has: Callable[[int], Awaitable[None]],
 ) -> list[str]:
-    """Publish before, during and after the absence of `server`; returns all ids.
+    """Publish before, during and after the absence of `server`. Returns all ids.
 
     `has(n)` returns when the client has n events. The server is killed, and started again
     on the same port.

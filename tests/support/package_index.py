@@ -33,7 +33,7 @@ def file_of(name: str, version: str) -> str:
 
 
 def wheel(file: str) -> bytes:
-    """The release that the file's name tells. A newer one needs a project that does not exist."""
+    """The release of this file name. A newer one needs a project that does not exist."""
     stem, version, *_ = file.split("-")
     name = stem.replace("_", "-")
     needs = PINNED_NEEDS[name] if version == PINNED else "millrace-broken"
@@ -60,14 +60,14 @@ def lock_of_two() -> str:
 
 
 class NewerReleases:
-    """The projects of the index, and which of them were asked for."""
+    """An index of projects. `asked` has those that were asked for."""
 
     def __init__(self, projects: set[str]) -> None:
         self._projects = projects | PINNED_NEEDS.keys()
         self.asked: set[str] = set()
 
     def answer(self, path: str) -> bytes | None:
-        """The page of a project (PEP 503) or one of its files; None for what is not there."""
+        """The page of a project (PEP 503) or one of its files; None for other paths."""
         *_, name = path.strip("/").split("/")
         if name.endswith(".whl"):
             return wheel(name)

@@ -1,4 +1,4 @@
-"""Ports for programs that cannot choose a free one themselves."""
+"""A free port for programs that cannot choose one themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 
 
 def free_port() -> int:
-    """A port of the loopback where nobody listens now."""
+    """A port of loopback on which nobody listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

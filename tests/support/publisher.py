@@ -4,36 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import httpx
-
+from tests.support.caller import Caller
 from tests.support.container import Container
 
 BATCH = 100
 
 
-class Publisher:
+class Publisher(Caller):
     """A client of `container`. `published` has the ids of each topic, in their order."""
 
     def __init__(self, container: Container, *, timeout_s: float = 20) -> None:
-        headers = {"Authorization": f"Bearer {container.token('publisher')}"}
+        super().__init__(container, "publisher", ["admin"], timeout_s=timeout_s)
         self.published: dict[str, list[str]] = defaultdict(list)
-        self.http = httpx.AsyncClient(
-            base_url=container.url, headers=headers, timeout=timeout_s, verify=False
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        await self.http.aclose()
 
     async def publish(self, topic: str, data: Any = None) -> str:
-        """Publish one event; returns its id."""
+        """Publish one event. Returns its id."""
         answer = await self.http.post(f"/api/events/{topic}", json={"type": "tick", "data": data})
         event_id: str = answer.raise_for_status().json()["id"]
         self.published[topic].append(event_id)
@@ -42,7 +29,7 @@ class Publisher:
     async def burst(
         self, topics: Sequence[str], count: int, data: Any = None, *, at_once: int = BATCH
     ) -> None:
-        """Publish `count` events on the topics in turn, `at_once` in a request."""
+        """Publish `count` events on the topics in turn, `at_once` of them in each request."""
         for first in range(0, count, at_once):
             names = [topics[n % len(topics)] for n in range(first, min(first + at_once, count))]
             events = [{"topic": name, "type": "tick", "data": data} for name in names]

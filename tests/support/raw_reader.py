@@ -1,4 +1,4 @@
-"""A client on a raw socket that goes on from its last event id, as an EventSource does."""
+"""A client on a raw socket that resumes after its last event id, as an EventSource does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONNECTS_AT_ONCE = 100
 
 @dataclass(frozen=True)
 class Bye:
-    """How a stream ended; `retry_ms` is what the `retry:` line before it said."""
+    """How a stream ended. `retry_ms` is from the `retry:` line before it."""
 
     reason: str
     retry_ms: int | None
@@ -87,7 +87,7 @@ class Reader:
         self._task = asyncio.get_running_loop().create_task(self._follow())
 
     async def until(self, condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
-        """Return when `condition` holds; it is looked at whenever something came."""
+        """Return when `condition` holds. It is checked whenever something has come."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not condition():
@@ -118,7 +118,7 @@ class Reader:
                 self._task.result()
 
     def stop_reading(self) -> None:
-        """Take nothing more from the socket, until `read_on`."""
+        """Read nothing from the socket until `read_on`."""
         assert self._connection is not None
         self._connection.transport.pause_reading()
 
@@ -185,7 +185,7 @@ class Reader:
 
 
 class _Connection(asyncio.Protocol):
-    """One response. httptools cuts it into what the parser of events is fed with."""
+    """One response. httptools takes the body out of it for the parser of events."""
 
     transport: asyncio.Transport
 
@@ -240,7 +240,7 @@ class _Connection(asyncio.Protocol):
 
 @asynccontextmanager
 async def reading(readers: Sequence[Reader]) -> AsyncIterator[None]:
-    """All of them connected, until the block ends."""
+    """Connect all readers, and close them at the end of the block."""
     try:
         for some in (
             readers[at : at + CONNECTS_AT_ONCE] for at in range(0, len(readers), CONNECTS_AT_ONCE)
@@ -256,7 +256,7 @@ async def reading(readers: Sequence[Reader]) -> AsyncIterator[None]:
 
 
 def difference(reader: Reader, published: Mapping[str, Sequence[str]]) -> str:
-    """What is wrong between what was published and what `reader` saw; empty if nothing is."""
+    """How what `reader` saw differs from what was published; empty if it does not."""
     wrong = []
     for topic in reader.topics:
         seen, wanted = reader.seen[topic], list(published[topic])
@@ -276,6 +276,6 @@ def difference(reader: Reader, published: Mapping[str, Sequence[str]]) -> str:
 
 
 def assert_each_once(readers: Sequence[Reader], published: Mapping[str, Sequence[str]]) -> None:
-    """Each reader saw each event of its topics once, in order, and no reset."""
+    """Check that each reader saw all events of its topics once, in order, without a reset."""
     wrong = {number: difference(reader, published) for number, reader in enumerate(readers)}
     assert not any(wrong.values()), {number: text for number, text in wrong.items() if text}

@@ -1,4 +1,4 @@
-"""A Lambda Runtime API for one execution environment: strict about order, exact about bytes."""
+"""A Runtime API of Lambda for one execution environment, which checks order and bytes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ERROR_BODY = "lambda-runtime-function-error-body"
 
 
 class InvocationFailed(Exception):
-    """The function did not answer; `args` are the type and the report."""
+    """The function did not answer. `args` are the type of the error and the report."""
 
 
 @dataclass
 class Invocation:
-    """One event, and what the runtime posted for it. `chunks` are as they were framed.
+    """One event, and the answer to it. `chunks` has the chunks as they were sent.
 
     `reads` cleared stops the reading of the response.
     """
@@ -62,12 +62,12 @@ class Invocation:
 
     @property
     def body(self) -> bytes:
-        """What came behind the prelude, so far."""
+        """What has come after the prelude until now."""
         return b"".join(self.chunks).partition(DELIMITER)[2]
 
     @property
     def reported(self) -> Any:
-        """The JSON of an error that was told in trailers."""
+        """The error that was reported in trailers."""
         return json.loads(base64.b64decode(self.trailers[ERROR_BODY]))
 
     def take(self, chunk: bytes) -> None:
@@ -81,7 +81,7 @@ class Invocation:
         self._changed.set()
 
     async def until(self, size: int) -> bool:
-        """Return when more than `size` chunks are there; False when it has ended before."""
+        """Return when more than `size` chunks have come; False when it ends before."""
         while len(self.chunks) <= size and not self.is_ended:
             self._changed.clear()
             await self._changed.wait()
@@ -124,28 +124,28 @@ class RuntimeApi(TcpServer):
 
     @property
     def load(self) -> int:
-        """Invocations that are queued or under way."""
+        """How many invocations are queued or in work."""
         return len(self._queue) + len(self.open)
 
     async def invoke(self, event: Any, *, timeout_s: float = 30) -> Invocation:
-        """Queue an event; the runtime gets it with its next poll."""
+        """Queue an event, which the runtime gets at its next poll."""
         invocation = Invocation(event, int((time.time() + timeout_s) * 1000))
         self._queue.append(invocation)
         await self._tell()
         return invocation
 
     async def until_polled(self, timeout_s: float = 30) -> None:
-        """Return when the runtime waits in as many polls as it may, besides what it does."""
+        """Return when the runtime polls for as many invocations as it can still take."""
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: self.waiting + len(self.open) >= self.at_once)
 
     async def let_go(self, invocation: Invocation) -> None:
-        """Take a failed invocation for done, and wait until the runtime polls again."""
+        """Forget a failed invocation, and wait until the runtime polls again."""
         self.open.pop(invocation.id, None)
         await self.until_polled(5)
 
     def abandon(self, error: str) -> None:
-        """The runtime is dead: what it was to get or given will not be answered."""
+        """Let all invocations fail, because the runtime is dead."""
         for invocation in [*self.open.values(), *self._queue]:
             invocation.end((error, {"errorType": error}))
         self.open.clear()

@@ -48,7 +48,7 @@ Plan = list[tuple[Any, ...]]
 
 
 class Server(Protocol):
-    """What a reader connects to: an ASGI application, wherever it runs."""
+    """An ASGI application that readers connect to."""
 
     @property
     def app(self) -> Callable[..., Any]: ...
@@ -57,7 +57,7 @@ class Server(Protocol):
 
 
 class Cluster(Protocol):
-    """Servers that outlive the schedules, and the store behind them.
+    """The servers of all schedules, and their store.
 
     `services` are those of a process that only publishes. The second of `streaming` is slow.
     """
@@ -78,7 +78,7 @@ class Cluster(Protocol):
 
 
 def check_schedules(cluster: Cluster, count: int, steps: Sequence[st.SearchStrategy[Any]]) -> None:
-    """Run `count` schedules of `steps`. A failing one is shrunk and printed."""
+    """Run `count` schedules of `steps`. One that fails is made smaller and printed."""
 
     @settings(
         max_examples=count,
@@ -94,7 +94,7 @@ def check_schedules(cluster: Cluster, count: int, steps: Sequence[st.SearchStrat
 
 
 class Example:
-    """Fresh topics, what was published on them, and the readers of one schedule."""
+    """One schedule: new topics, what was published on them, and the readers."""
 
     def __init__(self, cluster: Cluster) -> None:
         number = next(cluster.numbers)
@@ -115,7 +115,7 @@ class Example:
             await self.publish(self.names[index], "x" * size)
 
     async def do_squeeze(self, index: int, count: int, keep: int) -> None:
-        """Events that are trimmed at once: no poll can come between."""
+        """Publish events and trim them in one transaction, so that no poll comes between."""
         name = self.names[index]
         entry = json.dumps({"type": "tick", "data": "squeezed"})
         commands: list[list[str | int]] = [["XADD", log_key(name), "*", "e", entry]] * count
@@ -128,7 +128,7 @@ class Example:
         await self.readers[at].connect(number, wanted, mode)
 
     async def do_overtake(self, at: int, index: int, count: int) -> None:
-        """A reader comes to the slow instance with news that this has not polled yet."""
+        """Connect to the slow instance after events that it has not polled yet."""
         await self.readers[1 - at].connect(1, {index}, "stream")
         await self.readers[at].connect(0, {index}, "stream")
         for reader in self.readers:
@@ -157,7 +157,7 @@ class Example:
         await self.cluster.restart(number)
 
     async def publish(self, name: TopicName, text: str) -> str:
-        """As another process would: into the log, and with a wake-up."""
+        """Publish as another process would: into the log, and with a wake-up."""
         entry = json.dumps({"type": "tick", "data": text})
         log = self.cluster.services.streaming.log
         self.begun[name] += 1
@@ -168,7 +168,7 @@ class Example:
 
 
 class Reader:
-    """One client that goes on from its last event id, whatever happens to it."""
+    """One client that always resumes after its last event id."""
 
     def __init__(self, example: Example) -> None:
         self.example = example
@@ -226,7 +226,7 @@ class Reader:
             await connection.close()
 
     async def catch_up(self) -> None:
-        """Read on, reconnecting as an EventSource does, until a last event of each came."""
+        """Read, and reconnect, until the last event of each topic has come."""
         wanted = {self.example.names.index(name) for name in self.topics} or {0}
         last: dict[str, str] = {}
         async with asyncio.timeout(20):

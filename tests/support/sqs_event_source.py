@@ -1,4 +1,4 @@
-"""What Lambda does between SQS and a function: a queue, batches, and who keeps what."""
+"""What Lambda does between SQS and a function: it receives batches, invokes, and deletes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT_S = 30.0
 
 
 class Queues:
-    """A queue and its dead letters."""
+    """A queue and its queue of dead letters."""
 
     def __init__(self, *, visibility_s: int, receives: int) -> None:
         self.sqs = get_session().create_client("sqs")
@@ -27,7 +27,7 @@ class Queues:
         self._make()
 
     def renew(self) -> None:
-        """Empty, under the same addresses. Purging would be allowed once a minute."""
+        """Empty both queues by making them anew. Purging is allowed only once a minute."""
         for url in (self.url, self.dead_url):
             self.sqs.delete_queue(QueueUrl=url)
         self._make()
@@ -50,7 +50,7 @@ class Queues:
         self.sqs.send_message(QueueUrl=self.url, MessageBody=body)
 
     def receive(self, limit: int = 10) -> list[dict[str, Any]]:
-        """Messages as a function gets them."""
+        """Receive messages in the form in which a function gets them."""
         answer = self.sqs.receive_message(
             QueueUrl=self.url, MaxNumberOfMessages=limit, AttributeNames=["All"]
         )
@@ -75,7 +75,7 @@ class Queues:
         return [one["Body"] for one in answer.get("Messages", [])]
 
     def count(self) -> int:
-        """Messages of the queue, hidden and delayed ones too."""
+        """How many messages the queue has, with the hidden and delayed ones."""
         # The counts are approximate: one look may miss a message that goes from one to another.
         return max(self._count() for _ in range(3))
 
@@ -90,7 +90,7 @@ class Queues:
 
 
 class Function:
-    """An execution environment; one that has died is replaced by the next invocation."""
+    """An execution environment. After its death the next invocation starts another."""
 
     def __init__(self, environ: dict[str, str]) -> None:
         self._environ = environ
@@ -102,7 +102,7 @@ class Function:
     def invoke(
         self, records: list[dict[str, Any]], *, timeout_s: float = TIMEOUT_S
     ) -> dict[str, Any] | None:
-        """The answer; None if the process died of it."""
+        """Invoke it. Returns the answer; None if the process has died."""
         process = self._alive()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -155,14 +155,14 @@ class Function:
 
 
 class EventSource:
-    """Receives, invokes, and deletes all but what the answer says is to be kept."""
+    """Invokes a function with batches, and deletes what it does not report as failed."""
 
     def __init__(self, queues: Queues, function: Function) -> None:
         self._queues = queues
         self.function = function
 
     def poll(self, *, timeout_s: float = TIMEOUT_S) -> list[dict[str, Any]]:
-        """One batch: the records that were kept."""
+        """Receive one batch and invoke. Returns the records that were kept."""
         records = self._queues.receive()
         if not records:
             return []

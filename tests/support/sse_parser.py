@@ -1,4 +1,4 @@
-"""A parser of Server-Sent Events that follows the WHATWG text, byte by byte."""
+"""A parser of Server-Sent Events by the WHATWG standard."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Frame:
-    """A dispatched event. `id` is the last event id at that time."""
+    """One event. `id` is the last event id at that time."""
 
     event: str
     data: str
@@ -15,7 +15,7 @@ class Frame:
 
 
 class SseParser:
-    """Feed it bytes split anywhere; an event counts only when its blank line is there."""
+    """Takes bytes that are split anywhere. An event is complete with its blank line."""
 
     def __init__(self, last_event_id: str = "") -> None:
         self.last_event_id = last_event_id

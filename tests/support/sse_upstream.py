@@ -1,4 +1,4 @@
-"""An SSE upstream as a process of its own: it numbers its events and resumes after an id.
+"""An SSE upstream as a process: it numbers its events and resumes after an id.
 
 Run as `python -m tests.support.sse_upstream --port N`. It listens on one port for the application
 (GET of any path) and takes commands by PUT of a JSON object to /control, so that a test can
@@ -24,7 +24,7 @@ WAITS = {"silent", "headless"}
 
 
 class Upstream:
-    """What the process does. `mode` is how it answers; `count` is how many events there are."""
+    """The server in the process. `mode` is how it answers, `count` how many events it has."""
 
     def __init__(self) -> None:
         self.mode: dict[str, Any] = {"kind": "events"}
@@ -103,7 +103,7 @@ class Upstream:
     async def _events(
         self, writer: asyncio.StreamWriter, head: str, gone: asyncio.Future[bytes]
     ) -> None:
-        """Events after the given id, each with its number; `half` cuts behind a half one."""
+        """Send the events after the given id. With `half` the stream ends amid the next one."""
         mode = self.mode
         at = (
             int(head.lower().partition("last-event-id:")[2].split()[0] or 0)
@@ -138,7 +138,7 @@ async def _main(port: int) -> None:
 
 
 class UpstreamProcess:
-    """The process from outside; started again after its end it has the same port."""
+    """The process. Started again after its end, it has the same port."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -162,7 +162,7 @@ class UpstreamProcess:
         return self
 
     def kill(self) -> None:
-        """SIGKILL, in the middle of whatever it does."""
+        """Send SIGKILL, whatever it does."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait(10)
@@ -170,7 +170,7 @@ class UpstreamProcess:
             self._process.stdout.close()
 
     async def order(self, **order: Any) -> dict[str, Any]:
-        """Have it do something else; the state it is in."""
+        """Change what it does. Returns its state."""
         async with httpx.AsyncClient(verify=False, trust_env=False, timeout=10) as client:
             answer = await client.put(f"http://127.0.0.1:{self.port}/control", json=order)
         state: dict[str, Any] = answer.raise_for_status().json()

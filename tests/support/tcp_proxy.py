@@ -1,4 +1,4 @@
-"""The network between a process and the store: its connections can end, or be forgotten."""
+"""A TCP proxy whose connections a test can close, or silently stop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TcpProxy(TcpServer):
         self._writers.clear()
 
     async def forget(self) -> None:
-        """Relay nothing more on the open connections, and tell nobody, as a NAT does."""
+        """Stop relaying on the open connections without closing them, as a NAT does."""
         await _cancel(self._relays)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,7 +13,7 @@ from tests.support.local_server import LocalServer
 
 @dataclass(frozen=True)
 class Meter:
-    """What would have been billed since the last reset; `commands` by upper-case name."""
+    """What would have been billed since the last reset. `commands` is by upper-case name."""
 
     billed: int
     commands: dict[str, int]
@@ -35,7 +35,7 @@ class UpstashServer(LocalServer):
         return httpx.Client(base_url=self.url, headers=self.headers(), timeout=10, verify=False)
 
     def headers(self, token: str | None = None) -> dict[str, str]:
-        """The Authorization header; of the full token unless another is given."""
+        """The Authorization header with the full token, or with the given one."""
         return {"Authorization": f"Bearer {token or self.token}"}
 
     def meter(self) -> Meter:
@@ -52,11 +52,11 @@ class UpstashServer(LocalServer):
         self.control("DELETE", "faults")
 
     def flush(self) -> None:
-        """Empty the database, scripts and functions included; not billed."""
+        """Empty the database, with its scripts and functions. It is not billed."""
         self.control("POST", "flush")
 
     def reset(self) -> None:
-        """As new: no faults, no data, nothing billed."""
+        """Remove all faults and data, and count from zero."""
         self.clear_faults()
         self.flush()
         self.reset_meter()

@@ -1,4 +1,4 @@
-"""The ASGI application: authenticate, parse, run, encode, answer, and fail when told to."""
+"""The ASGI application: it checks the token, runs the commands, and plays the faults."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Answer:
 
 
 class App:
-    """One database behind one address."""
+    """Answers the requests to one database."""
 
     def __init__(
         self,

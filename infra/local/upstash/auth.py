@@ -1,4 +1,4 @@
-"""Who may do what: the full token and the read-only token."""
+"""The two tokens of a database, and what each allows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The two secrets of one database. They differ, or the read-only one would never match."""
+    """The two secrets of one database, which must differ."""
 
     full: str
     readonly: str
 
     def access_of(self, presented: bytes) -> Access | None:
-        """What `presented` opens, or None. Takes as long for a near miss as for a far one."""
+        """What the token `presented` allows, or None. Any wrong token takes the same time."""
         is_full = hmac.compare_digest(presented, self.full.encode())
         is_readonly = hmac.compare_digest(presented, self.readonly.encode())
         if is_full:

@@ -1,4 +1,4 @@
-"""One HTTP request and the ways to answer it, or not to, over ASGI."""
+"""One HTTP request over ASGI, and the ways to answer it or to break its connection."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from infra.local.asgi import ASGIMessage, Receive, Send
 
 MAX_BYTES = 10 * 1024 * 1024
 HANG_UP = "upstash.hang_up"
-"""The key of the connection's closer in the scope's state; our HTTP protocol puts it there."""
+"""The key in the scope's state of a function that closes the connection; `http` puts it there."""
 JSON = b"application/json"
 _sync_tokens = itertools.count(1)
 
 
 class TooLarge(Exception):
-    """A request or a reply beyond the plan's limit."""
+    """A request or a reply that is larger than Upstash's plans allow."""
 
     def __init__(self, actual_bytes: int) -> None:
         super().__init__(
@@ -24,7 +24,7 @@ class TooLarge(Exception):
 
 
 class Call:
-    """A request with its headers read, its body not yet."""
+    """A request whose headers are read, but not its body."""
 
     def __init__(self, scope: ASGIMessage, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -40,7 +40,7 @@ class Call:
         return self._headers.get(name)
 
     async def body(self) -> bytes:
-        """The whole body. Raises TooLarge as soon as that is known."""
+        """Read the whole body. Raises TooLarge as soon as its size is known."""
         announced = int(self.header(b"content-length") or 0)
         if announced > MAX_BYTES:
             raise TooLarge(announced)
@@ -58,21 +58,21 @@ class Call:
         await self._send({"type": "http.response.body", "body": body})
 
     async def start_stream(self) -> None:
-        """Begin an event stream; `write` continues it."""
+        """Begin an event stream, which `write` continues."""
         await self._start(200, b"text/event-stream", (b"cache-control", b"no-cache"))
 
     async def write(self, chunk: bytes) -> None:
-        """Send a part of a stream; waits while the client reads too slowly."""
+        """Send a part of a stream. It waits while the client does not read."""
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
 
     async def reply_half(self, status: int, body: bytes) -> None:
-        """Announce the whole body, send half of it and close the connection."""
+        """Send a head for the whole body, then half of the body, and close the connection."""
         await self._start(status, JSON, (b"content-length", b"%d" % len(body)))
         await self.write(body[: len(body) // 2])
         await self.hang_up()
 
     async def hang_up(self) -> None:
-        """Close the connection as it stands, with no answer if none was begun."""
+        """Close the connection at once, without an answer if none was begun."""
         self._hang_up()
         await self.gone()
 
@@ -80,7 +80,7 @@ class Call:
         """Return when the client has left."""
         is_here = True
         while is_here:
-            # What is left of a request body says nothing about the client leaving.
+            # Other messages are the rest of a body.
             is_here = (await self._receive())["type"] != "http.disconnect"
 
     async def _start(self, status: int, content_type: bytes, length: tuple[bytes, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""What the REST API refuses, what a read-only token may run, and what runs scripts. Pure."""
+"""Which commands the REST API refuses, a read-only token may run, or run scripts. No I/O."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _POWERFUL_READS = frozenset({"KEYS", "SCAN"})
 
 
 def name_of(command: Command) -> str:
-    """The command's name in upper case, as the meter and the faults know it."""
+    """The command's name in upper case, as the meter and the faults use it."""
     return command[0].upper().decode("ascii", "replace")
 
 
@@ -74,7 +74,7 @@ def _part(command: Command, name: str) -> str:
 
 
 def _blocks(command: Command) -> bool:
-    # Walk the options: a stream, a group or a consumer may itself be called "BLOCK".
+    # Option by option: a stream, a group or a consumer may have the name "BLOCK".
     at = 1
     while at < len(command):
         option = command[at].upper()

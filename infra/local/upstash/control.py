@@ -1,4 +1,4 @@
-"""`/_local/*`: the meter, the faults and the flush, for tests. Not part of the service."""
+"""`/_local/*`: the meter, the faults and the flush, for tests. It is no part of the service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEW_DATABASE: list[Command] = [[b"FLUSHALL"], [b"SCRIPT", b"FLUSH"], [b"FUNCTIO
 
 
 class Control:
-    """Answers `/_local/*`. Its commands are not billed and no fault touches it."""
+    """Answers `/_local/*`. Its commands are not billed, and faults do not touch it."""
 
     def __init__(self, engine: Engine, meter: Meter, faults: Faults, streams: Streams) -> None:
         self._engine = engine

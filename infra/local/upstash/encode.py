@@ -1,4 +1,4 @@
-"""Replies to response bodies: JSON, JSON with base64 strings, or RESP2. Pure."""
+"""Makes response bodies of replies: JSON, JSON with base64 strings, or RESP2. No I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Format(StrEnum):
 
 
 class FormatError(Exception):
-    """The two format headers do not go together; the text answers with status 400."""
+    """The two format headers do not fit together. The text is the answer, with status 400."""
 
 
 def choose_format(encoding: bytes, response_format: bytes, *, has_resp2: bool) -> Format:
@@ -59,7 +59,7 @@ def encode_error(text: str) -> bytes:
 def _envelope(reply: Reply, form: Format) -> dict[str, object]:
     if isinstance(reply, ErrorReply):
         return {"error": str(reply)}
-    # msgspec writes `bytes` as base64 by itself: that form needs no walk through the reply.
+    # msgspec writes `bytes` as base64 itself, so only the other form changes the reply.
     return {"result": reply if form is Format.BASE64 else _text(reply)}
 
 

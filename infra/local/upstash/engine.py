@@ -1,4 +1,4 @@
-"""The bounded way to the engine: pooled connections for commands, own ones for streams."""
+"""Connections to the engine: a limited pool for commands, and one for each stream."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _BROKEN = (ValkeyError, ProtocolError, OSError)
 
 
 class EngineUnavailable(Exception):
-    """The engine is gone, stuck or out of reach. Whether the commands ran is unknown."""
+    """The engine does not answer. Whether it ran the commands is not known."""
 
 
 class EngineBusy(Exception):
-    """All connections for streams are taken."""
+    """All connections for streams are in use."""
 
 
 class Engine:
-    """Runs commands on at most `max_connections`, streams on at most `max_streams` more.
+    """Runs commands on at most `max_connections`, and streams on at most `max_streams` others.
 
-    A caller over the first bound waits; one over the second is refused, since streams last.
+    Commands wait for a connection. Streams are refused, because other streams last long.
     """
 
     def __init__(
@@ -44,9 +44,10 @@ class Engine:
         self._max_streams = max_streams
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send the commands together on one connection; one reply each, in order.
+        """Send the commands together on one connection. Returns one reply for each, in order.
 
-        Raises EngineUnavailable at the latest after `timeout_s`, waiting for a connection included.
+        Raises EngineUnavailable after `timeout_s` at the latest, which includes the wait for a
+        connection.
         """
         try:
             async with asyncio.timeout(self._timeout_s), self._free:
@@ -54,7 +55,7 @@ class Engine:
                 try:
                     replies = await link.exchange(commands)
                 except BaseException:
-                    # Its next bytes would answer somebody else's question.
+                    # Its next bytes would be replies to these commands, not to the next ones.
                     link.drop()
                     raise
                 self._idle.append(link)
@@ -64,9 +65,9 @@ class Engine:
 
     @asynccontextmanager
     async def stream(self, command: Command) -> AsyncIterator[tuple[Link, Reply]]:
-        """A connection of one's own on which `command` was sent, and its first reply.
+        """Send `command` on a new connection; yields the connection and the first reply.
 
-        Closed on exit. Raises EngineBusy, and EngineUnavailable also when it breaks later.
+        It is closed at the end. Raises EngineBusy, or EngineUnavailable, also when it breaks later.
         """
         if self._streams >= self._max_streams:
             raise EngineBusy
@@ -86,14 +87,14 @@ class Engine:
             self._streams -= 1
 
     def close(self) -> None:
-        """Drop the idle connections. Exchanges under way end with their own."""
+        """Close the idle connections. Those in use end with their exchange."""
         while self._idle:
             self._idle.pop().drop()
 
     async def _take(self) -> Link:
         while self._idle:
             link = self._idle.pop()
-            # A restarted engine, or its idle timeout, must not cost a request its reply.
+            # The engine may have closed it, and the request on it would be lost.
             if not link.is_stale:
                 return link
             link.drop()

@@ -1,4 +1,4 @@
-"""Runs what was asked: each command, a pipeline or a transaction, with refusals and the meter."""
+"""Runs commands, pipelines and transactions; refuses what is not allowed; feeds the meter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DISCARDED = "EXECABORT Transaction discarded because of: "
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One requested command: what goes over the wire, or the refusal that replaces it."""
+    """One requested command: the commands that are sent for it, or its refusal."""
 
     command: Command
     wire: list[Command]
@@ -27,7 +27,7 @@ class _Step:
 
 
 class Executor:
-    """The engine as one caller sees it through the REST API."""
+    """Runs commands as the REST API does."""
 
     def __init__(self, engine: Engine, meter: Meter, readonly_names: frozenset[str]) -> None:
         self._engine = engine
@@ -36,14 +36,14 @@ class Executor:
         self._scripts = ScriptBook()
 
     async def run(self, commands: list[Command], access: Access) -> list[Reply]:
-        """One reply per command, in order; a refused command does not stop the others."""
+        """One reply for each command, in order. A refused command does not stop the others."""
         steps = [self._step(command, access) for command in commands]
         wire = [command for step in steps for command in step.wire]
         arrived = iter(await self._engine.exchange(wire) if wire else [])
-        return [self._settle(step, [next(arrived) for _ in step.wire]) for step in steps]
+        return [self._reply_of(step, [next(arrived) for _ in step.wire]) for step in steps]
 
     async def transact(self, commands: list[Command], access: Access) -> list[Reply] | ErrorReply:
-        """Replies of one atomic transaction, or the single error when it was discarded whole."""
+        """The replies of one transaction, or one error when the whole of it was discarded."""
         for command in commands:
             refused = self._refuse(command, access)
             if refused is not None:
@@ -81,7 +81,7 @@ class Executor:
             return _Step(command, [_MULTI, STATS, sent, STATS, _EXEC])
         return _Step(command, [sent])
 
-    def _settle(self, step: _Step, replies: list[Reply]) -> Reply:
+    def _reply_of(self, step: _Step, replies: list[Reply]) -> Reply:
         if step.refused is not None:
             return step.refused
         if len(replies) == 1:
@@ -89,7 +89,7 @@ class Executor:
             return self._scripts.restore(step.command, replies[0])
         queued, outcome = replies[2], replies[-1]
         if not isinstance(outcome, list):
-            # Malformed: the engine refused to queue it and says why there.
+            # The engine did not queue a malformed command, and this reply says why.
             return queued if isinstance(queued, ErrorReply) else outcome
         before, reply, after = outcome
         self._meter.add_all(bill_between(before, after))

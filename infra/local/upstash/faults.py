@@ -1,4 +1,4 @@
-"""Faults that tests switch on: which request fails, how, and how often. No I/O but waiting."""
+"""Faults that tests switch on: which requests fail, how, and how often."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNTIL_CLEARED = -1
 
 
 class Fault(StrEnum):
-    """Faults with a count, in the order they are tried: one request suffers at most one."""
+    """Faults with a count, in the order in which they are tried. A request gets one at most."""
 
     SILENT = "silent"
     """Never executed, never answered."""
@@ -78,25 +78,25 @@ class Faults:
                 self._counts[fault] = _Count(count, only)
 
     def clear(self) -> None:
-        """Back to none; requests held by `silent` are let go."""
+        """Switch all faults off. Requests that `silent` holds are let go."""
         self._reset()
         self.released.set()
         self.released = asyncio.Event()
 
     def take(self, names: list[str]) -> Fault | None:
-        """The fault a request with these commands suffers, its count lowered; usually None."""
+        """The fault for a request with these commands, whose count is lowered; None if none."""
         for fault, count in self._counts.items():
             if count.takes(names):
                 return fault
         return None
 
     async def way_in(self) -> None:
-        """Wait as long as a request takes to arrive and to be admitted."""
+        """Wait as long as a request is to take until it is admitted."""
         if wait_s := self._throttle_s + self._rtt_s / 2:
             await asyncio.sleep(wait_s)
 
     async def way_back(self) -> None:
-        """Wait as long as a reply takes to arrive."""
+        """Wait as long as a reply is to take."""
         if self._rtt_s:
             await asyncio.sleep(self._rtt_s / 2)
 

@@ -1,7 +1,7 @@
 """One connection to the engine: valkey's client with our decoder in place of its parser.
 
-The client's own parser drops the code word of errors and the difference between a status and a
-value. A REST client must see both.
+The client's own parser loses the code word of errors, and makes no difference between a status
+and a value. A REST client must see both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _READ_BYTES = 65_536
 
 
 class RawParser(AsyncBaseParser):
-    """Gives replies as they came; the client calls it as one of its parsers."""
+    """Returns replies as they came. The client calls it as it calls its own parsers."""
 
     def __init__(self, socket_read_size: int) -> None:
         super().__init__(socket_read_size)

@@ -1,9 +1,9 @@
-"""What Upstash would bill. Its rules, and how a script's inner commands are found.
+"""Counts the commands that Upstash would bill.
 
-Each command counts 1, in pipelines and transactions too. A script counts 1 plus each command
-it really called. Those are read from the engine's own statistics: the script runs inside
-`MULTI ... EXEC` between two `INFO commandstats`, and since nothing else runs inside a
-transaction, their difference is exactly the script and its calls, however many callers there are.
+Each command counts 1, in pipelines and transactions too. A script counts 1, and 1 for each command
+that it calls. Those are found by the engine's statistics: the script runs in `MULTI ... EXEC`
+between two `INFO commandstats`. Nothing else runs in a transaction, so their difference is the
+script with its calls.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Meter:
 
 
 def bill_between(before: Reply, after: Reply) -> Counter[str]:
-    """The commands that ran between two answers to STATS, the first STATS not counted."""
+    """The commands that ran between two replies to STATS, without the first STATS itself."""
     old = set(before.split()) if isinstance(before, bytes) else set()
     new = set(after.split()) if isinstance(after, bytes) else set()
     bill: Counter[str] = Counter()

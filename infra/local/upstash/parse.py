@@ -1,4 +1,4 @@
-"""Request bodies and paths to commands. Pure: no I/O, no state."""
+"""Reads commands from request bodies and paths. No I/O, no state."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _BATCH = "ERR failed to parse pipeline request"
 
 
 class ParseError(Exception):
-    """The request holds no command; the text is what the service answers with status 400."""
+    """The request holds no command. The text is the answer of the service, with status 400."""
 
 
 def _refuse_constant(literal: str) -> Never:
     raise ValueError(f"{literal} is not JSON")
 
 
-# `1.0`, `1e3` and integers beyond 64 bits reach Redis exactly as they were written.
+# So `1.0`, `1e3` and integers of more than 64 bits reach Redis as they were written.
 _json_decoder = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_constant)
 _strings_decoder = msgspec.json.Decoder(list[str])
 _batch_decoder = msgspec.json.Decoder(list[list[str]])

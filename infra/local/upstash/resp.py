@@ -1,4 +1,7 @@
-"""RESP2, the Redis wire protocol, without I/O: commands to bytes, bytes to replies."""
+"""RESP2, the Redis protocol, without I/O: makes bytes of commands, and replies of bytes.
+
+Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ Command: TypeAlias = list[bytes]
 
 
 class Status(bytes):
-    """A simple string such as `OK`, told apart from a stored value that reads the same."""
+    """A simple string such as `OK`, which is not the same as a stored value with this text."""
 
     __slots__ = ()
 
 
 class ErrorReply(str):
-    """An error as the engine worded it, its code word included (`WRONGTYPE ...`)."""
+    """The text of an error, with its code word (`WRONGTYPE ...`)."""
 
     __slots__ = ()
 
@@ -26,7 +29,7 @@ Reply: TypeAlias = "int | bytes | ErrorReply | list[Reply] | None"
 
 
 class More(Enum):
-    """The one value that means: feed more bytes first."""
+    """The value that says that more bytes are needed."""
 
     MORE = 0
 
@@ -37,7 +40,7 @@ _ERROR, _STATUS, _INTEGER, _BULK, _ARRAY = b"-+:$*"
 
 
 class ProtocolError(Exception):
-    """The bytes are not RESP2; the connection is beyond use."""
+    """The bytes are not RESP2. The connection cannot be used any more."""
 
 
 def encode_command(command: Command) -> bytes:
@@ -48,7 +51,7 @@ def encode_command(command: Command) -> bytes:
 
 
 def encode_commands(commands: Iterable[Command]) -> bytes:
-    """Several commands back to back, for one write."""
+    """Several commands one after the other, for one write."""
     return b"".join(map(encode_command, commands))
 
 
@@ -70,7 +73,7 @@ def encode_reply(reply: Reply) -> bytes:
 
 
 class Decoder:
-    """Turns bytes, split anywhere, into replies. Work done is never done twice."""
+    """Makes replies of bytes that may be split anywhere. No part is decoded twice."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -81,7 +84,7 @@ class Decoder:
         self._buffer += data
 
     def pop(self) -> Reply | Literal[More.MORE]:
-        """The next whole reply, or MORE when its end has not arrived yet."""
+        """Remove and return the next whole reply; MORE when its end is not here yet."""
         while True:
             reply = self._scalar_or_opening()
             if isinstance(reply, More):

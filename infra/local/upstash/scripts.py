@@ -1,4 +1,4 @@
-"""Upstash's `allow-key-locking` script flag, which Redis and Valkey refuse, made invisible."""
+"""Hides Upstash's script flag `allow-key-locking` from Valkey, which would refuse it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SCRIPT_COMMANDS = frozenset({"EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "SCRIP
 
 
 def without_key_locking(script: bytes) -> bytes:
-    """The script with the flag gone from its `#!lua flags=...` line; any other comes back as is."""
+    """The script without the flag in its `#!lua flags=...` line. Other scripts do not change."""
     if not script.startswith(b"#!lua") or _FLAG not in script:
         return script
     shebang, newline, rest = script.partition(b"\n")
@@ -28,9 +28,9 @@ def _without_flag(word: bytes) -> bytes:
 
 
 class ScriptBook:
-    """Remembers which digest the engine knows a stripped script by.
+    """Remembers the digest by which the engine knows each changed script.
 
-    Clients name a script by the SHA1 of what they sent; the engine by that of what it ran.
+    A client names a script by the SHA1 of what it sent, the engine by the SHA1 of what it got.
     """
 
     def __init__(self) -> None:
@@ -69,5 +69,5 @@ class ScriptBook:
 
 
 def _sha1(script: bytes) -> bytes:
-    # Not for security: it is the name Redis gives to a script.
+    # Not for security: Redis names scripts so.
     return hashlib.sha1(script, usedforsecurity=False).hexdigest().encode()

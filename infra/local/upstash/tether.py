@@ -1,7 +1,7 @@
-"""Run a program that cannot outlive the process that started it.
+"""Runs a program that cannot outlive the process that started it.
 
-Used as a script, because the promise must be made inside the child, between fork and exec:
-`python -I -S tether.py exec|watch PARENT_PID PROGRAM ARGS...`. It imports nothing of ours, so
+It is run as a script, because this has to be set up in the child, between fork and exec:
+`python -I -S tether.py exec|watch PARENT_PID PROGRAM ARGS...`. It imports no module of ours, so
 that it starts in milliseconds.
 """
 
@@ -19,10 +19,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def tethered(program: list[str]) -> list[str]:
-    """The command line that runs `program` tied to the calling process.
+    """The command line that runs `program` so that it ends with the calling process.
 
-    Start it with `stdin=PIPE` and keep that pipe open: where the kernel has no parent-death
-    signal, the pipe's end is what tells of the parent's death.
+    Start it with `stdin=PIPE` and keep that pipe open: where the kernel cannot signal the death
+    of a parent, the end of the pipe tells of it.
     """
     mode = "exec" if sys.platform == "linux" else "watch"
     here = str(Path(__file__).resolve())
@@ -30,16 +30,16 @@ def tethered(program: list[str]) -> list[str]:
 
 
 def exec_tied(parent_pid: int, program: list[str]) -> None:
-    """Become `program`; the kernel kills it when the parent's starting thread ends. Linux only."""
+    """Become `program`, which Linux kills when the thread of the parent that started it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The parent may have died before the call above: then no signal will ever come.
+    # The parent may have ended before the call above. Then no signal comes.
     if os.getppid() != parent_pid:
         sys.exit(1)
     os.execv(program[0], program)  # noqa: S606 - a fixed program, no shell
 
 
 def watch(program: list[str]) -> int:
-    """Run `program` as a child, and kill it when our stdin ends. Returns its exit status."""
+    """Run `program` as a child and kill it when stdin ends. Returns its exit status."""
     child = subprocess.Popen(program, stdin=subprocess.DEVNULL)  # noqa: S603 - as above
 
     def kill_at_end_of_input() -> None:

@@ -20,7 +20,7 @@ Frame = dict[str, Any]
 _WITHIN_S = 5
 
 
-class Wire:
+class RealtimeSocket:
     """One WebSocket that speaks JSON frames."""
 
     def __init__(self, socket: ClientConnection) -> None:
@@ -58,6 +58,12 @@ class Wire:
 
 
 Dial = Callable[..., Any]
+Token = Callable[..., str]
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The Authorization header with a token."""
+    return {"authorization": f"Bearer {token}"}
 
 
 @pytest.fixture
@@ -74,20 +80,19 @@ async def dial(ably: AblyServer) -> AsyncIterator[Dial]:
     """Opens sockets; `path` and query parameters may be given, the key is shown by default."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def open_one(path: str = "/", **query: str) -> Wire:
+        async def open_one(path: str = "/", **query: str) -> RealtimeSocket:
             if not {"key", "access_token", "accessToken"} & query.keys():
                 query["key"] = ably.key
             address = f"ws://127.0.0.1:{ably.port}{path}?{urlencode(query)}"
-            socket = await connect(address, proxy=None)
-            wire = Wire(socket)
-            stack.push_async_callback(wire.close)
-            return wire
+            socket = RealtimeSocket(await connect(address, proxy=None))
+            stack.push_async_callback(socket.close)
+            return socket
 
         yield open_one
 
 
 @pytest.fixture
-def token(ably: AblyServer) -> Callable[..., str]:
+def token(ably: AblyServer) -> Token:
     """Tokens for signed requests with the given fields."""
 
     def issue(**fields: Any) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import shutil
 import sys
 from typing import Any
@@ -13,8 +10,8 @@ import pytest
 
 from tests.support.ably_server import AblyServer
 from tests.support.local_server import ROOT
+from tests.support.programs import NODE, printed_json
 
-NODE = ROOT / "tests" / "e2e" / "node"
 CLIENTS = ROOT / "tests" / "integration" / "local_ably" / "clients"
 _WITHIN_S = 30
 
@@ -37,17 +34,4 @@ async def run_python(ably: AblyServer, script: str, *arguments: str) -> Any:
 
 
 async def _run(ably: AblyServer, *command: str) -> Any:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=ROOT,
-        env={**os.environ, "PORT": str(ably.port), "KEY": ably.key},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    ending = asyncio.create_task(process.communicate())
-    await asyncio.wait({ending}, timeout=_WITHIN_S)
-    if process.returncode is None:
-        process.kill()
-    out, err = await ending
-    assert process.returncode == 0, err.decode()
-    return json.loads(out)
+    return await printed_json(*command, within_s=_WITHIN_S, PORT=str(ably.port), KEY=ably.key)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from tests.integration.local_ably.scripts import NODE, needs_node, run_node, run_python
+from tests.integration.local_ably.scripts import needs_node, run_node, run_python
 from tests.support.ably_server import AblyServer
 from tests.support.browser import CHROMIUM, FLAGS
+from tests.support.programs import NODE
 
 SDK = NODE / "node_modules" / "ably" / "build" / "ably.min.js"
 # A browser that finds no WebSocket would try another transport, and ping a host of the internet.

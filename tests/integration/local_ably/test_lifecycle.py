@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from websockets.sync.client import connect
 
 from tests.support.ably_server import BANNER, AblyServer
 from tests.support.local_server import ROOT
+from tests.support.programs import run_module
 
 
 @pytest.fixture
@@ -23,15 +25,8 @@ def server() -> Iterator[AblyServer]:
     own.stop()
 
 
-def run_cli(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "infra.local.ably", *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+def run_cli(*options: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+    return run_module("infra.local.ably", *options, **kwargs)
 
 
 def test_the_announcement_names_a_working_address(server: AblyServer) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.integration.local_ably.conftest import Token
 from tests.support.ably_server import AblyServer
-
-Token = Callable[..., str]
 
 
 async def lines_of(answer: httpx.Response) -> AsyncGenerator[str, None]:

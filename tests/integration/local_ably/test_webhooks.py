@@ -70,10 +70,10 @@ async def test_presence_and_the_life_of_a_channel_are_told_too(
     dial: Dial, endpoint: Endpoint
 ) -> None:
     """Opened by the first who attaches, closed when the last has left."""
-    wire = await dial(clientId="alice")
-    await wire.ask(10, 11, channel="room:1")
-    await wire.ask(14, 1, channel="room:1", msgSerial=0, presence=[{"action": 2}])
-    await wire.ask(7, 8)
+    socket = await dial(clientId="alice")
+    await socket.ask(10, 11, channel="room:1")
+    await socket.ask(14, 1, channel="room:1", msgSerial=0, presence=[{"action": 2}])
+    await socket.ask(7, 8)
     items = endpoint.wait(4)
 
     assert [item["name"] for item in items] == [

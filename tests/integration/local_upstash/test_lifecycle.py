@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -16,6 +17,7 @@ import pytest
 
 from infra.local.upstash.process import ValkeyProcess
 from tests.support.local_server import ROOT
+from tests.support.programs import run_module
 from tests.support.upstash_server import UpstashServer
 
 
@@ -34,16 +36,8 @@ def engine_of(server: UpstashServer) -> psutil.Process:
     return engine
 
 
-def run_cli(*options: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "infra.local.upstash", *options],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+def run_cli(*options: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
+    return run_module("infra.local.upstash", *options, **kwargs)
 
 
 def test_the_announcement_names_a_working_address(server: UpstashServer) -> None:

@@ -18,7 +18,7 @@ KEY = Key("app.full", "s:e:cret", Capability.parse('{"*": ["*"], "a":["publish"]
 LASTING = Key("app.long", "secret", Capability.parse('{"a":["publish"]}'), is_revocable=False)
 
 
-class Desk:
+class Issuer:
     """Tokens of two keys at a time that stands still until it is moved."""
 
     def __init__(self) -> None:
@@ -39,8 +39,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def issuer() -> Issuer:
+    return Issuer()
 
 
 def code_of(act: Any) -> int:
@@ -49,9 +49,9 @@ def code_of(act: Any) -> int:
     return raised.value.code
 
 
-def test_a_signed_request_is_a_token_with_what_it_asked_for(desk: Desk) -> None:
+def test_a_signed_request_is_a_token_with_what_it_asked_for(issuer: Issuer) -> None:
     """An hour when it says nothing of time."""
-    details = desk.issue(clientId="zoë", capability='{"a":["publish"]}')
+    details = issuer.issue(clientId="zoë", capability='{"a":["publish"]}')
 
     token = details.pop("token")
     assert details == {
@@ -61,54 +61,54 @@ def test_a_signed_request_is_a_token_with_what_it_asked_for(desk: Desk) -> None:
         "capability": '{"a":["publish"]}',
         "clientId": "zoë",
     }
-    grant = desk.tokens.grant_of(token)
+    grant = issuer.tokens.grant_of(token)
     assert (grant.client_id, grant.is_token) == ("zoë", True)
 
 
-def test_a_capability_is_signed_as_received_and_shown_verbatim(desk: Desk) -> None:
+def test_a_capability_is_signed_as_received_and_shown_verbatim(issuer: Issuer) -> None:
     """The Python SDK signs it with spaces; without one, the key's own text is shown."""
     spaced = '{"b": ["subscribe"], "a": ["publish", "history"]}'
 
-    assert desk.issue(capability=spaced)["capability"] == spaced
-    assert desk.issue()["capability"] == KEY.capability.text
+    assert issuer.issue(capability=spaced)["capability"] == spaced
+    assert issuer.issue()["capability"] == KEY.capability.text
 
 
 @pytest.mark.parametrize("changed", ["ttl", "capability", "clientId", "nonce"])
-def test_a_request_that_was_changed_is_40101(desk: Desk, changed: str) -> None:
+def test_a_request_that_was_changed_is_40101(issuer: Issuer, changed: str) -> None:
     """The mac covers every field."""
     request = signed_request(KEY.text, timestamp=NOW_S * 1000, ttl=1000, clientId="alice")
     forged = request | {changed: '{"*":["*"]}' if changed == "capability" else "9" * 16}
 
-    assert code_of(lambda: desk.tokens.issue(KEY.name, forged, None)) == 40101
+    assert code_of(lambda: issuer.tokens.issue(KEY.name, forged, None)) == 40101
 
 
-def test_a_request_without_mac_needs_the_key_itself(desk: Desk) -> None:
+def test_a_request_without_mac_needs_the_key_itself(issuer: Issuer) -> None:
     """Basic auth with another key is not enough."""
     own, other = Grant.of_key(KEY), Grant.of_key(LASTING)
 
-    assert desk.tokens.issue(KEY.name, {}, own)["keyName"] == KEY.name
-    assert code_of(lambda: desk.tokens.issue(KEY.name, {}, other)) == 40101
-    assert code_of(lambda: desk.tokens.issue(KEY.name, {}, None)) == 40101
+    assert issuer.tokens.issue(KEY.name, {}, own)["keyName"] == KEY.name
+    assert code_of(lambda: issuer.tokens.issue(KEY.name, {}, other)) == 40101
+    assert code_of(lambda: issuer.tokens.issue(KEY.name, {}, None)) == 40101
 
 
-def test_a_request_is_good_once(desk: Desk) -> None:
+def test_a_request_is_good_once(issuer: Issuer) -> None:
     """Whoever saw it on its way cannot use it again."""
     request = signed_request(KEY.text, timestamp=NOW_S * 1000)
-    desk.tokens.issue(KEY.name, request, None)
+    issuer.tokens.issue(KEY.name, request, None)
 
-    assert code_of(lambda: desk.tokens.issue(KEY.name, request, None)) == 40105
+    assert code_of(lambda: issuer.tokens.issue(KEY.name, request, None)) == 40105
 
 
 @pytest.mark.parametrize("nonce", ["", "fifteen letters"])
-def test_a_short_nonce_is_40105(desk: Desk, nonce: str) -> None:
-    assert code_of(lambda: desk.issue(nonce=nonce)) == 40105
+def test_a_short_nonce_is_40105(issuer: Issuer, nonce: str) -> None:
+    assert code_of(lambda: issuer.issue(nonce=nonce)) == 40105
 
 
 @pytest.mark.parametrize("away_s", [-121, 121, 10**6])
-def test_a_request_of_another_time_is_40104(desk: Desk, away_s: int) -> None:
+def test_a_request_of_another_time_is_40104(issuer: Issuer, away_s: int) -> None:
     """Two minutes either way are allowed for clocks that differ."""
-    assert code_of(lambda: desk.issue(timestamp=(NOW_S + away_s) * 1000)) == 40104
-    assert desk.issue(timestamp=str((NOW_S + 119) * 1000))["token"]
+    assert code_of(lambda: issuer.issue(timestamp=(NOW_S + away_s) * 1000)) == 40104
+    assert issuer.issue(timestamp=str((NOW_S + 119) * 1000))["token"]
 
 
 @pytest.mark.parametrize(
@@ -123,58 +123,58 @@ def test_a_request_of_another_time_is_40104(desk: Desk, away_s: int) -> None:
     ],
     ids=str,
 )
-def test_a_ttl_is_bounded_by_the_key(desk: Desk, key: Key, ttl: object, is_good: bool) -> None:
+def test_a_ttl_is_bounded_by_the_key(issuer: Issuer, key: Key, ttl: object, is_good: bool) -> None:
     """An hour where tokens can be revoked, a day where not."""
     if is_good:
-        assert desk.issue(key, ttl=ttl)["expires"] == NOW_S * 1000 + int(str(ttl))
+        assert issuer.issue(key, ttl=ttl)["expires"] == NOW_S * 1000 + int(str(ttl))
     else:
-        assert code_of(lambda: desk.issue(key, ttl=ttl)) == 40003
+        assert code_of(lambda: issuer.issue(key, ttl=ttl)) == 40003
 
 
-def test_a_token_ends_when_its_time_is_over(desk: Desk) -> None:
-    token = desk.issue(ttl=1000)["token"]
+def test_a_token_ends_when_its_time_is_over(issuer: Issuer) -> None:
+    token = issuer.issue(ttl=1000)["token"]
 
-    desk.clock.offset_ms = 999
-    assert desk.grant(token)
-    desk.clock.offset_ms = 1000
-    assert code_of(lambda: desk.tokens.grant_of(token)) == 40142
+    issuer.clock.offset_ms = 999
+    assert issuer.grant(token)
+    issuer.clock.offset_ms = 1000
+    assert code_of(lambda: issuer.tokens.grant_of(token)) == 40142
 
 
-def test_a_token_of_an_earlier_run_is_one_to_renew(desk: Desk) -> None:
+def test_a_token_of_an_earlier_run_is_one_to_renew(issuer: Issuer) -> None:
     """40143 makes the SDK ask for another; what is no token of this app at all is 40101."""
-    token = desk.issue()["token"]
-    desk.tokens.forget()
+    token = issuer.issue()["token"]
+    issuer.tokens.forget()
 
-    assert code_of(lambda: desk.tokens.grant_of(token)) == 40143
-    assert code_of(lambda: desk.tokens.grant_of("other.token")) == 40101
+    assert code_of(lambda: issuer.tokens.grant_of(token)) == 40143
+    assert code_of(lambda: issuer.tokens.grant_of("other.token")) == 40101
 
 
-def test_expiring_all_spares_those_that_come_later(desk: Desk) -> None:
+def test_expiring_all_spares_those_that_come_later(issuer: Issuer) -> None:
     """Also of the same second, which is all that a JWT tells of its birth."""
-    before, jwt = desk.issue()["token"], signed_jwt(KEY.text, iat=NOW_S, exp=NOW_S + 9)
-    desk.tokens.grant_of(jwt)
+    before, jwt = issuer.issue()["token"], signed_jwt(KEY.text, iat=NOW_S, exp=NOW_S + 9)
+    issuer.tokens.grant_of(jwt)
 
-    desk.tokens.expire_all()
+    issuer.tokens.expire_all()
 
-    assert code_of(lambda: desk.tokens.grant_of(before)) == 40142
-    assert code_of(lambda: desk.tokens.grant_of(jwt)) == 40142
-    assert desk.grant(desk.issue()["token"])
-    assert desk.grant(signed_jwt(KEY.text, iat=NOW_S, exp=NOW_S + 10))
+    assert code_of(lambda: issuer.tokens.grant_of(before)) == 40142
+    assert code_of(lambda: issuer.tokens.grant_of(jwt)) == 40142
+    assert issuer.grant(issuer.issue()["token"])
+    assert issuer.grant(signed_jwt(KEY.text, iat=NOW_S, exp=NOW_S + 10))
 
 
-def test_a_jwt_says_who_and_what(desk: Desk) -> None:
+def test_a_jwt_says_who_and_what(issuer: Issuer) -> None:
     """Without a capability it has the key's."""
     claims: dict[str, Any] = {
         "x-ably-clientId": "alice",
         "x-ably-capability": '{"a":["subscribe"]}',
         "x-ably-revocation-key": "staff",
     }
-    grant = desk.jwt(**claims)
+    grant = issuer.jwt(**claims)
 
     assert (grant.client_id, grant.revocation_key) == ("alice", "staff")
     assert grant.capability.allows("subscribe", "a")
     assert not grant.capability.allows("publish", "a")
-    assert desk.jwt(LASTING).capability == LASTING.capability
+    assert issuer.jwt(LASTING).capability == LASTING.capability
 
 
 @pytest.mark.parametrize(
@@ -189,38 +189,38 @@ def test_a_jwt_says_who_and_what(desk: Desk) -> None:
         signed_jwt(KEY.text) + "x",
     ],
 )
-def test_a_jwt_that_is_none_is_40144(desk: Desk, token: str) -> None:
+def test_a_jwt_that_is_none_is_40144(issuer: Issuer, token: str) -> None:
     """Not base64, not JSON, another secret's, without an end, with times that are none, changed."""
-    assert code_of(lambda: desk.tokens.grant_of(token)) == 40144
+    assert code_of(lambda: issuer.tokens.grant_of(token)) == 40144
 
 
 @pytest.mark.parametrize(("name", "status"), [("none.full", 404), ("app.none", 401)])
-def test_a_jwt_of_an_unknown_app_or_key_is_40400(desk: Desk, name: str, status: int) -> None:
+def test_a_jwt_of_an_unknown_app_or_key_is_40400(issuer: Issuer, name: str, status: int) -> None:
     """A code of 4014x would make ably-js ask for the same token again without end."""
     with pytest.raises(AblyError) as raised:
-        desk.tokens.grant_of(signed_jwt(f"{name}:secret"))
+        issuer.tokens.grant_of(signed_jwt(f"{name}:secret"))
 
     assert (raised.value.code, raised.value.status) == (40400, status)
 
 
 @pytest.mark.parametrize("client_id", [5, True, ["alice"]], ids=str)
-def test_a_client_id_that_is_no_text_is_40012(desk: Desk, client_id: object) -> None:
+def test_a_client_id_that_is_no_text_is_40012(issuer: Issuer, client_id: object) -> None:
     """In a JWT and in a token request."""
     claims: dict[str, Any] = {"x-ably-clientId": client_id}
 
-    assert code_of(lambda: desk.jwt(**claims)) == 40012
-    assert code_of(lambda: desk.issue(clientId=client_id)) == 40012
+    assert code_of(lambda: issuer.jwt(**claims)) == 40012
+    assert code_of(lambda: issuer.issue(clientId=client_id)) == 40012
 
 
 @pytest.mark.parametrize(
     "capability", ['{"*":["publish_"]}', '{"*":["*","publish"]}', '{"*":[]}', "nonsense"]
 )
-def test_a_request_for_what_is_no_capability_is_40000(desk: Desk, capability: str) -> None:
-    assert code_of(lambda: desk.issue(capability=capability)) == 40000
+def test_a_request_for_what_is_no_capability_is_40000(issuer: Issuer, capability: str) -> None:
+    assert code_of(lambda: issuer.issue(capability=capability)) == 40000
 
 
-def test_a_jwt_ends_too(desk: Desk) -> None:
-    assert code_of(lambda: desk.jwt(exp=NOW_S)) == 40142
+def test_a_jwt_ends_too(issuer: Issuer) -> None:
+    assert code_of(lambda: issuer.jwt(exp=NOW_S)) == 40142
 
 
 @pytest.mark.parametrize(
@@ -233,19 +233,19 @@ def test_a_jwt_ends_too(desk: Desk) -> None:
         ("revocationKey:alice", False),
     ],
 )
-def test_a_revocation_hits_whom_it_names(desk: Desk, target: str, is_hit: bool) -> None:
+def test_a_revocation_hits_whom_it_names(issuer: Issuer, target: str, is_hit: bool) -> None:
     """Those issued before; a token made after it is good."""
-    token = desk.issue(clientId="alice", capability='{"a":["*"]}')["token"]
-    desk.clock.offset_ms = 1
+    token = issuer.issue(clientId="alice", capability='{"a":["*"]}')["token"]
+    issuer.clock.offset_ms = 1
 
     body = {"targets": [target]}
-    desk.tokens.revocations.revoke(Grant.of_key(KEY), body, desk.clock.now_ms())
+    issuer.tokens.revocations.revoke(Grant.of_key(KEY), body, issuer.clock.now_ms())
 
     if is_hit:
-        assert code_of(lambda: desk.tokens.grant_of(token)) == 40141
-        assert desk.grant(desk.issue(clientId="alice")["token"])
+        assert code_of(lambda: issuer.tokens.grant_of(token)) == 40141
+        assert issuer.grant(issuer.issue(clientId="alice")["token"])
     else:
-        assert desk.grant(token)
+        assert issuer.grant(token)
 
 
 @pytest.mark.parametrize(
@@ -260,9 +260,9 @@ def test_a_revocation_hits_whom_it_names(desk: Desk, target: str, is_hit: bool) 
     ids=["token", "key", "none", "many", "missing"],
 )
 def test_who_may_not_revoke_or_says_not_whom_is_refused(
-    desk: Desk, grant: Grant, targets: object, code: int
+    issuer: Issuer, grant: Grant, targets: object, code: int
 ) -> None:
     def revoke() -> object:
-        return desk.tokens.revocations.revoke(grant, {"targets": targets}, NOW_S * 1000)
+        return issuer.tokens.revocations.revoke(grant, {"targets": targets}, NOW_S * 1000)
 
     assert code_of(revoke) == code
