@@ -1,4 +1,4 @@
-"""What requests carry beside a body, as the OpenAPI document describes it."""
+"""The query parameters and headers of requests, as the OpenAPI document describes them."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`/api/events` and `/api/stream-tickets`."""
+"""`/api/events` and `/api/stream-tickets`: where events come in, and where they are asked for."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ from api.problems import (
 )
 from api.security.principal import Principal
 
-# For the OpenAPI document: what a handler answers with beside what every handler may.
+# For the OpenAPI document: the problems of a handler besides those that every handler may have.
 READING = {
     "problems": (
         InvalidTopic,
@@ -84,6 +84,8 @@ PUBLISHING = {
 
 
 class EventsController(Controller):
+    """Reads and publishes."""
+
     path = "/api/events"
     tags = ("events",)
     services: Events
@@ -190,6 +192,8 @@ class EventsController(Controller):
 
 
 class TicketsController(Controller):
+    """Issues tickets, which stand for the token in the address of one stream."""
+
     path = "/api/stream-tickets"
     tags = ("events",)
     services: Events
@@ -209,8 +213,8 @@ class TicketsController(Controller):
 def event_routes(services: Events) -> list[type[Controller]]:
     """The handlers, bound to `services`.
 
-    Bound here and not by dependency injection: Litestar resolves two dependencies of a
-    request in a task group, which costs more than the rest of a connect.
+    They are not given it by dependency injection: Litestar resolves two dependencies of a request
+    in a task group, which costs more than all the rest of opening a stream.
     """
     controllers = (EventsController, TicketsController)
     return [type(one.__name__, (one,), {"services": services}) for one in controllers]

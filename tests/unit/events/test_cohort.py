@@ -20,7 +20,7 @@ from api.events.reasons import CloseReason, ResetReason
 from api.events.topic import TopicName
 from tests.support.events import TOPIC, event
 from tests.support.leap_loop import leaping, turns
-from tests.unit.events.edge import Wire, connect
+from tests.unit.events.fakes import FakeSend, connect
 
 OTHER = TopicName("public:other")
 VIEW = Selection((TOPIC, OTHER), None, named=True)
@@ -31,11 +31,11 @@ def cohort_of(view: Selection = VIEW, lag_max_bytes: int = 1_000_000) -> Cohort:
     return Cohort(view, START, lag_max_bytes=lag_max_bytes)
 
 
-def member(cohort: Cohort) -> tuple[Wire, Connection]:
-    wire = Wire()
-    connection = connect(wire)
+def member(cohort: Cohort) -> tuple[FakeSend, Connection]:
+    sent = FakeSend()
+    connection = connect(sent)
     cohort.add(connection)
-    return wire, connection
+    return sent, connection
 
 
 async def publish(cohort: Cohort, *events: Event) -> int:
@@ -45,8 +45,8 @@ async def publish(cohort: Cohort, *events: Event) -> int:
     return shown
 
 
-def seen(wire: Wire) -> list[int]:
-    return [int(json.loads(frame.data)["id"].partition("-")[0]) for frame in wire.frames]
+def seen(sent: FakeSend) -> list[int]:
+    return [int(json.loads(frame.data)["id"].partition("-")[0]) for frame in sent.frames]
 
 
 sizes = st.lists(st.integers(1, 40) | st.integers(CHUNK_BYTES // 3, CHUNK_BYTES + 10), max_size=12)
@@ -96,11 +96,11 @@ async def test_all_members_get_the_same_bytes():
 async def test_each_event_carries_the_cursor_behind_it():
     """So that a cut between two events of one write resumes at the second."""
     cohort = cohort_of()
-    wire, _ = member(cohort)
+    sent, _ = member(cohort)
 
     await publish(cohort, event(1), event(2, topic=OTHER))
 
-    first, second = (Cursor.parse(frame.id) for frame in wire.frames)
+    first, second = (Cursor.parse(frame.id) for frame in sent.frames)
     assert (first.position(TOPIC), first.position(OTHER)) == (EventId(1, 0), EventId(0, 0))
     assert (second.position(TOPIC), second.position(OTHER)) == (EventId(1, 0), EventId(2, 0))
 
@@ -130,11 +130,11 @@ async def test_who_joins_later_gets_only_what_comes_later():
 async def test_who_left_gets_nothing_more():
     """Its place may be another's by now."""
     cohort = cohort_of()
-    wire, connection = member(cohort)
+    sent, connection = member(cohort)
     cohort.remove(connection)
     await publish(cohort, event(1))
 
-    assert wire.frames == []
+    assert sent.frames == []
 
 
 @leaping
@@ -205,10 +205,10 @@ async def test_who_lags_too_far_and_never_reads_again_is_given_up():
     """After the grace, not only at the deadline of the stream."""
     cohort = cohort_of(lag_max_bytes=1000)
     aborted: list[bool] = []
-    wire = Wire()
-    connection = connect(wire, grace_s=30, abort=lambda: aborted.append(True))
+    sent = FakeSend()
+    connection = connect(sent, grace_s=30, abort=lambda: aborted.append(True))
     cohort.add(connection)
-    wire.stall()
+    sent.stall()
     for ms in range(1, 30):
         await publish(cohort, event(ms))
     await asyncio.sleep(29)
@@ -222,11 +222,11 @@ async def test_who_lags_too_far_and_never_reads_again_is_given_up():
 async def test_a_large_batch_is_sent_in_several_chunks():
     """Each of a size that a socket takes at once, none left out."""
     cohort = cohort_of()
-    wire, connection = member(cohort)
+    sent, connection = member(cohort)
     await publish(cohort, *(event(ms, data="x" * 30_000) for ms in range(1, 8)))
 
-    assert seen(wire) == list(range(1, 8))
-    assert len(wire.chunks) == 4
+    assert seen(sent) == list(range(1, 8))
+    assert len(sent.chunks) == 4
     assert connection.seq == cohort.backlog.next
 
 
@@ -234,13 +234,13 @@ async def test_a_large_batch_is_sent_in_several_chunks():
 async def test_a_member_that_stalls_within_a_batch_continues_there():
     """It takes the rest from the backlog, each chunk once."""
     cohort = cohort_of()
-    wire, _ = member(cohort)
-    wire.stall()
+    sent, _ = member(cohort)
+    sent.stall()
     await publish(cohort, *(event(ms, data="x" * 30_000) for ms in range(1, 8)))
-    wire.go_on()
+    sent.go_on()
     await turns()
 
-    assert seen(wire) == list(range(1, 8))
+    assert seen(sent) == list(range(1, 8))
 
 
 @leaping
@@ -252,12 +252,12 @@ async def test_more_comes_while_a_fan_out_makes_a_pause():
     sending = asyncio.create_task(cohort.fan_out())
     await asyncio.sleep(0)  # some have it, the pause has come
     late, _ = member(cohort)
-    left = sum(not wire.chunks for wire in members)
+    left = sum(not sent.chunks for sent in members)
     await sending
     await publish(cohort, event(2))
 
     assert left == 1
-    assert all(seen(wire) == [1, 2] for wire in members)
+    assert all(seen(sent) == [1, 2] for sent in members)
     assert seen(late) == [2]
 
 
@@ -275,7 +275,7 @@ async def test_the_backlog_stays_until_a_fan_out_is_through():
     await sending
 
     assert seen(slow) == [1, 2]
-    assert all(seen(wire) == [1, 2] for wire, _ in others)
+    assert all(seen(sent) == [1, 2] for sent, _ in others)
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -285,11 +285,11 @@ def test_a_reset_is_told_to_all_and_the_cursor_stands_behind_it(named: bool):
     @leaping
     async def run() -> None:
         cohort = cohort_of(Selection((TOPIC, OTHER), None, named=named))
-        wire, _ = member(cohort)
+        sent, _ = member(cohort)
         cohort.take_reset(TOPIC, EventId(9, 0), ResetReason.TRIMMED)
         await cohort.fan_out()
 
-        (frame,) = wire.frames
+        (frame,) = sent.frames
         data = json.loads(frame.data)
         assert (data["type"], data["topics"], data["reason"]) == ("reset", [TOPIC], "trimmed")
         assert Cursor.parse(frame.id).position(TOPIC) == EventId(9, 0)
@@ -301,14 +301,14 @@ def test_a_reset_is_told_to_all_and_the_cursor_stands_behind_it(named: bool):
 async def test_a_keep_alive_that_waits_does_not_cost_the_place():
     """It was being sent when the reader joined; what came meanwhile follows it."""
     cohort = cohort_of()
-    wire = Wire()
-    connection = connect(wire)
-    wire.stall()
+    sent = FakeSend()
+    connection = connect(sent)
+    sent.stall()
     connection.keep_alive()
     cohort.add(connection)
     await publish(cohort, event(1))
-    wire.go_on()
+    sent.go_on()
     await turns()
 
     assert connection.ended is not CloseReason.OVERFLOW
-    assert seen(wire) == [1]
+    assert seen(sent) == [1]
