@@ -94,7 +94,7 @@ class ConnectedControl(View):
 
 
 class ResetControl(ResetView):
-    """A gap, said aloud: the stream goes on behind it."""
+    """Events were lost; the stream goes on with what comes from now."""
 
     type: Literal["reset"]
 

@@ -1,4 +1,4 @@
-"""The server's end of a response, for connections that no server holds."""
+"""What connections write to and are fed by, without a server and without a cohort."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readers of the same view: encoded once, sent to all, the slow ones on their own."""
+"""Readers of the same selection: frames are encoded once, and slow readers go on by themselves."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ sizes = st.lists(st.integers(1, 40) | st.integers(CHUNK_BYTES // 3, CHUNK_BYTES 
 
 
 @given(sizes)
-def test_frames_are_joined_in_order_up_to_the_limit(lengths: list[int]):
-    """No chunk is larger unless it is one frame; no two neighbours would have fitted."""
+def test_frames_are_put_together_in_order_up_to_the_limit(lengths: list[int]):
+    """A larger chunk is one frame; two neighbours would not fit into one chunk."""
     frames = [bytes([number]) * length for number, length in enumerate(lengths)]
 
     chunks = chunks_of(frames)
@@ -67,7 +67,7 @@ def test_frames_are_joined_in_order_up_to_the_limit(lengths: list[int]):
 
 
 def test_the_cursor_moves_over_what_the_filter_hides():
-    """Or a reader would be asked to read it again for ever."""
+    """Else the hidden events would be read again at each reconnect."""
     view = Selection((TOPIC,), frozenset({"shown"}), named=True)
     writer = CursorWriter({TOPIC: EventId(0, 0)})
 
@@ -80,7 +80,7 @@ def test_the_cursor_moves_over_what_the_filter_hides():
 
 @leaping
 async def test_all_members_get_the_same_bytes():
-    """Encoded once."""
+    """Each frame is encoded once."""
     cohort = cohort_of()
     (one, _), (two, _) = member(cohort), member(cohort)
 
@@ -94,7 +94,7 @@ async def test_all_members_get_the_same_bytes():
 
 @leaping
 async def test_each_event_carries_the_cursor_behind_it():
-    """So that a cut between two events of one write resumes at the second."""
+    """A client that is cut off between two events of one write resumes at the second."""
     cohort = cohort_of()
     sent, _ = member(cohort)
 
@@ -107,7 +107,7 @@ async def test_each_event_carries_the_cursor_behind_it():
 
 @leaping
 async def test_the_cursor_also_passes_entries_that_are_no_events():
-    """A genesis or foreign entry is where the topic ends."""
+    """A genesis entry or a foreign one may be the last entry of the topic."""
     cohort = cohort_of()
     cohort.take_in([], {TOPIC: EventId(7, 0)})
 
@@ -115,8 +115,8 @@ async def test_the_cursor_also_passes_entries_that_are_no_events():
 
 
 @leaping
-async def test_who_joins_later_gets_only_what_comes_later():
-    """The earlier events are its own catch-up's business."""
+async def test_who_is_added_later_gets_only_what_comes_later():
+    """It has got the earlier events while it caught up."""
     cohort = cohort_of()
     early, _ = member(cohort)
     await publish(cohort, event(1))
@@ -128,7 +128,7 @@ async def test_who_joins_later_gets_only_what_comes_later():
 
 @leaping
 async def test_who_left_gets_nothing_more():
-    """Its place may be another's by now."""
+    """The server may use its socket for another client by then."""
     cohort = cohort_of()
     sent, connection = member(cohort)
     cohort.remove(connection)
@@ -164,7 +164,7 @@ async def test_the_backlog_is_empty_while_all_keep_up():
 
 @leaping
 async def test_the_backlog_is_let_go_when_the_last_one_has_caught_up():
-    """Also when it leaves instead."""
+    """The same holds when the last one leaves instead."""
     cohort = cohort_of()
     (one, _), (two, leaver) = member(cohort), member(cohort)
     one.stall()
@@ -182,7 +182,7 @@ async def test_the_backlog_is_let_go_when_the_last_one_has_caught_up():
 
 @leaping
 async def test_who_lags_too_far_is_told_so_and_the_others_go_on():
-    """`bye overflow` without an id: the client resumes at the last event it got."""
+    """Its `bye overflow` has no id: the client resumes at the last event it got."""
     cohort = cohort_of(lag_max_bytes=1000)
     (slow, _), (fast, _) = member(cohort), member(cohort)
     await publish(cohort, event(1))
@@ -202,7 +202,7 @@ async def test_who_lags_too_far_is_told_so_and_the_others_go_on():
 
 @leaping
 async def test_who_lags_too_far_and_never_reads_again_is_given_up():
-    """After the grace, not only at the deadline of the stream."""
+    """It ends after the grace period, and not only at the deadline of the stream."""
     cohort = cohort_of(lag_max_bytes=1000)
     aborted: list[bool] = []
     sent = FakeSend()
@@ -220,7 +220,7 @@ async def test_who_lags_too_far_and_never_reads_again_is_given_up():
 
 @leaping
 async def test_a_large_batch_is_sent_in_several_chunks():
-    """Each of a size that a socket takes at once, none left out."""
+    """Each is small enough for a socket to take at once, and none is left out."""
     cohort = cohort_of()
     sent, connection = member(cohort)
     await publish(cohort, *(event(ms, data="x" * 30_000) for ms in range(1, 8)))
@@ -245,7 +245,7 @@ async def test_a_member_that_stalls_within_a_batch_continues_there():
 
 @leaping
 async def test_more_comes_while_a_fan_out_makes_a_pause():
-    """A long fan-out lets others run; who joined or stalled meanwhile misses nothing."""
+    """A connection that was added or stalled in the pause misses nothing."""
     cohort = cohort_of()
     members = [member(cohort)[0] for _ in range(SENDS_AT_ONCE + 1)]
     cohort.take_in([event(1)], {TOPIC: EventId(1, 0)})
@@ -263,7 +263,7 @@ async def test_more_comes_while_a_fan_out_makes_a_pause():
 
 @leaping
 async def test_the_backlog_stays_until_a_fan_out_is_through():
-    """A slow reader that is level again in the pause must not take the others' chunk away."""
+    """A slow reader that catches up in the pause must not clear what others still need."""
     cohort = cohort_of()
     (slow, _), *others = [member(cohort) for _ in range(SENDS_AT_ONCE + 1)]
     slow.stall()
@@ -280,7 +280,7 @@ async def test_the_backlog_stays_until_a_fan_out_is_through():
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_reset_is_told_to_all_and_the_cursor_stands_behind_it(named: bool):
-    """A reader cut right after it does not hear it again."""
+    """A reader that is cut off right after it is not told again."""
 
     @leaping
     async def run() -> None:
@@ -299,7 +299,7 @@ def test_a_reset_is_told_to_all_and_the_cursor_stands_behind_it(named: bool):
 
 @leaping
 async def test_a_keep_alive_that_waits_does_not_cost_the_place():
-    """It was being sent when the reader joined; what came meanwhile follows it."""
+    """It was being sent when the reader was added; what came meanwhile follows it."""
     cohort = cohort_of()
     sent = FakeSend()
     connection = connect(sent)

@@ -23,7 +23,7 @@ def fed(sent: FakeSend, **options: Any) -> tuple[Connection, FakeFeed]:
 
 
 def offer(connection: Connection, feed: FakeFeed, chunk: bytes) -> None:
-    """As a cohort does."""
+    """Send a chunk as a cohort does."""
     feed.backlog.append(chunk)
     if connection.is_idle:
         connection.offer(body_message(chunk))
@@ -37,7 +37,7 @@ def reason_of(sent: FakeSend) -> str:
 
 @leaping
 async def test_a_send_that_takes_the_bytes_needs_no_turn_of_the_loop():
-    """That is what makes fan-out cheap."""
+    """That is what makes a fan-out to many connections cheap."""
     sent = FakeSend()
     connection, feed = fed(sent)
 
@@ -50,7 +50,7 @@ async def test_a_send_that_takes_the_bytes_needs_no_turn_of_the_loop():
 
 @leaping
 async def test_a_send_that_waits_goes_on_by_itself():
-    """And takes what has piled up, in one piece."""
+    """Then it takes all that the backlog holds, in one piece."""
     sent = FakeSend()
     connection, feed = fed(sent)
     sent.stall()
@@ -103,7 +103,7 @@ async def test_a_send_that_raises_ends_the_connection():
 
 @leaping
 async def test_a_waiting_send_that_raises_ends_the_connection():
-    """As above, later."""
+    """The same as above, for a send that has a task."""
     sent = FakeSend()
     connection, feed = fed(sent)
     sent.stall()
@@ -138,7 +138,7 @@ async def test_a_waiting_send_that_is_cancelled_cleans_up():
 
 @leaping
 async def test_a_keep_alive_is_a_comment():
-    """It must not reach a handler."""
+    """It must not reach a handler of the client."""
     sent = FakeSend()
     fed(sent)[0].keep_alive()
 
@@ -147,7 +147,7 @@ async def test_a_keep_alive_is_a_comment():
 
 @leaping
 async def test_a_connection_that_waits_gets_no_keep_alive():
-    """It is not idle; and comments would pile up."""
+    """It is not idle, and comments would only pile up."""
     sent = FakeSend()
     connection, feed = fed(sent)
     sent.stall()
@@ -161,7 +161,7 @@ async def test_a_connection_that_waits_gets_no_keep_alive():
 
 @leaping
 async def test_nothing_follows_the_end():
-    """Neither a keep-alive nor a second goodbye."""
+    """Neither a keep-alive nor a second `bye`."""
     sent = FakeSend()
     connection, _ = fed(sent)
     connection.end(CloseReason.ROTATE)
@@ -174,7 +174,7 @@ async def test_nothing_follows_the_end():
 
 @leaping
 async def test_who_is_level_gets_the_cursor_with_the_goodbye():
-    """It stands behind filtered events too."""
+    """The cursor stands behind filtered events too."""
     sent = FakeSend()
     connection, feed = fed(sent)
     offer(connection, feed, b"data: x\nid: x\n\n")
@@ -187,7 +187,7 @@ async def test_who_is_level_gets_the_cursor_with_the_goodbye():
 
 @leaping
 async def test_who_is_not_level_keeps_its_own_id():
-    """The cohort's cursor would claim events that it was not sent."""
+    """The cohort's cursor would skip the events that it was not sent."""
     sent = FakeSend()
     connection, feed = fed(sent)
     offer(connection, feed, b"data: x\nid: mine\n\n")
@@ -199,7 +199,7 @@ async def test_who_is_not_level_keeps_its_own_id():
 
 @leaping
 async def test_an_end_before_the_feed_has_no_cursor():
-    """Nothing is claimed for a reader that was still catching up."""
+    """The reader was still catching up: a cursor would skip what it has not got."""
     sent = FakeSend()
     connect(sent).end(CloseReason.SHUTDOWN)
 
@@ -208,7 +208,7 @@ async def test_an_end_before_the_feed_has_no_cursor():
 
 @leaping
 async def test_an_end_waits_for_the_send_that_waits():
-    """A goodbye inside another frame would garble both; the backlog is left to the resume."""
+    """A `bye` inside another frame would spoil both; the resume brings the backlog."""
     sent = FakeSend()
     connection, feed = fed(sent)
     sent.stall()
@@ -225,7 +225,7 @@ async def test_an_end_waits_for_the_send_that_waits():
 
 @leaping
 async def test_an_overrun_ends_with_overflow():
-    """What it needs next is gone from the backlog."""
+    """What the connection needs next is gone from the backlog."""
     sent = FakeSend()
     connection, feed = fed(sent)
     sent.stall()
@@ -241,7 +241,7 @@ async def test_an_overrun_ends_with_overflow():
 
 @leaping
 async def test_an_end_decided_before_an_overrun_keeps_its_reason():
-    """The first reason is the true one."""
+    """The first reason is why the stream really ended."""
     sent = FakeSend()
     connection, feed = fed(sent)
     sent.stall()
@@ -257,7 +257,7 @@ async def test_an_end_decided_before_an_overrun_keeps_its_reason():
 
 @leaping
 async def test_who_does_not_take_its_goodbye_is_aborted_after_the_grace():
-    """A peer that reads nothing must not hold the stream for ever."""
+    """A client that reads nothing must not keep the stream open for ever."""
     aborted: list[float] = []
     loop = asyncio.get_running_loop()
     sent = FakeSend()
@@ -275,7 +275,7 @@ async def test_who_does_not_take_its_goodbye_is_aborted_after_the_grace():
 
 @leaping
 async def test_a_goodbye_that_itself_has_to_wait_has_the_same_grace():
-    """The socket may fill up right there."""
+    """The socket may become full just at the `bye`."""
     aborted: list[bool] = []
     sent = FakeSend()
     connection, _ = fed(sent, grace_s=5, abort=lambda: aborted.append(True))
@@ -288,7 +288,7 @@ async def test_a_goodbye_that_itself_has_to_wait_has_the_same_grace():
 
 @leaping
 async def test_who_takes_its_goodbye_in_time_is_not_aborted():
-    """The timer finds nothing to do."""
+    """The timer of the grace period then does nothing."""
     aborted: list[bool] = []
     sent = FakeSend()
     connection, feed = fed(sent, grace_s=5, abort=lambda: aborted.append(True))
@@ -304,7 +304,7 @@ async def test_who_takes_its_goodbye_in_time_is_not_aborted():
 
 @leaping
 async def test_a_buffered_answer_ends_behind_its_first_events():
-    """With the cursor behind them."""
+    """Its `bye` has the cursor behind them."""
     sent = FakeSend()
     connection, feed = fed(sent, one_batch=True)
     offer(connection, feed, b"data: x\n\n")
@@ -316,7 +316,7 @@ async def test_a_buffered_answer_ends_behind_its_first_events():
 
 @leaping
 async def test_a_push_waits_for_the_reader():
-    """A replay is as fast as its reader and needs no memory."""
+    """A replay is as fast as its reader, so it needs no memory."""
     sent = FakeSend()
     connection = connect(sent)
     sent.stall()
@@ -331,7 +331,7 @@ async def test_a_push_waits_for_the_reader():
 
 @leaping
 async def test_a_push_follows_a_keep_alive_that_waits():
-    """Never within it."""
+    """It must not be written into the middle of it."""
     sent = FakeSend()
     connection = connect(sent)
     sent.stall()
@@ -346,7 +346,7 @@ async def test_a_push_follows_a_keep_alive_that_waits():
 
 @leaping
 async def test_a_push_to_a_reader_that_left_returns():
-    """The replay then finds that the stream has ended."""
+    """The replay then sees that the stream has ended."""
     sent = FakeSend()
     connection = connect(sent)
     sent.stall()
@@ -360,7 +360,7 @@ async def test_a_push_to_a_reader_that_left_returns():
 
 @pytest.mark.parametrize("finish", [Connection.drop, lambda one: one.end(CloseReason.ROTATE)])
 def test_a_drop_keeps_the_reason_that_was_there_before(finish: Callable[[Connection], None]):
-    """The client that leaves after its goodbye did not leave by itself."""
+    """A client that closes after its `bye` did not end the stream."""
 
     @leaping
     async def run() -> None:
@@ -376,7 +376,7 @@ def test_a_drop_keeps_the_reason_that_was_there_before(finish: Callable[[Connect
 
 @leaping
 async def test_a_drop_while_the_goodbye_waits_keeps_its_reason():
-    """What is counted is why we ended it."""
+    """The metric counts why we ended it."""
     sent = FakeSend()
     connection, feed = fed(sent)
     sent.stall()

@@ -35,7 +35,7 @@ def opened(streams: OpenStreams) -> tuple[Clocked, Connection]:
 
 @pytest.mark.parametrize("keep_alive_s", [1, 2, 15])
 def test_every_stream_gets_a_comment_each_interval(keep_alive_s: int):
-    """The first within the interval too, and from then on exactly one in each."""
+    """The first comes within the interval too, and then exactly one in each."""
 
     @leaping
     async def run() -> None:
@@ -66,7 +66,7 @@ async def test_keep_alives_of_a_storm_are_spread():
 
 @leaping
 async def test_no_timer_runs_without_streams():
-    """A function between two invocations has nothing to wake for."""
+    """A function that is frozen between two requests has nothing to wake up for."""
     streams = OpenStreams(keep_alive_s=15, max_streams=10)
     sent, connection = opened(streams)
     streams.remove(connection)
@@ -80,7 +80,7 @@ async def test_no_timer_runs_without_streams():
 
 @leaping
 async def test_a_full_process_refuses_more_until_one_leaves():
-    """Overload is temporary and told so."""
+    """It is full for a while only, and the refusal says so."""
     streams = OpenStreams(keep_alive_s=15, max_streams=2)
     _, connection = opened(streams)
     one_is_open = streams.refusal
@@ -94,7 +94,7 @@ async def test_a_full_process_refuses_more_until_one_leaves():
 
 @leaping
 async def test_draining_ends_all_and_returns_when_the_last_has_left():
-    """As its sessions do, each leaves behind its goodbye."""
+    """Each session leaves after its `bye`."""
     streams = OpenStreams(keep_alive_s=15, max_streams=10)
     pairs = [opened(streams) for _ in range(3)]
     draining = asyncio.create_task(streams.drain(timeout_s=10))
@@ -110,7 +110,7 @@ async def test_draining_ends_all_and_returns_when_the_last_has_left():
 
 @leaping
 async def test_draining_gives_up_in_time():
-    """What hangs is left to the server."""
+    """The server closes the connections that still hang."""
     streams = OpenStreams(keep_alive_s=15, max_streams=10)
     opened(streams)[0].stall()
     began = asyncio.get_running_loop().time()
@@ -121,5 +121,5 @@ async def test_draining_gives_up_in_time():
 
 @leaping
 async def test_draining_nothing_is_done_at_once():
-    """No stream, no wait."""
+    """Without streams there is nothing to wait for."""
     assert await OpenStreams(keep_alive_s=15, max_streams=10).drain(timeout_s=0)
