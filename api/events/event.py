@@ -13,6 +13,7 @@ from api.problems import InvalidEventId
 MAX_PART: Final = 2**64 - 1
 _ID = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
 EVENT_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
+"""What an event's type may look like."""
 # Our control events, and the two events that an `EventSource` fires by itself. A published event
 # of such a name would call every reader's `onopen` or `onerror` as if its connection had changed.
 RESERVED_TYPES: Final = frozenset({"connected", "reset", "bye", "open", "error"})

@@ -57,6 +57,7 @@ class Published:
 
 
 Outcome = Published | ApiError
+"""What became of one draft."""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,9 @@ from api.events.delivery.backlog import Backlog, Overrun
 from api.events.reasons import CloseReason
 
 Message = Mapping[str, Any]
+"""A message of ASGI."""
 Send = Callable[[Any], Awaitable[None]]
+"""ASGI's `send`."""
 
 
 class Feed(Protocol):

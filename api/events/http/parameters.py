@@ -10,6 +10,7 @@ from api.events.http.models import IDEMPOTENCY_KEY
 MAX_HISTORY = 100
 MAX_WAIT_S = 25
 LAST_EVENT_ID = "lastEventId"
+"""The query parameter that stands for the header `Last-Event-ID`."""
 
 Topics = Annotated[
     list[str],

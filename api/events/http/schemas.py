@@ -30,6 +30,7 @@ from api.events.http.models import (
 )
 
 REF = "#/components/schemas/{model}"
+"""Where a document holds the schema of a model."""
 FRAMES: tuple[type[BaseModel], ...] = (EventView, ConnectedControl, ResetControl, ByeControl)
 VIEWS: tuple[type[BaseModel], ...] = (
     *FRAMES,

@@ -71,6 +71,7 @@ class CatchUp:
         silent = [topic for topic in fresh if topic not in found]
         found |= await self._hub.locate(silent, charge=self._charge)
         events = within(merged_past(pages.values())[: self._history], ANSWER_BYTES)[::-1]
+        # A chosen history has no place to go on from but its end, so no topic may be named before.
         told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
         start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
         self.positions |= found
@@ -91,8 +92,9 @@ class CatchUp:
         self.positions |= {topic: page.end for topic, page in pages.items()}
         self.positions |= {topic: head for topic, (head, _) in restarts.items()}
         is_end = [t for t, page in pages.items() if not page.more and not page.gap]
+        # Only where nothing follows: the hub takes this for "now", also for readers to come.
         self._note_end([*is_end, *restarts])
-        events = _in_order([event for page in pages.values() for event in page.events])
+        events = sorted((e for page in pages.values() for e in page.events), key=attrgetter("id"))
         more = any(page.more for page in pages.values())
         return Batch(events, restarts) if events or gaps or more else None
 
@@ -131,7 +133,3 @@ class CatchUp:
         for topic in topics:
             self._read_to_end.add(topic)
             self._hub.anchor(topic, self.positions[topic])
-
-
-def _in_order(events: Sequence[Event]) -> list[Event]:
-    return sorted(events, key=attrgetter("id"))

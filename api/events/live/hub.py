@@ -142,7 +142,7 @@ class Hub:
         return known | {topic: self.position(topic) or found[topic] for topic in unknown}
 
     async def _find(self, topics: AbstractSet[TopicName]) -> dict[TopicName, EventId]:
-        known = self._known(topics)
+        known = self._known(topics)  # the call before may have located some of them
         return self._anchored(known | await self._log.last(topics - known.keys()))
 
     async def _begin(self, topics: AbstractSet[TopicName]) -> dict[TopicName, EventId]:
@@ -181,7 +181,7 @@ class Hub:
         """Stop what is being sent, and feed the connection no longer."""
         connection.drop()
         cohort = self._fed.pop(connection, None)
-        if cohort is None:
+        if cohort is None:  # it was still catching up
             return
         cohort.remove(connection)
         if cohort.members:
@@ -243,6 +243,8 @@ class Hub:
         return [self._cohorts[selection] for selection in selections]
 
     async def _send(self, cohorts: Iterable[Cohort], *, moved: bool) -> None:
+        # Before the sends: a reader that is woken here stands behind these events as well, and does
+        # not have to wait for slow sends to others.
         if moved:
             self._moved.set()
             self._moved = asyncio.Event()

@@ -28,7 +28,7 @@ EVENTS_PER_TOPIC = 100
 MIN_GAP_S = 0.02  # between polls, also when many publishes of this process wake the poller
 HOT_S = 2.0  # so long after news a topic is `anchored`: see `TopicLog.read_after`
 PATIENCE = 2  # silent polls before the pause grows
-JITTER = 0.1
+JITTER = 0.1  # of each pause, so that processes do not poll at the same moments
 
 log = structlog.get_logger()
 

@@ -18,6 +18,7 @@ from api.problems import InvalidCursor
 SCAN_EVENTS = 200
 
 Shows = Callable[[Event], bool]
+"""Whether an event is on a page."""
 Positions = Mapping[TopicName, EventId]
 
 

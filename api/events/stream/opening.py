@@ -37,9 +37,11 @@ HEADERS = {
 }
 
 AnyRequest = Request[Any, Any, Any]
+"""A request of Litestar, whoever the user and whatever the state."""
 Serve = Callable[[Any, Any], Awaitable[None]]
 """Writes a response behind its head, given ASGI's `receive` and `send`."""
 OnEnd = Callable[[], Coroutine[Any, Any, None]]
+"""Awaited when a response has ended, however it ended."""
 
 
 @dataclass(frozen=True, slots=True)
