@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from api.events import Connection, Deadline, EventId, Message, Session, Streaming, body, sse
+from api.events import Connection, Deadline, EventId, Message, Session, Streaming, body_message, sse
 
 TICK_S = 1.0
 SENDS_AT_ONCE = 256
@@ -49,7 +49,7 @@ class Clock:
             await asyncio.sleep(at - loop.time())
             # A process that was halted does not send the ticks that it missed.
             at += TICK_S * (1 + max(0.0, loop.time() - at) // TICK_S)
-            await self._fan_out(body(self.frame()))
+            await self._fan_out(body_message(self.frame()))
 
     async def _fan_out(self, message: Message) -> None:
         for number, connection in enumerate(tuple(self._readers), start=1):
@@ -69,7 +69,7 @@ class ClockStream(Session):
     async def _feed(self, connection: Connection) -> None:
         await connection.push(sse.opening(self._streaming.pause_ms()))
         if connection.one_batch:
-            connection.offer(body(self._clock.frame()))
+            connection.offer(body_message(self._clock.frame()))
         self._clock.add(connection)
 
     def _closed(self, connection: Connection) -> None:

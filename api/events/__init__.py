@@ -1,8 +1,12 @@
 """Events: published to topics, kept in logs, and streamed to whoever may read them.
 
-The face of the package: nothing outside of it imports anything else of it. What needs the web
-framework is loaded when it is first asked for, because workers serve no requests and start
-faster without it.
+This is the face of the package: code outside imports nothing else of it. An event goes through
+the rooms in this order: `http` takes it, the `publisher` puts it into its `log`, the poller in
+`live` brings it to this process, `delivery` writes it to each connection. `stream` is the life
+of one connection, from the opening to the last frame.
+
+What needs the web framework is loaded when it is first asked for, because a worker serves no
+requests and starts faster without it.
 """
 
 from importlib import import_module
@@ -11,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from api.events.catalogue import Catalogue
 from api.events.cursor import Cursor, CursorWriter, cursor_text
 from api.events.delivery import sse
-from api.events.delivery.connection import Connection, Message, body
+from api.events.delivery.connection import Connection, Message, body_message
 from api.events.event import EVENT_TYPE, RESERVED_TYPES, Event, EventId
 from api.events.feature import EventParts, build_events
 from api.events.live.hub import Hub
@@ -67,51 +71,16 @@ if TYPE_CHECKING:
         open_stream,
     )
 
-_SERVING = {
-    "http.asyncapi": ("describe_asyncapi",),
-    "http.openapi": (
-        "describe_events",
-        "describe_stream",
-    ),
-    "http.parameters": (
-        "LAST_EVENT_ID",
-        "MAX_HISTORY",
-        "Conn",
-        "CursorParameter",
-        "History",
-        "IdempotencyHeader",
-        "LastEventId",
-        "LastEventIdInQuery",
-        "Limit",
-        "Named",
-        "PageCursor",
-        "Types",
-        "Wait",
-    ),
-    "http.read": (
-        "answer_read",
-        "encoded",
-        "first_cursor",
-        "require_stream_accepted",
-        "wants_json",
-    ),
-    "http.routes": ("event_routes",),
-    "http.schemas": (
-        "REF",
-        "ref",
-    ),
-    "stream.opening": (
-        "AnyRequest",
-        "EventStream",
-        "Serve",
-        "one_message",
-        "Events",
-        "admit_long_poll",
-        "admit_stream",
-        "open_stream",
-    ),
-}
-_MODULE_OF = {name: module for module, names in _SERVING.items() for name in names}
+# Those that only documents need come last.
+_SERVING = (
+    "stream.opening",
+    "http.read",
+    "http.parameters",
+    "http.routes",
+    "http.schemas",
+    "http.openapi",
+    "http.asyncapi",
+)
 
 __all__ = [
     "EVENT_FIELD",
@@ -169,7 +138,7 @@ __all__ = [
     "admit_long_poll",
     "admit_stream",
     "answer_read",
-    "body",
+    "body_message",
     "build_events",
     "cursor_text",
     "describe_asyncapi",
@@ -196,10 +165,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What serves requests (PEP 562). Raises `AttributeError` for an unknown name."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"api.events.{_MODULE_OF[name]}")
-    value = getattr(module, name)
-    globals()[name] = value
-    return value
+    """Load a name that is in one of `_SERVING` (PEP 562). Raises `AttributeError` for others."""
+    for module in _SERVING if name in __all__ else ():
+        found = vars(import_module(f"api.events.{module}"))
+        if name in found:
+            globals()[name] = found[name]
+            return found[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

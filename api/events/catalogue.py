@@ -1,4 +1,4 @@
-"""The event types that the application declares: name, shape and where they may appear."""
+"""The event types that the application declares: their names, their data and their topics."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from api.security.patterns import TopicPattern
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One declared type. `topics` are the patterns that it may be published to."""
+    """One declared type: `model` is its data, `topics` are the patterns it may be published to."""
 
     name: str
     model: type[BaseModel]
@@ -22,7 +22,7 @@ class EventType:
 
 
 class Catalogue:
-    """Declared types by name. A type that is not declared is published as it is."""
+    """The declared types by name. Events of other types may be published with any data."""
 
     def __init__(self) -> None:
         self._types: dict[str, EventType] = {}
@@ -30,7 +30,10 @@ class Catalogue:
     def declare(
         self, name: str, model: type[BaseModel], *, topics: tuple[str, ...], summary: str = ""
     ) -> None:
-        """Add a type. Raises `ValueError` for a bad, reserved or repeated name."""
+        """Add a type. Without a `summary` it has the first line of the model's docstring.
+
+        Raises `ValueError` for a bad, reserved or repeated name.
+        """
         if not EVENT_TYPE.fullmatch(name) or name in RESERVED_TYPES:
             raise ValueError(f"{name!r} cannot be an event type")
         if name in self._types:
@@ -43,7 +46,7 @@ class Catalogue:
         return iter(self._types.values())
 
     def checked(self, topic: str, name: str, data: Any) -> Any:
-        """The data to store: for a declared type exactly as its model writes it.
+        """The data to store; that of a declared type is as its model writes it.
 
         Raises `ReservedEventType`, or `ValidationFailed` naming each field that is wrong.
         """

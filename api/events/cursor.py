@@ -29,7 +29,7 @@ _VARINT_BITS: Final = 63
 
 @lru_cache(maxsize=65_536)
 def topic_hash(topic: str) -> bytes:
-    """Eight bytes that stand for `topic` in cursors."""
+    """The eight bytes that stand for `topic` in cursors."""
     return blake2b(topic.encode(), digest_size=_HASH_BYTES).digest()
 
 
@@ -67,13 +67,13 @@ def _text(parts: Mapping[TopicName, bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Positions by topic hash. A topic that it does not name has no position."""
+    """A client's positions, by topic hash. A topic that it does not name has no position."""
 
     positions: Mapping[bytes, EventId]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a cursor that a client sent back. Raises `InvalidCursor`."""
+        """Read a cursor that a client sent back. Raises `InvalidCursor` for any other text."""
         if len(text) > MAX_CHARS or not _ALPHABET.fullmatch(text):
             raise InvalidCursor
         try:
@@ -104,7 +104,7 @@ class Cursor:
 
 
 class CursorWriter:
-    """The cursor of a stream while it moves: each step encodes only the topic that moved."""
+    """The cursor of a stream while it moves. Each step encodes only the topic that moved."""
 
     __slots__ = ("_parts",)
 
@@ -112,6 +112,7 @@ class CursorWriter:
         self._parts = {topic: _pack(topic, at) for topic, at in sorted(positions.items())}
 
     def move(self, topic: TopicName, position: EventId) -> None:
+        """Stand on `position` on this topic, which may be a new one."""
         self._parts[topic] = _pack(topic, position)
 
     def text(self) -> bytes:

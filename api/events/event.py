@@ -13,8 +13,9 @@ from api.problems import InvalidEventId
 MAX_PART: Final = 2**64 - 1
 _ID = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
 EVENT_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
-# Those of our control events, and those that an `EventSource` fires itself: as an event's name
-# they would call every reader's `onopen` or `onerror`, which means that the connection changed.
+"""What an event's type may look like."""
+# Our control events, and the two events that an `EventSource` fires by itself. A published event
+# of such a name would call every reader's `onopen` or `onerror` as if its connection had changed.
 RESERVED_TYPES: Final = frozenset({"connected", "reset", "bye", "open", "error"})
 
 
@@ -56,13 +57,13 @@ class EventId:
         """When Redis stored it, as RFC 3339 with milliseconds."""
         try:
             moment = datetime.fromtimestamp(self.ms / 1000, UTC)
-        except (OverflowError, ValueError):  # an id that is not a time: a seal
+        except (OverflowError, ValueError):  # a log may be closed by an entry with the largest id
             return "9999-12-31T23:59:59.999Z"
         return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.ms % 1000:03d}Z"
 
 
-class Entry(msgspec.Struct):
-    """What a log entry stores, as JSON text."""
+class StoredEvent(msgspec.Struct):
+    """What the field of a log entry holds, as JSON text."""
 
     type: str
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -70,7 +71,11 @@ class Entry(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as read from a log. `data` and `body` are JSON on one line, encoded once."""
+    """An event as read from a log.
+
+    `data` is its JSON, `body` the JSON of the whole event as clients get it. Both are on one line
+    and are made once, however many readers there are.
+    """
 
     id: EventId
     topic: TopicName
@@ -80,8 +85,8 @@ class Event:
 
     @classmethod
     def of(cls, event_id: EventId, topic: TopicName, stored: str) -> Self:
-        """Read a log entry. Raises `msgspec.DecodeError` for text that we never write."""
-        entry = msgspec.json.decode(stored, type=Entry)
+        """The event in a log entry's text. Raises `msgspec.DecodeError` if we did not write it."""
+        entry = msgspec.json.decode(stored, type=StoredEvent)
         if not EVENT_TYPE.fullmatch(entry.type):  # a line break in it would end an SSE line
             raise msgspec.ValidationError("type")
         # A line break between JSON tokens is legal and would end an SSE line.

@@ -1,4 +1,8 @@
-"""The heart, built from the settings: a log, one poller that reads it, one hub that hands out."""
+"""The parts of this package, built from the settings and connected.
+
+A process has one log, one poller that reads it, one hub that hands out what came, and one
+publisher.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -38,25 +42,12 @@ def build_events(
     system: System,
 ) -> EventParts:
     """Build the parts; no network is touched."""
-    reader = redis.sibling()  # no storm of commands may hold up the poller
+    reader = redis.sibling()  # many commands at once must not hold up the poller
     log = TopicLog(redis, retentions, system.monotonic)
-    poller = partial(
-        Poller,
-        topic_log=TopicLog(reader, retentions, system.monotonic),
-        pace=Pace(
-            shortest_s=settings.poll_min_ms / 1000,
-            longest_s=settings.poll_idle_ms / 1000,
-            longest_with_doorbell_s=settings.doorbell_poll_s,
-        ),
-        doorbell=Doorbell(reader, rng=system.rng) if settings.doorbell else None,
-        metrics=metrics,
-        clock=system.clock,
-        monotonic=system.monotonic,
-        rng=system.rng,
-    )
+    reader_log = TopicLog(reader, retentions, system.monotonic)
     hub = Hub(
         log,
-        poller=poller,
+        poller=partial(_poller, reader_log, settings, metrics, system),
         lag_max_bytes=settings.lag_max_bytes,
         metrics=metrics,
         monotonic=system.monotonic,
@@ -81,3 +72,22 @@ def build_events(
         rng=system.rng,
     )
     return EventParts(publisher, streaming, hub.poller, reader)
+
+
+def _poller(
+    topic_log: TopicLog, settings: Settings, metrics: Metrics, system: System, hub: Hub
+) -> Poller:
+    return Poller(
+        hub,
+        topic_log,
+        pace=Pace(
+            shortest_s=settings.poll_min_ms / 1000,
+            longest_s=settings.poll_idle_ms / 1000,
+            longest_with_doorbell_s=settings.doorbell_poll_s,
+        ),
+        doorbell=Doorbell(topic_log.client, rng=system.rng) if settings.doorbell else None,
+        metrics=metrics,
+        clock=system.clock,
+        monotonic=system.monotonic,
+        rng=system.rng,
+    )

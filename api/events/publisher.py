@@ -1,4 +1,8 @@
-"""From a draft to an entry in the log."""
+"""Publishing: from a draft to an entry in the log.
+
+A draft is checked against the catalogue, encoded, and appended to its topic's log; then the
+readers of this process and of others are woken. They read the event from the log.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -28,11 +32,15 @@ from api.upstash import NoReply, RedisError, TooLarge
 log = structlog.get_logger()
 
 WakeUpCommands = Callable[[Sequence[TopicName]], Sequence[Sequence[str]]]
+"""The commands that tell other processes of news on topics; none without a doorbell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An event to be. With an `idempotency_key` it is stored once, however often it is sent."""
+    """An event to publish.
+
+    With an `idempotency_key` it is stored once, however often it is sent.
+    """
 
     topic: TopicName
     type: str
@@ -42,18 +50,19 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A stored event. `replayed` means that an earlier request had stored it."""
+    """A stored event's id. `replayed` means that an earlier request had stored it."""
 
     id: EventId
     replayed: bool = False
 
 
 Outcome = Published | ApiError
+"""What became of one draft."""
 
 
 @dataclass(slots=True)
 class Publisher:
-    """Publishes for all features. `wake` tells this process's own readers at once."""
+    """Publishes for all features. `wake(topic)` has this process read the topic at once."""
 
     log: TopicLog
     catalogue: Catalogue
@@ -73,9 +82,9 @@ class Publisher:
         return outcome
 
     async def publish_many(self, drafts: Sequence[Draft], *, owner: str) -> list[Outcome]:
-        """Store events, those of one topic in this order; an outcome for each.
+        """Store events, those of one topic in this order. Returns an outcome for each.
 
-        Events without a key that stand together take one round trip.
+        Neighbours without an idempotency key take one round trip together.
         """
         outcomes: list[Outcome] = []
         pending: list[tuple[TopicName, str]] = []
@@ -97,8 +106,8 @@ class Publisher:
     ) -> list[Published]:
         """Store one event on each of several topics, all or none. Raises `ApiError`.
 
-        With a `key`, once however often it is sent by `owner` within `scope`, which is not a
-        topic: those have keys of their own.
+        With a `key` they are stored once, however often `owner` sends it within `scope`. A scope
+        is any text that is not a topic, because each topic is the scope of its own keys.
         """
         entries = []
         for draft in drafts:
@@ -117,7 +126,7 @@ class Publisher:
         return published
 
     async def stored(self, topics: Sequence[TopicName]) -> None:
-        """Tell readers of events that a feature stored by itself, with its own state."""
+        """Count and announce events that a feature stored by itself, together with its state."""
         self.metrics.published.inc(len(topics))
         await self._announce(list(dict.fromkeys(topics)))
 
@@ -126,8 +135,8 @@ class Publisher:
     ) -> list[bool]:
         """Store the drafts of each key together, once in `mark_ttl_s` seconds.
 
-        Whether each was stored now: False where its key had been. A draft that is refused is
-        left out and logged, for there is nobody to tell. Raises StoreUnavailable.
+        Returns for each key whether its drafts were stored now, False if they had been before. A
+        refused draft is left out and logged. Raises `StoreUnavailable`.
         """
         ready = [
             Group(digest_of(owner, key), list(self._entries(drafts)))
@@ -199,12 +208,12 @@ class Publisher:
         if stored.fingerprint != fingerprint:
             raise IdempotencyKeyReused
         self.metrics.published.inc(0 if stored.replayed else len(entries))
-        # Also for a repeat: the try that stored it may have lost its answer before it rang.
+        # Also for a repeat: the request that stored it may have failed before it woke anybody.
         await self._announce([topic for topic, _ in entries])
         return stored.ids, stored.replayed
 
     async def _announce(self, topics: Sequence[TopicName]) -> None:
-        """Wake readers here and elsewhere; a lost ring only delays, as all poll as well."""
+        """Wake readers here and elsewhere. A wake-up that is lost only delays: all poll as well."""
         for topic in topics:
             self.wake(topic)
         if commands := self.wake_up_commands(topics):

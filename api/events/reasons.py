@@ -1,12 +1,13 @@
-"""Why a stream ended, and why a reader has to start anew."""
+"""Why a stream ended, and why a reader has to start anew. Both are words of the wire."""
 
 from enum import StrEnum
 
 
 class CloseReason(StrEnum):
-    """Why a stream ended. The last two are for metrics and never sent.
+    """Why a stream ended, as `bye` says it.
 
-    GONE is the client's own doing; after COMPLETE there is nothing to come back for.
+    The last two are never sent, only counted. GONE: the client closed the connection. COMPLETE:
+    all was sent, and nothing will ever follow.
     """
 
     ROTATE = "rotate"
@@ -19,7 +20,11 @@ class CloseReason(StrEnum):
 
 
 class ResetReason(StrEnum):
-    """Why the events after a cursor cannot be had."""
+    """Why events after a cursor are lost, as `reset` says it.
+
+    TRIMMED: the log has dropped its oldest entries. EXPIRED: the log was empty. UNKNOWN: the
+    cursor is ahead of the log.
+    """
 
     TRIMMED = "trimmed"
     EXPIRED = "expired"

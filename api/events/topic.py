@@ -1,4 +1,4 @@
-"""The name of what is published to and read from."""
+"""A topic's name: what events are published to and read from."""
 
 import re
 from typing import Final, NewType
@@ -13,7 +13,7 @@ _PREFIX: Final = "millrace:topic:"
 
 
 def parse_topic(text: str) -> TopicName:
-    """Read a name from outside. Raises `InvalidTopic`."""
+    """The name in a text from outside. Raises `InvalidTopic` for anything else."""
     if not _GRAMMAR.fullmatch(text):
         raise InvalidTopic
     return TopicName(text)
@@ -25,5 +25,5 @@ def log_key(topic: TopicName) -> str:
 
 
 def topic_of_key(key: str) -> TopicName:
-    """The inverse of `log_key`, for keys in Redis's own replies."""
+    """The topic of a `log_key` that Redis sent back."""
     return TopicName(key.removeprefix(_PREFIX))

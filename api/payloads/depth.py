@@ -1,10 +1,13 @@
-"""How deep JSON may be nested: what we store is decoded again by every reader."""
+"""How deep JSON may be nested.
+
+What we store is decoded again by every reader, and decoders fail or crash on deep nesting.
+"""
 
 from collections.abc import Iterable
 
 
 def is_nested_deeper(value: object, limit: int) -> bool:
-    """Whether arrays and objects stand in each other more than `limit` levels deep."""
+    """Whether `value` has arrays or objects within one another, more than `limit` levels deep."""
     level = [value]
     for _ in range(limit):
         level = [child for one in level for child in _children(one)]

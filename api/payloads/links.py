@@ -1,4 +1,4 @@
-"""Links that a page may follow without looking: of the web, or within the site."""
+"""Links that are safe to put into a page: to the web, or to a path of the same site."""
 
 import re
 from typing import Annotated, Final
@@ -7,8 +7,9 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 MAX_CHARS: Final = 2048
-# No `javascript:`, no `//elsewhere` in the guise of a path, no name and password in front of a
-# host, and none of what browsers drop or turn into a slash before they look.
+# Refused are: `javascript:` and other schemes, `//elsewhere`, which looks like a path and is a
+# host, a name and password before the host, and the characters that browsers remove or turn into
+# a slash before they read an address.
 _TEXT = r"[^\x00-\x20\x7f\\\s]*"
 _LINK = re.compile(rf"https?://[^\x00-\x20\x7f\\/?#@\s]+(?:[/?#]{_TEXT})?|/(?!/){_TEXT}")
 
@@ -26,3 +27,4 @@ Link = Annotated[
     Field(max_length=MAX_CHARS, examples=["/orders/42", "https://example.com/"]),
     AfterValidator(_checked),
 ]
+"""An http or https address, or a path of the site that begins with one slash."""

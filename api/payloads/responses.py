@@ -1,4 +1,4 @@
-"""Answers in JSON that is encoded here, and not by the framework's slower way."""
+"""JSON responses, encoded by msgspec: the framework's own way is slower."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,10 @@ JSON = "application/json"
 def json_response(
     content: Any, headers: Mapping[str, str] | None = None, *, status: int | None = None
 ) -> Response[Any]:
-    """`content` as JSON. `msgspec.Raw` values are put in as they are; `status` None is usual."""
+    """`content` as a JSON response. `msgspec.Raw` values in it are JSON already.
+
+    `status` None is the one that the handler declares.
+    """
     return Response(
         msgspec.json.encode(content),
         media_type=JSON,

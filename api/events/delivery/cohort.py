@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from api.events.cursor import CursorWriter
 from api.events.delivery import sse
 from api.events.delivery.backlog import Backlog
-from api.events.delivery.connection import Connection, body
+from api.events.delivery.connection import Connection, body_message
 from api.events.event import Event, EventId
 from api.events.read_request import Selection
 from api.events.reasons import CloseReason, ResetReason
@@ -85,7 +85,10 @@ class Cohort:
         """
         if self._unsent is None:
             return
-        first, messages = self._unsent, [body(chunk) for chunk in self.backlog.since(self._unsent)]
+        first, messages = (
+            self._unsent,
+            [body_message(chunk) for chunk in self.backlog.since(self._unsent)],
+        )
         last = first + len(messages)
         for number, connection in enumerate(tuple(self.members), start=1):
             # While others ran, this one may have caught up by itself from the backlog, or been
@@ -106,7 +109,7 @@ class Cohort:
     def _release(self) -> None:
         """Forget chunks that nobody waits for, and end those who wait for too many."""
         if self._unsent is not None:
-            return  # `fan_out` still counts from there: nothing before its end may go
+            return  # `fan_out` has not handed these out: also a level member still needs them
         if not self._lagging:
             self.backlog.clear()
         self.backlog.trim()

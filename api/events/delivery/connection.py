@@ -15,7 +15,9 @@ from api.events.delivery.backlog import Backlog, Overrun
 from api.events.reasons import CloseReason
 
 Message = Mapping[str, Any]
+"""A message of ASGI."""
 Send = Callable[[Any], Awaitable[None]]
+"""ASGI's `send`."""
 
 
 class Feed(Protocol):
@@ -35,12 +37,12 @@ class Feed(Protocol):
         """The connection is level again."""
 
 
-def body(chunk: bytes, *, more: bool = True) -> Message:
+def body_message(chunk: bytes, *, more: bool = True) -> Message:
     """The ASGI message that sends `chunk`; one message serves any number of connections."""
     return {"type": "http.response.body", "body": chunk, "more_body": more}
 
 
-KEEP_ALIVE = body(sse.KEEP_ALIVE)
+KEEP_ALIVE = body_message(sse.KEEP_ALIVE)
 
 
 @coroutine
@@ -148,13 +150,13 @@ class Connection:
             return
         self.ended = CloseReason.COMPLETE
         self.is_idle = False
-        self._write(body(b"", more=False))
+        self._write(body_message(b"", more=False))
 
     async def push(self, chunk: bytes) -> None:
         """Send before the connection is fed; returns when the reader has taken the bytes."""
         await self._all_sent()  # a keep-alive may be waiting
         if self.ended is None:
-            self._write(body(chunk))
+            self._write(body_message(chunk))
             await self._all_sent()
 
     async def _all_sent(self) -> None:
@@ -196,12 +198,12 @@ class Connection:
         except Exception:  # noqa: BLE001  # as in _write
             self.drop()
         finally:
+            # No `await` since the drain found nothing more: a chunk that came in between would
+            # neither be drained nor be offered to a connection that is not idle.
             self._task = None
             self.is_idle = self.ended is None
         if self.ended:
             return
-        # No `await` between here and the end of the drain: a chunk that came in between would be
-        # in the backlog only, while the feed already counts this connection as level.
         if self._ending:
             self._say_bye()
         elif self.feed:
@@ -210,7 +212,7 @@ class Connection:
     async def _drain_backlog(self) -> None:
         while self.feed and not self._ending and self.seq < self.feed.backlog.next:
             chunk, self.seq = self.feed.backlog.take(self.seq, sse.CHUNK_BYTES)
-            await self._send(body(chunk))
+            await self._send(body_message(chunk))
 
     def _say_bye(self) -> None:
         self.ended = reason = self._ending or CloseReason.ROTATE
@@ -221,7 +223,7 @@ class Connection:
         cursor = self.feed.cursor() if self.feed and is_level else None
         pause_ms = self._retry_ms() if self._pause_ms is None else self._pause_ms
         frame = sse.bye(reason, pause_ms, cursor=cursor, named=self.named)
-        self._write(body(frame, more=False))
+        self._write(body_message(frame, more=False))
 
     def _give_up(self) -> None:
         if self._task is not None:

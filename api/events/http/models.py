@@ -24,6 +24,8 @@ class PublishBody(Body):
 
 
 class BatchItem(PublishBody):
+    """An event to publish, with its topic."""
+
     model_config = example(topic="public:orders", type="order.shipped", data={"order": 42})
 
     topic: str = Field(examples=["public:orders"])
@@ -44,6 +46,8 @@ class BatchBody(Body):
 
 
 class PublishedView(View):
+    """The id of the event that was stored."""
+
     id: str = Field(examples=["1763650000000-0"])
 
 
@@ -90,7 +94,7 @@ class ConnectedControl(View):
 
 
 class ResetControl(ResetView):
-    """A gap, said aloud: the stream goes on behind it."""
+    """Events were lost; the stream goes on with what comes from now."""
 
     type: Literal["reset"]
 
@@ -121,6 +125,8 @@ class HistoryView(View):
 
 
 class TicketBody(Body):
+    """The topics that a ticket is for."""
+
     model_config = example(topics=["public:orders"])
 
     topics: Annotated[list[str], Field(min_length=1, max_length=MAX_TOPICS)]

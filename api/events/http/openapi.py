@@ -1,4 +1,7 @@
-"""What the OpenAPI document says of streams and of declared event types."""
+"""What is added to the OpenAPI document by hand: streams, polls and declared event types.
+
+Litestar makes the document from the handlers, and cannot know what these answer with.
+"""
 
 from typing import Any
 
@@ -65,7 +68,7 @@ REPLAYED = {
 
 
 def describe_events(document: Document, catalogue: Catalogue) -> None:
-    """Complete the operations of this package in `document`."""
+    """Complete the operations of this package in `document`, in place."""
     schemas = document["components"]["schemas"]
     schemas |= wire_schemas()
     operations = {
@@ -83,7 +86,7 @@ def describe_events(document: Document, catalogue: Catalogue) -> None:
 
 
 def describe_stream(operation: Document) -> None:
-    """Complete an operation that answers with a stream, and with JSON only where it polls."""
+    """Complete an operation that answers with a stream; with JSON too if it takes `wait`."""
     if any(parameter["name"] == "wait" for parameter in operation["parameters"]):
         _describe_reading(operation)
         return
@@ -104,7 +107,7 @@ def _describe_reading(read: Document) -> None:
         "description": "A stream that is held open, or one JSON answer: as `Accept` says.",
         "headers": dict(POLL_HEADERS),
         "content": {
-            # First, so that trying it out asks for the answer that ends.
+            # First, so that a page that tries the operation out asks for the answer that ends.
             "application/json": {"schema": ref("PollView")},
             sse.MEDIA_TYPE: _stream(),
         },

@@ -1,4 +1,4 @@
-"""What requests carry beside a body, as the OpenAPI document describes it."""
+"""The query parameters and headers of requests, as the OpenAPI document describes them."""
 
 from typing import Annotated
 
@@ -10,6 +10,7 @@ from api.events.http.models import IDEMPOTENCY_KEY
 MAX_HISTORY = 100
 MAX_WAIT_S = 25
 LAST_EVENT_ID = "lastEventId"
+"""The query parameter that stands for the header `Last-Event-ID`."""
 
 Topics = Annotated[
     list[str],

@@ -1,4 +1,4 @@
-"""`/api/events` and `/api/stream-tickets`."""
+"""`/api/events` and `/api/stream-tickets`: where events come in, and where they are asked for."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ from api.problems import (
 )
 from api.security.principal import Principal
 
-# For the OpenAPI document: what a handler answers with beside what every handler may.
+# For the OpenAPI document: the problems of a handler besides those that every handler may have.
 READING = {
     "problems": (
         InvalidTopic,
@@ -85,6 +85,8 @@ PUBLISHING = {
 
 
 class EventsController(Controller):
+    """Reads and publishes."""
+
     path = "/api/events"
     tags = ("events",)
     services: Events
@@ -191,6 +193,8 @@ class EventsController(Controller):
 
 
 class TicketsController(Controller):
+    """Issues tickets, which stand for the token in the address of one stream."""
+
     path = "/api/stream-tickets"
     tags = ("events",)
     services: Events

@@ -1,4 +1,7 @@
-"""JSON schemas of what travels: events, controls, and the data of declared types."""
+"""JSON schemas of all that comes in and goes out, for the OpenAPI and the AsyncAPI document.
+
+They come from the pydantic models: ours in `models`, and those of the declared event types.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,6 +30,7 @@ from api.events.http.models import (
 )
 
 REF = "#/components/schemas/{model}"
+"""Where a document holds the schema of a model."""
 FRAMES: tuple[type[BaseModel], ...] = (EventView, ConnectedControl, ResetControl, ByeControl)
 VIEWS: tuple[type[BaseModel], ...] = (
     *FRAMES,
@@ -44,22 +48,27 @@ Mode = Literal["validation", "serialization"]
 
 
 def ref(name: str) -> dict[str, str]:
+    """The reference to a schema of the document, by its class name."""
     return {"$ref": REF.format(model=name)}
 
 
 def frame_schemas() -> dict[str, Any]:
-    """What the `data:` of a frame can be, by class name."""
+    """The schemas of a frame's `data:`, by class name."""
     return _definitions(FRAMES, "serialization")
 
 
 def wire_schemas() -> dict[str, Any]:
-    """All that comes in and goes out, by class name; the same for every application."""
+    """The schemas of our own models, by class name; the same for every application."""
     return _definitions(VIEWS, "serialization") | _definitions(BODIES, "validation")
 
 
 @dataclass(frozen=True, slots=True)
 class DataSchemas:
-    """References to the data of declared types, by name, and the definitions behind them."""
+    """The schemas of declared types' data.
+
+    `to_publish` and `as_read` are references by the type's name: they differ where a model has
+    computed fields. `definitions` is what they refer to.
+    """
 
     to_publish: Refs
     as_read: Refs
@@ -67,9 +76,9 @@ class DataSchemas:
 
 
 def data_schemas(catalogue: Catalogue, *modes: Mode) -> DataSchemas:
-    """`modes`: "validation" is what one publishes, "serialization" what one reads.
+    """The schemas of all declared types, for these modes of pydantic.
 
-    What a model computes makes them differ; then both have a definition of their own.
+    "validation" is what a client publishes, "serialization" what it reads.
     """
     models = [(kind.model, mode) for kind in catalogue for mode in modes]
     found, rest = models_json_schema(models, ref_template=REF)
@@ -81,7 +90,7 @@ def data_schemas(catalogue: Catalogue, *modes: Mode) -> DataSchemas:
 
 
 def draft_schema(kind: EventType, data: dict[str, str]) -> dict[str, Any]:
-    """What one publishes of a declared type."""
+    """What a client sends to publish an event of a declared type; `data` is the data's schema."""
     return {
         "type": "object",
         "description": kind.summary,

@@ -1,4 +1,7 @@
-"""Brings one reader from its cursor to where the log stands, from memory where that serves."""
+"""Brings one reader from its cursor to the end of the logs, before the hub feeds it.
+
+Events come from the hub's memory where that is complete, else from the log.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,29 +23,24 @@ FIRST_EVENTS = 64  # of all topics, before it is known how large they are
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A step forward: what was lost, then what came, in the order of ids."""
+    """A step forward: first what was lost (`restarts`), then the events, in the order of ids."""
 
     events: Sequence[Event]
     restarts: Restarts = field(default_factory=dict)
 
 
 class CatchUp:
-    """One reader's way to the present. `positions` is where it stands; each call moves it.
+    """What one reader still has to read. `positions` is where it stands; each call moves it.
 
-    What one call brings is bounded in bytes, because it is held until the reader has taken it.
+    The topics must be watched in the hub meanwhile. What one call returns is bounded in bytes,
+    because it stays in memory until the reader has taken it. Reading a topic that was never used
+    writes its first entry: the request's `charge` is told of these.
 
-    Topics that were never used are written by being read: the reader is charged for them.
-
-    Every method raises `RedisError`, and what `charge` does, and has then moved nothing: calling
-    again is the retry.
+    Every method raises `RedisError`, and what `charge` raises. Then nothing has moved, and the
+    caller may call it again.
     """
 
-    def __init__(
-        self,
-        hub: Hub,
-        log: TopicLog,
-        request: ReadRequest,
-    ) -> None:
+    def __init__(self, hub: Hub, log: TopicLog, request: ReadRequest) -> None:
         self._hub = hub
         self._log = log
         self._topics = request.topics
@@ -57,14 +55,14 @@ class CatchUp:
             known = {topic: request.cursor.position(topic) for topic in self._topics}
             self.positions = {topic: at for topic, at in known.items() if at is not None}
         if self._is_chosen and self._history and len(self.positions) < len(self._topics):
-            self.positions = {}
+            self.positions = {}  # see `Newest`: its history is for all topics or for none
 
     async def begin(self) -> tuple[dict[TopicName, EventId], Sequence[Event]]:
-        """Find a place on the topics that the cursor does not name.
+        """Find a position on the topics that the cursor does not name. Call this first.
 
-        Returns the starting positions and the newest events there that were asked for. The
-        start does not name a topic whose history is still to come, so that a reader cut
-        before it asks for it again.
+        Returns the positions to begin with, and the history: the newest events that were asked
+        for, oldest first. The positions leave out the topics of these events. Then a reader that
+        is cut off before the history has no position there, and gets the history again.
         """
         fresh = [topic for topic in self._topics if topic not in self.positions]
         wants_past = fresh and self._history
@@ -73,6 +71,7 @@ class CatchUp:
         silent = [topic for topic in fresh if topic not in found]
         found |= await self._hub.locate(silent, charge=self._charge)
         events = within(merged_past(pages.values())[: self._history], ANSWER_BYTES)[::-1]
+        # A chosen history has no place to go on from but its end, so no topic may be named before.
         told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
         start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
         self.positions |= found
@@ -80,8 +79,12 @@ class CatchUp:
         return start, events
 
     async def step(self) -> Batch | None:
-        """What comes next; None when there is nothing more to read now."""
+        """What comes next; None when there is nothing more to read now.
+
+        A batch may be empty: then there is more to read.
+        """
         remembered, unread = self._from_memory()
+        # What the hub gets from here on is not in `remembered`: the next step finds it.
         pages = await self._read(unread) if unread else {}
         gaps = {topic: page for topic, page in pages.items() if page.gap}
         restarts = await self._log.restart(gaps, charge=self._charge) if gaps else {}
@@ -89,8 +92,9 @@ class CatchUp:
         self.positions |= {topic: page.end for topic, page in pages.items()}
         self.positions |= {topic: head for topic, (head, _) in restarts.items()}
         is_end = [t for t, page in pages.items() if not page.more and not page.gap]
+        # Only where nothing follows: the hub takes this for "now", also for readers to come.
         self._note_end([*is_end, *restarts])
-        events = _in_order([event for page in pages.values() for event in page.events])
+        events = sorted((e for page in pages.values() for e in page.events), key=attrgetter("id"))
         more = any(page.more for page in pages.values())
         return Batch(events, restarts) if events or gaps or more else None
 
@@ -98,13 +102,14 @@ class CatchUp:
         limit = max(1, min(EVENTS_PER_TOPIC, self._at_once // len(positions)))
         pages = await self._log.read_after(positions, limit=limit)
         read = sum(size_of(page.events) for page in pages.values())
-        # As many of that size as fit next time; what was read in vain is read again.
+        # As many of that size as fit next time. Events that `cut` leaves out are read again, so
+        # asking for too many costs their bytes twice.
         fitting = self._at_once * STEP_BYTES // max(1, read)
         self._at_once = max(1, min(EVENTS_PER_PAGE, self._at_once * GROWTH, fitting))
         return pages
 
     def _from_memory(self) -> tuple[dict[TopicName, LogPage], dict[TopicName, EventId]]:
-        """What the hub remembers after each position, and the positions to read from the log."""
+        """Pages of what the hub remembers, and the positions that must be read from the log."""
         remembered: dict[TopicName, LogPage] = {}
         unread: dict[TopicName, EventId] = {}
         for topic, at in self.positions.items():
@@ -116,16 +121,15 @@ class CatchUp:
         return remembered, unread
 
     def _is_ahead(self, topic: TopicName, at: EventId) -> bool:
-        """Whether the reader has read to the log's end, and the hub has not come so far."""
+        """Whether the reader has read to the log's end, and the hub has not come so far.
+
+        Nothing is read then: the poller will read the same events soon and bring the hub there.
+        """
         position = self._hub.position(topic)
         return topic in self._read_to_end and (position is None or position < at)
 
     def _note_end(self, topics: Iterable[TopicName]) -> None:
-        """Nothing follows the positions on these topics now; let the hub go on from there."""
+        """Note that nothing followed the positions on these topics, and locate them there."""
         for topic in topics:
             self._read_to_end.add(topic)
             self._hub.anchor(topic, self.positions[topic])
-
-
-def _in_order(events: Sequence[Event]) -> list[Event]:
-    return sorted(events, key=attrgetter("id"))

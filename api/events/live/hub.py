@@ -1,4 +1,13 @@
-"""Everyone who reads in this process: what they watch, where it stands, who gets what."""
+"""All readers of this process: which topics they watch, and who gets which events.
+
+The poller brings pages of the logs (`deliver`); the hub remembers the newest events of each
+topic and hands them to the cohorts whose connections read it. A new reader first catches up
+(`CatchUp`) and is fed from here once it stands where the hub does.
+
+A topic goes three steps. It is *watched* while somebody wants it. It is *located* when its
+position in the log is known: from then on the poller reads it. It is forgotten when nobody
+watches it any more.
+"""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -24,13 +33,15 @@ if TYPE_CHECKING:  # the poller is built around its hub
     from api.events.live.poller import Poller
 
 Restarts = Mapping[TopicName, tuple[EventId, ResetReason]]
+"""The topics that lost events: where each goes on, and why they were lost."""
 
 
 class Hub:
     """The readers of one process, fed by one poller.
 
-    `poller(hub)` makes that poller. The hub wakes it whenever reading the logs may be worth
-    while: for a new reader, for an event published here, and when the last reader has left.
+    `poller(hub)` makes that poller. The hub wakes it when there may be something to read: for a
+    newly located topic and for an event published here; and when nothing is left to follow, so
+    that it stops. `lag_max_bytes` is how far the readers of one cohort may lag.
     """
 
     def __init__(
@@ -56,11 +67,12 @@ class Hub:
         self.poller = poller(self)
 
     def watch(self, topics: Iterable[TopicName]) -> None:
-        """Keep these topics in memory until `unwatch`, as often as this was called."""
+        """Watch these topics until `unwatch` was called as often as this."""
         for topic in topics:
             self._recent.setdefault(topic, RecentEvents()).readers += 1
 
     def unwatch(self, topics: Iterable[TopicName]) -> None:
+        """Undo one `watch`; forget the topics that nobody watches any more."""
         for topic in topics:
             recent = self._recent[topic]
             recent.readers -= 1
@@ -71,46 +83,51 @@ class Hub:
 
     @property
     def follows_anything(self) -> bool:
-        """Whether there is a watched topic whose place in its log is known."""
+        """Whether any topic is located, so that there is something to poll."""
         return any(recent.position is not None for recent in self._recent.values())
 
     def positions(self) -> dict[TopicName, EventId]:
-        """Where each watched topic stands that has been located."""
+        """The position of each located topic."""
         return self._known(self._recent)
 
     def had_news_since(self, moment: float) -> set[TopicName]:
-        """The watched topics that have had news since `moment`."""
+        """The watched topics with news since `moment`, in monotonic seconds."""
         return {topic for topic, recent in self._recent.items() if recent.last_news_at >= moment}
 
     def position(self, topic: TopicName) -> EventId | None:
-        """Where this process stands on `topic`; None if it does not know."""
+        """Where this process stands in the topic's log; None if it is not located."""
         recent = self._recent.get(topic)
         return recent.position if recent else None
 
     def after(self, topic: TopicName, at: EventId) -> Sequence[Event] | None:
-        """The events after `at` from memory; None where memory cannot prove them complete."""
+        """The events after `at` from memory; None if some may be missing there."""
         recent = self._recent.get(topic)
         return recent.after(at) if recent and recent.position is not None else None
 
     def anchor(self, topic: TopicName, at: EventId) -> None:
-        """Start to follow a watched topic from `at`, which stands in its log."""
+        """Locate a watched topic at `at`, an id in its log. Does nothing if it is located.
+
+        Only the first reader to find a position sets it: to set it again would skip or repeat
+        events for the readers that are already fed.
+        """
         recent = self._recent.get(topic)
         if recent and recent.position is None:
             recent.restart(at)
             self.poller.wake()
 
     def wake(self, topic: TopicName) -> None:
-        """Something was just published on `topic`: read it soon, if anybody here wants it."""
+        """An event was just published on `topic`: read it soon, if anybody here follows it."""
         if self._knows(topic):
             self.poller.wake()
 
     async def locate(
         self, topics: Collection[TopicName], *, charge: Charge = free
     ) -> dict[TopicName, EventId]:
-        """Where "now" is; for topics that this process follows without a command.
+        """The newest position of each topic; located ones cost no command.
 
         Those who ask at the same time share one round trip, and one more for the topics that
-        were never used: each is charged for its own. Raises `RedisError`, and what `charge` does.
+        were never used, which are written; `charge` is told how many these are for this caller.
+        Raises `RedisError`, and what `charge` raises.
         """
         known = self._known(topics)
         unknown = set(topics) - known.keys()
@@ -120,10 +137,12 @@ class Hub:
         if new := unknown - found.keys():
             charge(len(new))
             found |= await self._begun(new)
+        # The hub may have moved on while the reply was under way: then where it stands counts,
+        # or the reader would be behind it from the start.
         return known | {topic: self.position(topic) or found[topic] for topic in unknown}
 
     async def _find(self, topics: AbstractSet[TopicName]) -> dict[TopicName, EventId]:
-        known = self._known(topics)
+        known = self._known(topics)  # the call before may have located some of them
         return self._anchored(known | await self._log.last(topics - known.keys()))
 
     async def _begin(self, topics: AbstractSet[TopicName]) -> dict[TopicName, EventId]:
@@ -142,13 +161,13 @@ class Hub:
         return self.position(topic) is not None
 
     def is_level(self, positions: Mapping[TopicName, EventId]) -> bool:
-        """Whether a reader at `positions` can be fed without a hole or a repeat."""
+        """Whether a reader at `positions` can be fed without losing or repeating an event."""
         return all(self.position(topic) == at for topic, at in positions.items())
 
     def feed(
         self, connection: Connection, selection: Selection, positions: Mapping[TopicName, EventId]
     ) -> None:
-        """Feed a connection that is level, until `drop`."""
+        """Feed a connection, which must be level, until `drop`."""
         cohort = self._cohorts.get(selection)
         if cohort is None:
             cohort = Cohort(selection, positions, lag_max_bytes=self._lag_max_bytes)
@@ -159,9 +178,10 @@ class Hub:
         self._fed[connection] = cohort
 
     def drop(self, connection: Connection) -> None:
+        """Stop what is being sent, and feed the connection no longer."""
         connection.drop()
         cohort = self._fed.pop(connection, None)
-        if cohort is None:
+        if cohort is None:  # it was still catching up
             return
         cohort.remove(connection)
         if cohort.members:
@@ -174,17 +194,19 @@ class Hub:
 
     @property
     def movement(self) -> asyncio.Event:
-        """Set when the poller next brings something or finds a gap.
+        """An event of asyncio that is set when the poller next brings news or finds a gap.
 
-        Taken before looking at what there is, or what comes meanwhile is waited for in vain.
+        Take it before looking for what there is: one taken afterwards would miss what came in
+        between, and be waited for in vain.
         """
         return self._moved
 
     async def deliver(self, pages: Mapping[TopicName, LogPage]) -> int:
-        """Hand out what the poller read; the number of events that were new.
+        """Hand out the pages that the poller read. Returns how many events were new.
 
-        Everything is encoded and every position moved before the first send, so whoever
-        joins while sends go on joins behind these events.
+        All is encoded and all positions are moved before the first send. Sending lets other
+        tasks run; a connection that is added meanwhile so stands behind these events and does
+        not get them twice.
         """
         news = {topic: page for topic, page in pages.items() if self._take_in(topic, page)}
         cohorts = self._affected(news)
@@ -198,7 +220,7 @@ class Hub:
         return sum(len(page.events) for page in news.values())
 
     async def reset(self, restarts: Restarts) -> None:
-        """Tell all readers of these topics that events were lost, and go on at their heads."""
+        """Tell the readers of these topics that events were lost; go on where `restarts` says."""
         for topic, (head, reason) in restarts.items():
             if recent := self._recent.get(topic):
                 recent.restart(head)
@@ -208,7 +230,7 @@ class Hub:
 
     def _take_in(self, topic: TopicName, page: LogPage) -> bool:
         recent = self._recent.get(topic)
-        # The topic may have been left, and even located anew, while the poll was under way.
+        # The topic may have been forgotten, and even located anew, while the poll was under way.
         if recent is None or recent.position != page.start or page.end == page.start:
             return False
         recent.extend(page.events, end=page.end, now=self._monotonic())
@@ -221,6 +243,8 @@ class Hub:
         return [self._cohorts[selection] for selection in selections]
 
     async def _send(self, cohorts: Iterable[Cohort], *, moved: bool) -> None:
+        # Before the sends: a reader that is woken here stands behind these events as well, and does
+        # not have to wait for slow sends to others.
         if moved:
             self._moved.set()
             self._moved = asyncio.Event()

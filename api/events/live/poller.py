@@ -1,4 +1,8 @@
-"""Reads the logs of all watched topics with one `XREAD`, as often as it is worth."""
+"""Reads the logs of all topics that the hub follows, with one `XREAD`, and brings it the news.
+
+It polls fast after an event and more and more seldom while nothing happens, because each poll
+is a billed command. A wake-up, from this process or through the doorbell, makes it poll at once.
+"""
 
 import asyncio
 import random
@@ -19,22 +23,23 @@ from api.telemetry.metrics import Metrics
 from api.upstash import RedisError
 
 TOPICS_AT_ONCE = 500
-EVENTS_PER_POLL = 2000  # over all topics, so that a reply stays far below Upstash's 10 MB
+EVENTS_PER_POLL = 2000  # of all topics together, so that a reply stays below Upstash's 10 MB
 EVENTS_PER_TOPIC = 100
-MIN_GAP_S = 0.02  # between polls when every publish of this process wakes the poller
-HOT_S = 2.0
-PATIENCE = 2
-JITTER = 0.1
+MIN_GAP_S = 0.02  # between polls, also when many publishes of this process wake the poller
+HOT_S = 2.0  # so long after news a topic is `anchored`: see `TopicLog.read_after`
+PATIENCE = 2  # silent polls before the pause grows
+JITTER = 0.1  # of each pause, so that processes do not poll at the same moments
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Pace:
-    """The pause between polls: short after activity, then growing up to a cap. Seconds.
+    """The pause between polls, in seconds: short after news, then growing up to a cap.
 
-    The first silent polls keep the short pause: at a few events a second, growing at once
-    would make the median wait longer than the shortest pause.
+    The first silent polls keep the short pause: if it grew at once, then at a few events a
+    second the median event would wait longer than the shortest pause. `pause_s` and `silent`
+    are where it stands now.
     """
 
     shortest_s: float
@@ -44,7 +49,10 @@ class Pace:
     silent: int = 0
 
     def after(self, *, news: bool, has_doorbell: bool) -> float:
-        """The pause to make now. With a doorbell few polls are needed, and none is urgent."""
+        """The pause to make now. With a doorbell few polls are needed, and none is urgent.
+
+        Then it grows faster, up to a larger cap.
+        """
         if news:
             self.quicken()
             return self.pause_s
@@ -56,12 +64,12 @@ class Pace:
         return self.pause_s
 
     def quicken(self) -> None:
-        """Start over: something is about to come."""
+        """Begin again with the shortest pause: news is expected."""
         self.pause_s, self.silent = self.shortest_s, 0
 
 
 class Poller:
-    """The one reader of Redis in a process. It runs while there is something to follow.
+    """Polls for all readers of a process. It runs while the hub follows any topic.
 
     `clock` gives epoch seconds, to tell how old events are; `monotonic` measures the pauses.
     """
@@ -91,7 +99,7 @@ class Poller:
         self._is_failing = False
 
     def wake(self) -> None:
-        """Poll soon; start if there is something to follow, stop if there is nothing."""
+        """Poll soon: starts the task if need be, and stops it if nothing is followed."""
         if not self._hub.follows_anything:
             if self._task is not None:
                 self._task.cancel()
@@ -105,16 +113,16 @@ class Poller:
             self._task = loop.create_task(self._run(), context=Context())
 
     async def close(self) -> None:
-        """Stop, and return when nothing of it runs any more."""
+        """Stop; returns when its task has ended."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
     async def run_once(self) -> tuple[int, bool]:
-        """Read and hand out: how many events there were, and whether there are more.
+        """Read the logs once and hand out. Returns how many events came, and if there are more.
 
-        Raises `RedisError`; nothing has moved then, and a repeat reads the same again.
+        Raises `RedisError`. What was handed out before has moved; the next poll reads the rest.
         """
         hot = self._hub.had_news_since(self._monotonic() - HOT_S)
         events, more = 0, False
@@ -127,7 +135,8 @@ class Poller:
             came = await self._hub.deliver({t: p for t, p in pages.items() if not p.gap})
             if gaps:
                 restarts = await self._log.restart(gaps)
-                # A topic may have been left meanwhile, and located anew.
+                # A topic may have been forgotten during the reads, and located anew: its readers
+                # stand elsewhere now and have lost nothing.
                 is_same = {t for t, page in gaps.items() if self._hub.position(t) == page.start}
                 restarts = {t: restart for t, restart in restarts.items() if t in is_same}
                 await self._hub.reset(restarts)
@@ -145,7 +154,7 @@ class Poller:
             tasks.create_task(self._poll())
 
     def _on_wake_up(self, topic: str | None) -> None:
-        """A bell rang for `topic`, or, with None, may have rung while nobody listened."""
+        """A wake-up came for `topic`, or, with None, may have come while nobody listened."""
         if topic is None or self._hub.position(TopicName(topic)) is not None:
             self._pace.quicken()
             self._awake.set()
@@ -153,6 +162,8 @@ class Poller:
     async def _poll(self) -> None:
         while True:
             began = self._monotonic()
+            # Before the read: a wake-up during it may be for an event that it did not see, and
+            # has to cause another poll.
             self._awake.clear()
             events, more = await self._try_once()
             if self._doorbell is not None:
@@ -161,14 +172,14 @@ class Poller:
                 await self._rest(began, news=events > 0)
 
     async def _try_once(self) -> tuple[int, bool]:
-        """As `run_once`; a failure is noted, and the next poll is the retry."""
+        """As `run_once`, but a failure is only noted: the next poll is the retry."""
         try:
             result = await self.run_once()
         except RedisError as error:
             self._failed(type(error).__name__)
             return 0, False
         except Exception:
-            # Whatever it is, streams of all readers hang on this loop.
+            # Whatever it is: without this loop no reader of the process gets anything.
             log.exception("poller.broken")
             self._failed("bug")
             return 0, False
@@ -184,7 +195,7 @@ class Poller:
         self._is_failing = True
 
     async def _rest(self, began: float, *, news: bool) -> None:
-        """Wait for the pace or a wake-up; the time that the poll took is deducted."""
+        """Wait for the pause to pass, less the time that the poll took, or for a wake-up."""
         has_doorbell = self._doorbell is not None and self._doorbell.is_connected
         pause = self._pace.after(news=news, has_doorbell=has_doorbell)
         pause *= self._rng.uniform(1 - JITTER, 1 + JITTER)

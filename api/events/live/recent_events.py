@@ -1,4 +1,7 @@
-"""The newest events of one watched topic, in memory: a reconnect seldom costs a command."""
+"""The newest events of one watched topic, in memory, so that a reconnect seldom costs a command.
+
+Up to 256 events and 256 KB. The hub has one of these for each topic that is watched.
+"""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,9 +13,11 @@ MAX_BYTES = 262_144
 
 
 class RecentEvents:
-    """What this process has seen of a topic. `position` is where it stands in the log.
+    """What this process has seen of a topic.
 
-    `readers` counts who wants the topic; `last_news_at` is when it last had news.
+    `position` is where the process stands in the topic's log, None while it is not known.
+    `readers` counts who watches the topic. `last_news_at` is when events last came, in monotonic
+    seconds. Inside, `_base` is the position before the oldest event in memory.
     """
 
     __slots__ = ("_base", "_bytes", "_events", "last_news_at", "position", "readers")
@@ -26,13 +31,13 @@ class RecentEvents:
         self._bytes = 0
 
     def restart(self, position: EventId) -> None:
-        """Stand on `position` and know nothing of what was before."""
+        """Go on from `position`, and forget all events before it."""
         self.position = self._base = position
         self._events = []
         self._bytes = 0
 
     def extend(self, events: Sequence[Event], *, end: EventId, now: float) -> None:
-        """Take in what follows the position, up to `end`."""
+        """Add the events that follow `position`; `end` is the new one. Drops the oldest."""
         self._events += events
         self._bytes += sum(len(event.body) for event in events)
         self.position = end
@@ -48,7 +53,11 @@ class RecentEvents:
             self._bytes = size
 
     def after(self, at: EventId) -> Sequence[Event] | None:
-        """What follows `at`, oldest first; None where memory cannot prove it complete."""
+        """The events after `at`, oldest first; None if some may be missing in memory.
+
+        They are complete only if `at` is `position`, `_base` or the id of an event here: between
+        `at` and the next event here there may have been others.
+        """
         if at == self.position:
             return ()
         if at == self._base:

@@ -1,4 +1,7 @@
-"""One call for all who ask at the same time."""
+"""One call for all who ask at the same time: many readers that connect cost one command.
+
+Like "single flight", but for sets of keys: those who come during a call share the next one.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +15,7 @@ V = TypeVar("V")
 
 @dataclass(slots=True, eq=False)
 class _Round(Generic[K, V]):
-    """Those who wait for the same call."""
+    """What those want who wait for the same call, and its answers."""
 
     wanted: set[K] = field(default_factory=set)
     asked: set[K] = field(default_factory=set)
@@ -20,10 +23,10 @@ class _Round(Generic[K, V]):
 
 
 class SharedCalls(Generic[K, V]):
-    """Calls `ask` with the keys of everybody who came while the call before was under way.
+    """Calls `ask` with the keys of all who came while the call before was under way.
 
-    A key without an answer is left out of the result. A call that fails is an error of the one
-    who made it; the others try again, each with its own keys.
+    `ask` leaves out the keys that have no answer. If it fails, the error goes to the one caller
+    that made the call; those who waited for it make calls of their own.
     """
 
     def __init__(self, ask: Callable[[AbstractSet[K]], Awaitable[Mapping[K, V]]]) -> None:
@@ -32,13 +35,13 @@ class SharedCalls(Generic[K, V]):
         self._next: _Round[K, V] = _Round()
 
     async def __call__(self, keys: AbstractSet[K]) -> dict[K, V]:
-        """The answers for `keys`. Raises what `ask` raises."""
+        """The answers for `keys`; keys without one are left out. Raises what `ask` raises."""
         mine = self._next
         mine.wanted |= keys
         async with self._lock:
             if not keys <= mine.asked:
                 if self._next is mine:
-                    self._next = _Round()
+                    self._next = _Round()  # who comes from here on is not in this call any more
                 wanted, mine.wanted = mine.wanted | keys, set()
                 mine.answers |= await self._ask(wanted)
                 mine.asked |= wanted

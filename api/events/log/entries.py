@@ -17,6 +17,7 @@ from api.events.topic import TopicName, log_key, topic_of_key
 from api.upstash import RedisError, Refused, TooLarge, UpstashClient
 
 EVENT_FIELD = "e"
+"""The field of an entry that holds the event. Scripts of features write it too."""
 LARGE_READS = 4
 
 log = structlog.get_logger()

@@ -1,4 +1,7 @@
-"""Pages of what several topics hold, newest first, in one order that stays while events come."""
+"""Pages of the past of several topics together, newest first.
+
+Events are ordered by id and then by topic, so the order stays while new ones come.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +18,15 @@ from api.problems import InvalidCursor
 SCAN_EVENTS = 200
 
 Shows = Callable[[Event], bool]
+"""Whether an event is on a page."""
 Positions = Mapping[TopicName, EventId]
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Events, newest first. `next_cursor` leads to the older ones, None when there are none.
+    """Events, newest first. `next_cursor` leads to the older ones; None if there are none.
 
-    `ends` is the newest entry of each topic when the page was read, shown or not.
+    `ends` is the newest entry of each topic when the page was read, whether shown or not.
     """
 
     events: Sequence[Event]
@@ -31,7 +35,7 @@ class HistoryPage:
 
 
 def every(_: Event) -> bool:
-    """Shows all events."""
+    """Lets all events through."""
     return True
 
 
@@ -45,15 +49,16 @@ async def page_back(
     before: Positions | None = None,
     after: Positions | None = None,
 ) -> HistoryPage:
-    """The newest events of all topics that `shows` lets through.
+    """The newest `limit` events of all topics that `shows` lets through.
 
-    Those above `after` and below `before`, or below the page that `cursor` is from. Of the same
-    id, those of the topic named first come first. Costs one command for each topic, and more
-    where much is not shown. Raises `InvalidCursor` and `RedisError`.
+    Only those above `after`, and below `before` or below the page whose `next_cursor` is
+    `cursor`. Of two events with the same id, that of the topic named first comes first. Costs
+    one command for each topic, and more where much is not shown. Raises `InvalidCursor` and
+    `RedisError`.
     """
     bounds = _bounds(topics, cursor) if cursor else before or {}
     found, ends = await _gathered(log, topics, limit, before=bounds, shows=shows, after=after or {})
-    # An id of two topics: the order of `topics` decides, so the key falls with the topic's rank.
+    # Merged from the largest key down, so the topic named first has the largest rank.
     ranks = {topic: -rank for rank, topic in enumerate(topics)}
     merged = merge(*found.values(), key=lambda event: (event.id, ranks[event.topic]), reverse=True)
     events = list(islice(merged, limit + 1))
@@ -72,7 +77,7 @@ async def _gathered(
     shows: Shows,
     after: Positions,
 ) -> tuple[dict[TopicName, list[Event]], dict[TopicName, EventId]]:
-    """Of each topic more than `limit` that are shown, or all; and where it ends."""
+    """Of each topic more than `limit` events that are shown, or all; and its newest entry."""
     found: dict[TopicName, list[Event]] = {topic: [] for topic in topics}
     ends: dict[TopicName, EventId] = {}
     bounds, count = dict(before), limit + 1
@@ -84,7 +89,7 @@ async def _gathered(
         for topic, page in pages.items():
             ends.setdefault(topic, page.end)
             found[topic] += filter(shows, reversed(page.events))
-        # A topic that holds more than an answer does is never shown to its end.
+        # What was found of a topic may fill the answer by itself: then no more is needed of it.
         left = [
             t
             for t in pages
@@ -104,7 +109,7 @@ def _bounds(topics: Sequence[TopicName], text: str) -> dict[TopicName, EventId]:
 
 
 def _cursor_below(last: Event, topics: Sequence[TopicName]) -> str:
-    """A position on every topic, also those without an event yet: what comes is above it."""
+    """A position on every topic, also on those without events: new ones will be above it."""
     rank = topics.index(last.topic)
     below = {topic: last.id if at <= rank else last.id.next() for at, topic in enumerate(topics)}
     return cursor_text(below)

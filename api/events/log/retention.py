@@ -8,7 +8,11 @@ from api.security.patterns import TopicPattern
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much a topic keeps: at least `max_events` of its newest, for `ttl_s` seconds."""
+    """How much a topic keeps: its newest `max_events` or more.
+
+    They are kept for about `ttl_s` seconds after the last one. The idempotency key of a publish
+    is known for `idempotency_ttl_s`.
+    """
 
     max_events: int
     ttl_s: int
@@ -27,6 +31,7 @@ class Retentions:
         self.special[TopicPattern.parse(pattern)] = retention
 
     def of(self, topic: TopicName) -> Retention:
+        """What this topic keeps."""
         for pattern, retention in self.special.items():
             if pattern.matches(topic):
                 return retention

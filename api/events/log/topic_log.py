@@ -12,14 +12,7 @@ from itertools import islice
 from sys import maxsize
 
 from api.events.event import EventId
-from api.events.log.entries import (
-    EVENT_FIELD,
-    Entry,
-    EntryReader,
-    Span,
-    events_of,
-    xadd,
-)
+from api.events.log.entries import EVENT_FIELD, Entry, EntryReader, Span, events_of, xadd
 from api.events.log.idempotency import Group, Stored, append_groups, append_once
 from api.events.log.page import FIRST_ENTRIES, TOPIC_BYTES, LogPage, page_after, size_of, within
 from api.events.log.retention import Retention, Retentions

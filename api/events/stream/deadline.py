@@ -1,4 +1,4 @@
-"""How long an answer may last. The delivery modes differ by this and by nothing else."""
+"""How long an answer may last: the one thing in which containers and functions differ."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -14,10 +14,11 @@ FUNCTION_HOLD_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`one_batch` ends the answer behind its first events: what a buffered answer needs.
+    """How long one answer may last, in seconds, and the reason that its `bye` gives.
 
-    `hold_s` is the longest a JSON answer may be held until there is news. `is_alone`: the
-    answer takes an instance for itself as long as it lasts.
+    `one_batch` ends the answer behind its first events, because a buffered answer is seen only
+    when it has ended. `hold_s` is the longest that a JSON answer may wait for news. `is_alone`
+    says that the answer takes a whole instance as long as it lasts.
     """
 
     lifetime_s: float
@@ -28,7 +29,11 @@ class Deadline:
 
     @property
     def longest_hold_s(self) -> float:
-        """A window limits streams, which are worth little while nobody sees them; not these."""
+        """The longest that a JSON answer may wait for news.
+
+        The short window of a buffered answer limits streams only: until it ends nobody sees their
+        frames. A JSON answer has nothing to show before it ends anyway.
+        """
         return self.hold_s if self.one_batch else min(self.hold_s, self.lifetime_s)
 
 
@@ -37,7 +42,7 @@ Deadlines = Callable[[Mapping[str, Any]], Deadline]
 
 
 def rotation(longest_s: float, rng: random.Random) -> Deadlines:
-    """For servers: 80 to 100 % of `longest_s`, so that streams do not all end together."""
+    """Deadlines for servers: 80 to 100 % of `longest_s`, so that streams do not end together."""
 
     def deadline(_: Mapping[str, Any]) -> Deadline:
         return Deadline(longest_s * rng.uniform(0.8, 1.0), CloseReason.ROTATE)
@@ -46,7 +51,7 @@ def rotation(longest_s: float, rng: random.Random) -> Deadlines:
 
 
 def window(longest_s: float) -> Deadlines:
-    """For buffered functions: a backlog at once, else the first batch within `longest_s`."""
+    """Deadlines for buffered functions: what there is, else the first that comes in `longest_s`."""
 
     def deadline(_: Mapping[str, Any]) -> Deadline:
         return Deadline(longest_s, CloseReason.DEADLINE, one_batch=True, hold_s=FUNCTION_HOLD_S)

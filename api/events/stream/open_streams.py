@@ -1,4 +1,4 @@
-"""Every stream that this process holds: how many, kept alive, and ended together."""
+"""All open streams of this process: counted, kept alive, and ended together at shutdown."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,8 @@ TICK_S = 1.0
 class OpenStreams:
     """The open connections, in as many slots as there are seconds between keep-alives.
 
-    One timer serves all: each second one slot gets its comment, so the work is spread.
+    One timer serves all of them: each second, one slot gets its keep-alive comment, so that the
+    work is spread. `is_draining` says that the process is about to end.
     """
 
     def __init__(self, *, keep_alive_s: int, max_streams: int) -> None:
@@ -35,13 +36,15 @@ class OpenStreams:
 
     @property
     def refusal(self) -> str | None:
-        """Why no stream can be opened now; None if one can."""
+        """Why no stream can be opened now, in one word; None if one can."""
         if self.is_draining:
             return "draining"
         return "overloaded" if len(self) >= self._max_streams else None
 
     def add(self, connection: Connection) -> None:
-        # The first comment is half a round to a round away, and a storm of clients is spread.
+        """Keep it alive until `remove`."""
+        # The first comment comes after half a round to a round. Clients that all come in the same
+        # second get different slots.
         slot = (self._served - next(self._turns)) % len(self._slots)
         self._slots[slot].add(connection)
         self._slot_of[connection] = slot
@@ -50,6 +53,7 @@ class OpenStreams:
             self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def remove(self, connection: Connection) -> None:
+        """Forget a connection; the last one stops the timer."""
         self._slots[self._slot_of.pop(connection)].discard(connection)
         if self._slot_of:
             return
@@ -60,7 +64,7 @@ class OpenStreams:
 
     @asynccontextmanager
     async def hold(self, longest_s: float) -> AsyncIterator[None]:
-        """Time for an answer to wait in: `TimeoutError` when it is up, or all has to end."""
+        """For a JSON answer that waits: raises `TimeoutError` after `longest_s`, or at `drain`."""
         async with asyncio.timeout(0 if self.is_draining else longest_s) as limit:
             self._holds.add(limit)
             try:
@@ -69,7 +73,7 @@ class OpenStreams:
                 self._holds.discard(limit)
 
     async def drain(self, *, timeout_s: float) -> bool:
-        """End all with `bye shutdown` and refuse new ones; False if some are still there."""
+        """End all streams with `bye` and refuse new ones; False if some are left at `timeout_s`."""
         self.is_draining = True
         for connection in tuple(self._slot_of):
             connection.end(CloseReason.SHUTDOWN)

@@ -17,7 +17,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
 
 from api.events.delivery import sse
-from api.events.delivery.connection import body
+from api.events.delivery.connection import body_message
 from api.events.publisher import Publisher
 from api.events.read_request import ReadRequest
 from api.events.stream.deadline import Deadline, Deadlines
@@ -37,9 +37,11 @@ HEADERS = {
 }
 
 AnyRequest = Request[Any, Any, Any]
+"""A request of Litestar, whoever the user and whatever the state."""
 Serve = Callable[[Any, Any], Awaitable[None]]
 """Writes a response behind its head, given ASGI's `receive` and `send`."""
 OnEnd = Callable[[], Coroutine[Any, Any, None]]
+"""Awaited when a response has ended, however it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ class EventStream(Response[None]):
         self._on_end = on_end
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
+        """What Litestar calls to send the response."""
         return _TakenOver(self._serve, self._on_end)
 
 
@@ -226,6 +229,6 @@ def one_message(text: bytes) -> EventStream:
     """A stream that sends `text` and ends."""
 
     async def serve(_: Any, send: Any) -> None:
-        await send(body(text, more=False))
+        await send(body_message(text, more=False))
 
     return EventStream(serve)

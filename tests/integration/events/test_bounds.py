@@ -1,4 +1,4 @@
-"""What is held for one reader is bounded in bytes, however much the log holds."""
+"""For one reader a bounded number of bytes is in memory, however much the log holds."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def from_the_start() -> Cursor:
 async def test_a_step_of_a_reader_that_catches_up_is_bounded_in_bytes_and_loses_nothing(
     instance: Instance,
 ):
-    """A reader that does not read holds one step, before it has joined."""
+    """While a reader does not read, one step of it is in memory."""
     streaming = instance.services.streaming
     catchup = CatchUp(
         streaming.hub, streaming.log, ReadRequest.of(TOPICS, from_the_start(), history=0)
@@ -69,10 +69,10 @@ async def test_a_step_of_a_reader_that_catches_up_is_bounded_in_bytes_and_loses_
 
 
 @pytest.mark.usefixtures("large_logs", "traced")
-async def test_many_readers_that_do_not_read_hold_little_each_before_they_have_joined(
+async def test_many_readers_that_do_not_read_hold_little_each_before_they_are_fed(
     instance: Instance,
 ):
-    """They resume over a large log, and each waits with one step in its hands."""
+    """They resume over a large log, and of each one step is in memory."""
     steps = []
     for _ in range(20):
         streaming = instance.services.streaming
@@ -138,7 +138,7 @@ async def test_a_json_answer_with_history_is_bounded_in_bytes(client: Client):
 
 
 async def test_a_history_of_many_topics_is_bounded_as_a_whole(client: Client, redis: UpstashClient):
-    """Each stays within its share, and all of them would not fit: the newest do."""
+    """Each is within its share, but all of them would not fit: the newest events do."""
     topics = [TopicName(f"public:{number}") for number in range(50)]
     for number, topic in enumerate(topics, start=1):
         await put_at(redis, topic, number, size=LARGE)
@@ -153,7 +153,7 @@ async def test_a_history_of_many_topics_is_bounded_as_a_whole(client: Client, re
 async def test_a_poll_from_an_old_cursor_is_bounded_in_bytes_and_says_that_there_is_more(
     client: Client,
 ):
-    """Whoever asks again at once gets the rest."""
+    """A client that asks again at once gets the rest."""
     cursor = CursorWriter(dict.fromkeys(TOPICS, EventId(1, 0))).text().decode()
     answer = await client.poll(TOPICS, cursor=cursor)
 
@@ -163,7 +163,7 @@ async def test_a_poll_from_an_old_cursor_is_bounded_in_bytes_and_says_that_there
 
 @pytest.mark.usefixtures("large_logs")
 async def test_a_page_of_the_past_is_bounded_in_bytes_and_goes_on(client: Client):
-    """A shorter page is not the last one."""
+    """A page with fewer events than asked for need not be the last."""
     topic, before, seen = TOPICS[0], "", list[str]()
     while True:
         query = {"limit": "100", **({"before": before} if before else {})}

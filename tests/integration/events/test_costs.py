@@ -1,4 +1,4 @@
-"""What each act costs, on the server's own meter."""
+"""How many commands each act costs, by the server's own meter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Bill = Callable[[], dict[str, int]]
 
 @pytest.fixture
 def bill(upstash: UpstashServer) -> Bill:
-    """The commands since it was last asked."""
+    """The commands that were billed since the last call."""
 
     def bill() -> dict[str, int]:
         commands = upstash.meter().commands
@@ -81,7 +81,7 @@ async def close(services: Services) -> None:
 async def test_a_publish_is_one_command_and_two_when_the_ttl_is_due(
     services: Callable[..., Services], clock: FakeClock, bill: Bill
 ):
-    """A topic that speaks all day pays the second one five times."""
+    """On a topic with events all day, five publishes a day cost the second one."""
     parts = services(topic_ttl_s=1000)
     await publish(parts, Draft(A, "tick", 1))
     first = bill()
@@ -100,7 +100,7 @@ async def test_a_publish_is_one_command_and_two_when_the_ttl_is_due(
 
 
 async def test_a_doorbell_is_one_command_more(services: Callable[..., Services], bill: Bill):
-    """And one for each topic of a batch, not for each event."""
+    """In a batch it is one for each topic, not for each event."""
     parts = services(doorbell=True)
     await publish(parts, Draft(A, "tick", 1))
     bill()
@@ -116,7 +116,7 @@ async def test_a_doorbell_is_one_command_more(services: Callable[..., Services],
 async def test_a_publish_with_a_key_is_five_commands_and_a_repeat_two(
     services: Callable[..., Services], bill: Bill
 ):
-    """The script, and what it calls."""
+    """The script, and the commands that it calls."""
     parts = services()
     await publish(parts, Draft(A, "tick", 1, "key"))
     first = bill()
@@ -128,7 +128,7 @@ async def test_a_publish_with_a_key_is_five_commands_and_a_repeat_two(
 
 
 async def test_a_batch_is_a_command_for_each_event(services: Callable[..., Services], bill: Bill):
-    """In one round trip, with one refresh for each topic."""
+    """They take one round trip, with one TTL refresh for each topic."""
     parts = services()
     await publish(parts, *(Draft(topic, "tick", n) for topic in names(2) for n in range(5)))
 
@@ -140,7 +140,7 @@ async def test_a_batch_is_a_command_for_each_event(services: Callable[..., Servi
 
 
 async def test_a_first_connect_is_one_command_for_all_topics(still: Instance, bill: Bill):
-    """All of them have been used before."""
+    """All of the topics have been used before."""
     topics = names(50)
     await use(still, topics)
     bill()
@@ -149,7 +149,7 @@ async def test_a_first_connect_is_one_command_for_all_topics(still: Instance, bi
 
 
 async def test_topics_that_were_never_used_cost_two_more_each(still: Instance, bill: Bill):
-    """Once: the entry to stand on and its TTL."""
+    """Only once: the genesis entry and its TTL."""
     topics = names(10)
     await use(still, topics[:4])
     bill()
@@ -160,7 +160,7 @@ async def test_topics_that_were_never_used_cost_two_more_each(still: Instance, b
 
 
 async def test_a_connect_to_watched_topics_is_free(still: Instance, bill: Bill):
-    """The process knows where they stand."""
+    """The process knows their positions."""
     topics = names(5)
     await use(still, topics)
     client = Client(still)
@@ -171,7 +171,7 @@ async def test_a_connect_to_watched_topics_is_free(still: Instance, bill: Bill):
 
 
 async def test_a_resume_at_the_tip_of_watched_topics_is_free(still: Instance, bill: Bill):
-    """As after each rotation."""
+    """This is what happens after each rotation."""
     topics = names(5)
     await use(still, topics)
     client = Client(still)
@@ -196,7 +196,7 @@ async def test_a_resume_a_little_behind_watched_topics_is_free(still: Instance, 
 
 
 async def test_a_resume_on_unwatched_topics_is_one_command(still: Instance, bill: Bill):
-    """It brings what was missed as well."""
+    """It reads the missed events as well."""
     topics = names(5)
     await use(still, topics)
     async with Client(still).stream(topics) as held:
@@ -209,7 +209,7 @@ async def test_a_resume_on_unwatched_topics_is_one_command(still: Instance, bill
 
 
 async def test_a_thousand_who_come_at_once_share_the_commands(still: Instance, bill: Bill):
-    """A deploy must not be a storm on Redis."""
+    """All clients come back after a deploy; Redis must not notice."""
     topics = names(20)
     await use(still, topics)
     bill()
@@ -230,7 +230,7 @@ async def test_a_thousand_who_come_at_once_share_the_commands(still: Instance, b
 async def test_a_poll_is_one_command_for_up_to_500_topics(
     count: int, commands: int, still: Instance, bill: Bill
 ):
-    """Whoever reads them."""
+    """However many readers they have."""
     hub: Hub = still.services.streaming.hub
     topics = names(count)
     await use(still, topics[:1])
@@ -245,7 +245,7 @@ async def test_a_poll_is_one_command_for_up_to_500_topics(
 
 
 async def test_news_on_a_silent_topic_take_one_more_command(still: Instance, bill: Bill):
-    """It proves that nothing is gone; while the topic speaks it is not needed."""
+    """It proves that nothing is gone; while more events come it is not needed."""
     log = still.services.streaming.log
     async with Client(still).stream([A]) as held:
         await put(log, A, 1)
@@ -261,7 +261,7 @@ async def test_news_on_a_silent_topic_take_one_more_command(still: Instance, bil
 
 
 async def test_keep_alives_cost_nothing(start: Start, bill: Bill):
-    """They are comments of ours and never pass through Redis."""
+    """They are comments of ours and need no Redis."""
     instance = await start(keep_alive_s=1)
     instance.poll_by_hand()
     async with Client(instance).stream([A]) as held:
@@ -271,7 +271,7 @@ async def test_keep_alives_cost_nothing(start: Start, bill: Bill):
 
 
 async def test_nobody_there_is_nothing_read(instance: Instance, bill: Bill):
-    """A process without readers polls nothing at all."""
+    """A process without readers does not poll."""
     async with Client(instance).stream([A]) as held:
         await put(instance.services.streaming.log, A, 1)
         await held.until_events(1)
@@ -288,7 +288,7 @@ async def test_nobody_there_is_nothing_read(instance: Instance, bill: Bill):
 
 
 async def test_a_json_poll_of_watched_topics_is_free(still: Instance, bill: Bill):
-    """Without a cursor, at the tip, and a little behind."""
+    """Without a cursor, with the newest one, and with one a little behind."""
     client = Client(still)
     async with client.stream([A]) as held:
         bill()
@@ -305,7 +305,7 @@ async def test_a_json_poll_of_watched_topics_is_free(still: Instance, bill: Bill
 
 
 async def test_a_json_poll_of_unwatched_topics_is_one_command(still: Instance, bill: Bill):
-    """With and without a cursor, whatever it brings."""
+    """With and without a cursor, whatever it finds."""
     topics = names(5)
     await use(still, topics)
     client = Client(still)
@@ -322,7 +322,7 @@ async def test_a_json_poll_of_unwatched_topics_is_one_command(still: Instance, b
 
 
 async def test_history_is_one_command_a_topic(still: Instance, bill: Bill):
-    """And nothing to find where the topics stand."""
+    """No further command is needed to find the topics' positions."""
     topics = names(3)
     await use(still, topics)
     bill()
@@ -332,7 +332,7 @@ async def test_history_is_one_command_a_topic(still: Instance, bill: Bill):
 
 
 async def test_a_window_with_a_backlog_is_one_command(start: Start, bill: Bill):
-    """A buffered answer holds no lease and starts no poller for it."""
+    """A buffered answer takes no lease and starts no poller."""
     instance = await start(window(5))
     await use(instance, [A])
     client = Client(instance)
@@ -346,5 +346,5 @@ async def test_a_window_with_a_backlog_is_one_command(start: Start, bill: Bill):
 
 
 def test_a_topic_is_one_key():
-    """What is billed by key stays countable."""
+    """So a bill by keys can be foreseen."""
     assert log_key(A) == "millrace:topic:public:a"

@@ -1,4 +1,4 @@
-"""The promise of the whole project, against the real store, under any schedule."""
+"""The promise of the whole project, on the real store, under any schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redis goes away in every way there is; streams stay, and nothing is lost."""
+"""Redis fails in every way there is: streams stay open, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def instance(start: Start) -> Instance:
 
 
 class Reading:
-    """A stream and the ledger that checks it; events are published beside it."""
+    """A stream, and the ledger that checks its events while others are published."""
 
     def __init__(self, client: Client, log: TopicLog) -> None:
         self.ledger = Ledger()
@@ -84,7 +84,7 @@ def reading(instance: Instance, log: TopicLog) -> Reading:
 
 
 async def until_failing(instance: Instance) -> None:
-    """Return when the poller has met the fault more than once."""
+    """Return when the poller has failed more than once."""
     errors = instance.services.metrics.poll_errors._value
     async with asyncio.timeout(5):
         while errors.get() < 2:
@@ -116,7 +116,7 @@ async def test_a_stream_outlives_a_fault_of_the_store(
 async def test_a_stream_outlives_a_store_that_refuses_connections(
     reading: Reading, instance: Instance, upstash: UpstashServer
 ):
-    """As while it is restarted."""
+    """As Redis does while it is restarted."""
     reading.connect()
     await reading.until_connected()
     upstash.faults(refuse=True)
@@ -134,7 +134,7 @@ async def test_a_stream_outlives_a_store_that_refuses_connections(
 async def test_a_slow_store_makes_events_late_and_loses_none(
     fault: dict[str, Any], reading: Reading, upstash: UpstashServer
 ):
-    """No fault at all for the reader."""
+    """For the reader that is no fault at all."""
     reading.connect()
     await reading.until_connected()
     upstash.faults(**fault)
@@ -150,7 +150,7 @@ async def test_a_slow_store_makes_events_late_and_loses_none(
 async def test_a_reader_that_comes_during_a_fault_is_kept_and_served_afterwards(
     fault: dict[str, Any], reading: Reading, upstash: UpstashServer
 ):
-    """It resumes where it was; the stream is open all the time."""
+    """It resumes where it was, and its stream is open all the time."""
     reading.connect()
     await reading.until_connected()
     cursor = reading.stream.cursor
@@ -190,7 +190,7 @@ async def test_a_fault_in_the_middle_of_a_long_catch_up_repeats_nothing(
 
 
 async def test_faults_that_come_and_go_lose_nothing(reading: Reading, upstash: UpstashServer):
-    """Every kind after the other while events keep coming."""
+    """One kind of fault after the other, while events keep coming."""
     reading.connect()
     await reading.until_connected()
     for fault in [*READS_FAIL, *CRAWLS] * 2:
@@ -208,7 +208,7 @@ async def test_faults_that_come_and_go_lose_nothing(reading: Reading, upstash: U
 async def test_a_stream_ends_on_purpose_although_the_store_is_away(
     fault: dict[str, Any], start: Start, upstash: UpstashServer
 ):
-    """Its goodbye needs no Redis, and the resume loses nothing."""
+    """A `bye` needs no Redis, and the resume loses nothing."""
     instance = await start(lambda _: Deadline(0.4, CloseReason.ROTATE), redis_timeout_s=0.2)
     log = instance.services.streaming.log
     stream = await Client(instance).stream(TOPICS).until_connected()
@@ -228,7 +228,7 @@ async def test_a_stream_ends_on_purpose_although_the_store_is_away(
 async def test_a_poll_during_a_fault_is_a_problem_in_time(
     fault: dict[str, Any], instance: Instance, upstash: UpstashServer
 ):
-    """Held or not; nothing is claimed to have been read."""
+    """Whether it waits for news or not; its cursor does not move."""
     client = Client(instance)
     cursor = (await client.poll(TOPICS)).json()["cursor"]
     await put(instance.services.streaming.log, A, 1)
@@ -245,7 +245,7 @@ async def test_a_poll_during_a_fault_is_a_problem_in_time(
 async def test_a_bug_in_a_poll_does_not_end_the_poller(
     instance: Instance, reading: Reading, monkeypatch: Any
 ):
-    """The streams of all readers hang on it."""
+    """Without it no reader of the process would get anything."""
     reading.connect()
     await reading.until_connected()
 

@@ -36,7 +36,7 @@ async def stored(log: TopicLog, *topics: TopicName) -> list[list[Any]]:
 
 
 async def test_each_group_is_stored_once_as_a_whole(log: TopicLog) -> None:
-    """A repeat stores none of its events, whatever else comes with it."""
+    """A repeat stores none of its events, whatever other groups come with it."""
     first = await log.append_groups([group("1", A, B), group("2", A)], mark_ttl_s=TTL_S)
     again = await log.append_groups([group("2", A), group("3", B)], mark_ttl_s=TTL_S)
 
@@ -51,7 +51,7 @@ async def test_the_same_group_twice_in_one_call_is_one(log: TopicLog) -> None:
 
 
 async def test_of_several_at_the_same_time_one_stores(log: TopicLog) -> None:
-    """No check stands apart from its change."""
+    """The check and the change are one step in Redis."""
     found = await asyncio.gather(
         *(log.append_groups([group("1", A)], mark_ttl_s=TTL_S) for _ in range(5))
     )
@@ -60,13 +60,13 @@ async def test_of_several_at_the_same_time_one_stores(log: TopicLog) -> None:
 
 
 async def test_a_group_without_events_leaves_its_mark(log: TopicLog) -> None:
-    """So what was found to lead to nothing leads to nothing again."""
+    """A cause that led to no event leads to none when it is tried again."""
     assert await log.append_groups([group("1")], mark_ttl_s=TTL_S) == [True]
     assert await log.append_groups([group("1", A)], mark_ttl_s=TTL_S) == [False]
 
 
 async def test_many_groups_are_stored_in_parts_and_in_order(log: TopicLog) -> None:
-    """By number and by size."""
+    """A part is limited by the number of groups and by their size."""
     many = [group(str(number), A) for number in range(GROUPS_AT_ONCE + 5)]
     large = [Group(f"x{n}", [(B, f'{{"type":"tick","data":"{"x" * 60_000}"}}')]) for n in range(9)]
 
@@ -76,7 +76,7 @@ async def test_many_groups_are_stored_in_parts_and_in_order(log: TopicLog) -> No
 
 
 async def test_each_topic_keeps_what_it_keeps_elsewhere(redis: UpstashClient) -> None:
-    """A feature's own retention holds for what others bring in."""
+    """What a feature says of its topics holds for groups as well."""
     feed = TopicName("user:alice:activity")
     longer = Retention(max_events=100, ttl_s=1_000_000, idempotency_ttl_s=3600)
     log = TopicLog(redis, Retentions(KEEP, {TopicPattern.parse(feed): longer}), lambda: 0.0)
@@ -91,7 +91,7 @@ async def test_each_topic_keeps_what_it_keeps_elsewhere(redis: UpstashClient) ->
 async def test_it_is_billed_as_upstash_bills(
     log: TopicLog, meter: CommandMeter, upstash: UpstashServer
 ) -> None:
-    """Stored and repeated."""
+    """For groups that are stored and for those that were stored before."""
     for _ in range(2):
         await log.append_groups([group("1", A, B), group("2", A)], mark_ttl_s=TTL_S)
 
@@ -99,7 +99,7 @@ async def test_it_is_billed_as_upstash_bills(
 
 
 async def test_readers_hear_of_it_at_once(instance: Instance, client: Client) -> None:
-    """Those of each topic; and what is refused is left out, without the rest."""
+    """On each topic; a draft that is refused is left out without the others."""
     good, bad = Draft(A, "tick", 1), Draft(B, "bye", 2)
     async with client.stream([A, B]) as stream:
         new = await instance.services.publisher.publish_groups(
@@ -114,7 +114,7 @@ async def test_readers_hear_of_it_at_once(instance: Instance, client: Client) ->
 async def test_while_the_store_is_away_the_caller_is_told(
     start: Start, upstash: UpstashServer
 ) -> None:
-    """And may send the same again."""
+    """The caller may send the same groups again."""
     publisher = (await start()).services.publisher
     groups = {"k": [Draft(A, "tick", 1)]}
     upstash.faults(quota=-1)

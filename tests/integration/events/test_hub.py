@@ -1,4 +1,4 @@
-"""Readers who are ahead of this process, or behind it, or come and go while it reads."""
+"""Readers who are ahead of this process or behind it, or come and go while it reads."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def data(events: list[Any]) -> list[Any]:
 async def test_a_reader_from_a_faster_process_waits_for_this_one(
     still: Instance, instance: Instance
 ):
-    """It is ahead of what this process has read: nothing is repeated, nothing skipped."""
+    """It has read more than this process: nothing is repeated and nothing skipped."""
     async with Client(still).stream([A]):
         await put(still.services.streaming.log, A, 1)
         ahead = (await Client(instance).poll([A], history=1)).json()["cursor"]
@@ -56,7 +56,7 @@ async def test_a_reader_from_a_faster_process_waits_for_this_one(
 async def test_a_reader_that_is_ahead_on_one_of_its_topics_waits_too(
     still: Instance, instance: Instance
 ):
-    """Being level on the others is not enough."""
+    """It is not enough that it is level on the others."""
     async with Client(still).stream([A, B]):
         await put(still.services.streaming.log, A, 1)
         ahead = (await Client(instance).poll([A, B], history=1)).json()["cursor"]
@@ -70,7 +70,7 @@ async def test_a_reader_that_is_ahead_on_one_of_its_topics_waits_too(
 
 
 async def test_a_catch_up_that_memory_has_overtaken_reads_the_log_again(still: Instance):
-    """It stood at the end of the log; since then more came than memory holds."""
+    """It was at the end of the log; since then more came than memory holds."""
     streaming, poller = still.services.streaming, still.services.poller
     streaming.hub.watch([A])
     catchup = CatchUp(streaming.hub, streaming.log, ReadRequest.of([A], None, history=0))
@@ -93,7 +93,7 @@ async def test_a_catch_up_that_memory_has_overtaken_reads_the_log_again(still: I
 async def test_a_poll_from_a_faster_process_waits_for_what_is_new(
     still: Instance, instance: Instance
 ):
-    """And not for what it has already."""
+    """It does not return what the client has already."""
     async with Client(still).stream([A]):
         await put(still.services.streaming.log, A, 1)
         ahead = (await Client(instance).poll([A], history=1)).json()["cursor"]
@@ -107,7 +107,7 @@ async def test_a_poll_from_a_faster_process_waits_for_what_is_new(
 
 
 class Late(TopicLog):
-    """A log whose answers arrive after the test says so."""
+    """A log whose replies arrive when the test says so."""
 
     def hold(self) -> tuple[asyncio.Event, asyncio.Event]:
         self.read, self.go_on = asyncio.Event(), asyncio.Event()
@@ -121,7 +121,7 @@ class Late(TopicLog):
 
 
 async def test_what_comes_while_the_log_is_read_ends_the_wait(still: Instance, instance: Instance):
-    """The poller brought it before the answer was there; it must not be waited for again."""
+    """The poller brought it before the reply arrived: nothing more may be waited for."""
     streaming = still.services.streaming
     late = Late(streaming.log.client, streaming.log.retentions, streaming.log.monotonic)
     is_read, go_on = late.hold()
@@ -141,7 +141,7 @@ async def test_what_comes_while_the_log_is_read_ends_the_wait(still: Instance, i
 
 
 async def test_a_reset_of_a_topic_that_was_left_concerns_nobody(still: Instance):
-    """Its last reader went while the poll was under way."""
+    """Its last reader left while the poll was under way."""
     hub = still.services.streaming.hub
     async with Client(still).stream([B]) as held:
         before = hub.position(B)
@@ -153,7 +153,7 @@ async def test_a_reset_of_a_topic_that_was_left_concerns_nobody(still: Instance)
 
 
 async def test_a_page_that_does_not_start_where_the_hub_stands_is_not_taken(still: Instance):
-    """The topic was left and found anew while the poll was under way."""
+    """The topic was forgotten and located anew while the poll was under way."""
     hub, log = still.services.streaming.hub, still.services.streaming.log
     async with Client(still).stream([A]) as held:
         at = hub.position(A)
@@ -167,8 +167,8 @@ async def test_a_page_that_does_not_start_where_the_hub_stands_is_not_taken(stil
         assert data(await held.until_events(2)) == [1, 2]
 
 
-async def test_several_views_of_a_topic_each_get_it_once(still: Instance):
-    """Other topics, another filter, another form."""
+async def test_several_selections_of_a_topic_each_get_it_once(still: Instance):
+    """Readers with other topics, another filter or another form."""
     client = Client(still)
     streams = [
         await client.stream(*args, **query).until_connected()  # type: ignore[arg-type]
@@ -189,7 +189,7 @@ async def test_several_views_of_a_topic_each_get_it_once(still: Instance):
 
 
 async def test_a_watched_topic_is_followed_until_the_last_reader_left(still: Instance):
-    """As often as it was watched."""
+    """It is unwatched as often as it was watched."""
     hub = still.services.streaming.hub
     hub.watch([A, B])
     hub.watch([A])
@@ -202,7 +202,7 @@ async def test_a_watched_topic_is_followed_until_the_last_reader_left(still: Ins
 
 
 async def test_those_who_look_for_now_together_share_a_round_trip(still: Instance):
-    """Also when one of them fails: the others try again."""
+    """If it fails for one of them, the others try again."""
     hub = still.services.streaming.hub
     hub.watch([A, B])
     one, two, three = await asyncio.gather(hub.locate([A]), hub.locate([B]), hub.locate([A, B]))
@@ -214,7 +214,7 @@ async def test_those_who_look_for_now_together_share_a_round_trip(still: Instanc
 async def test_a_key_of_another_type_is_an_error_of_its_readers_only(
     still: Instance, redis: UpstashClient
 ):
-    """Nobody else's topics are touched."""
+    """The topics of other readers are not touched."""
     await redis.write("SET", log_key(A), "text")
     hub = still.services.streaming.hub
 
@@ -232,7 +232,7 @@ async def test_a_failed_item_of_a_batched_read_is_an_error(log: TopicLog, redis:
 
 
 async def test_a_step_that_failed_has_moved_nothing(still: Instance, redis: UpstashClient):
-    """Calling again is the retry."""
+    """The caller may call it again."""
     streaming = still.services.streaming
     await put(streaming.log, A, 1, 2)
     start = (await streaming.log.newest([A], limit=2))[A].events[0].id

@@ -1,4 +1,4 @@
-"""The durable log: every position stands on an entry, and a gap is never silent."""
+"""The durable log: every position is the id of an entry, and a gap is always told."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_a_new_topic_gets_an_entry_to_stand_on(
 
 
 async def test_the_entry_to_stand_on_is_never_delivered(log: TopicLog):
-    """Neither live nor as history."""
+    """Neither to a stream nor as history."""
     (head,) = (await log.heads([A])).values()
     (event_id,) = await put(log, A, 1)
 
@@ -76,7 +76,7 @@ async def test_the_entry_to_stand_on_is_never_delivered(log: TopicLog):
 async def test_the_heads_of_many_used_topics_are_one_command(
     log: TopicLog, redis: UpstashClient, upstash: UpstashServer
 ):
-    """The newest entry of each."""
+    """The head of a topic is its newest entry."""
     topics = [TopicName(f"t:{n}") for n in range(50)]
     for number, topic in enumerate(topics, start=1):
         await put_at(redis, topic, 1, number + 1)
@@ -89,7 +89,7 @@ async def test_the_heads_of_many_used_topics_are_one_command(
 
 
 async def test_no_topics_have_no_heads_and_no_cost(log: TopicLog, upstash: UpstashServer):
-    """A command without a key would be refused."""
+    """Redis would refuse a command without a key."""
     assert await log.heads([]) == {}
     assert upstash.meter().billed == 0
 
@@ -98,7 +98,7 @@ async def test_no_topics_have_no_heads_and_no_cost(log: TopicLog, upstash: Upsta
 async def test_a_server_that_does_not_know_plus_is_asked_another_way(
     count: int, upstash: UpstashServer, meter: CommandMeter, clock: FakeClock
 ):
-    """It is found out once, and the heads are the same."""
+    """The log learns it once, and the heads are the same."""
     old = BeforePlus(upstash.url, upstash.token, timeout_s=5, meter=meter)
     log = TopicLog(old, Retentions(KEEP), clock)
     topics = [A, B, C][:count]
@@ -134,7 +134,7 @@ async def test_another_refusal_is_not_taken_for_an_old_server(
 async def test_processes_that_found_a_topic_together_all_stand_well(
     redis: UpstashClient, log: TopicLog, clock: FakeClock
 ):
-    """Each has its own entry to stand on; whoever stands lower just reads over the other's."""
+    """Each has its own genesis entry; the one with the lower id reads over the other."""
     logs = [TopicLog(redis, Retentions(KEEP), clock) for _ in range(8)]
     heads = [found[A] for found in await asyncio.gather(*(one.heads([A]) for one in logs))]
     (event_id,) = await put(log, A, 1)
@@ -146,7 +146,7 @@ async def test_processes_that_found_a_topic_together_all_stand_well(
 
 
 async def test_a_genesis_that_fails_is_an_error(log: TopicLog, redis: UpstashClient):
-    """A reader without a place to stand would miss what comes."""
+    """A reader without a position would miss what comes."""
     await redis.write("XADD", log_key(A), f"{MAX_PART}-{MAX_PART}", "e", "{}")
     await redis.write("XTRIM", log_key(A), "MAXLEN", 0)
 
@@ -161,7 +161,7 @@ async def test_a_genesis_that_fails_is_an_error(log: TopicLog, redis: UpstashCli
 async def test_a_page_is_the_exact_suffix_or_a_gap(
     anchored: tuple[TopicName, ...] | None, log: TopicLog, redis: UpstashClient
 ):
-    """For every trim and every position, on an entry or beside one, hot or cold."""
+    """For every trim and position, on an entry or between two, anchored or not."""
     entries = [2, 4, 6, 8]
     for keep, start in itertools.product(range(5), range(1, 10)):
         await redis.write("DEL", log_key(A))
@@ -186,7 +186,7 @@ async def test_a_page_is_the_exact_suffix_or_a_gap(
 async def test_pages_follow_each_other_without_hole_or_repeat(
     anchored: tuple[TopicName, ...] | None, log: TopicLog, redis: UpstashClient
 ):
-    """`more` stays true until the last one."""
+    """`more` is true for all but the last one."""
     await put_at(redis, A, *range(1, 12))
     position = at(1)
     read: list[int] = []
@@ -215,14 +215,14 @@ async def test_a_topic_that_is_gone_is_expired(log: TopicLog, redis: UpstashClie
 
 
 async def test_a_position_of_zero_is_a_gap(log: TopicLog, redis: UpstashClient):
-    """No entry can stand there."""
+    """No entry can have that id."""
     await put_at(redis, A, 1)
 
     assert (await log.read_after({A: at(0)}, limit=10))[A].gap is ResetReason.TRIMMED
 
 
 async def test_foreign_entries_are_passed_but_not_delivered(log: TopicLog, redis: UpstashClient):
-    """Other fields, other JSON and no JSON: the position moves over them all."""
+    """With other fields, other JSON or no JSON: the position moves over them."""
     await put_at(redis, A, 1, 2)
     for number, fields in enumerate([("x", "1"), ("e", "no json"), ("e", "[]"), ("e", "{}")]):
         await redis.write("XADD", log_key(A), f"{number + 3}-0", *fields)
@@ -284,7 +284,7 @@ async def test_many_large_topics_are_read_in_halves(log: TopicLog, redis: Upstas
 
 
 async def test_an_event_that_never_fits_is_an_error(log: TopicLog, redis: UpstashClient):
-    """It was not stored by us; splitting ends."""
+    """We have not stored it, and a reply cannot be split further."""
     await put_at(redis, A, 1, 2, size=6 * MB)
 
     with pytest.raises(TooLarge):
@@ -295,7 +295,7 @@ async def test_an_event_that_never_fits_is_an_error(log: TopicLog, redis: Upstas
 
 
 async def test_after_a_gap_reading_goes_on_at_the_head(log: TopicLog, redis: UpstashClient):
-    """Each topic with its own reason."""
+    """Each topic has its own reason."""
     await put_at(redis, A, 1, 2, 3)
     await redis.write("XTRIM", log_key(A), "MAXLEN", 1)
     gaps = await log.read_after({A: at(1), B: at(7), C: at(MAX_PART, MAX_PART)}, limit=10)
@@ -331,7 +331,7 @@ async def test_a_replica_that_lags_is_no_gap(
 
 
 async def test_history_pages_stay_right_while_events_are_added(log: TopicLog):
-    """Paging goes by ids, so what is new does not shift what is old."""
+    """Pages are cut by ids, so new events do not move the old ones."""
     old = await put(log, A, *range(25))
     before: dict[TopicName, EventId] = {}
     seen: list[EventId] = []
@@ -348,7 +348,7 @@ async def test_history_pages_stay_right_while_events_are_added(log: TopicLog):
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
 async def test_the_newest_are_exactly_those_asked_for(count: int, log: TopicLog):
-    """Oldest first, and the entry to stand on is not one of them."""
+    """Oldest first, and without the genesis entry."""
     await log.heads([A])
     stored = await put(log, A, *range(count))
 
@@ -362,7 +362,7 @@ async def test_the_newest_are_exactly_those_asked_for(count: int, log: TopicLog)
 async def test_the_newest_are_found_behind_entries_that_are_no_events(
     log: TopicLog, redis: UpstashClient
 ):
-    """Processes that found the topic together each left one behind the first event."""
+    """Several processes may each have written a genesis entry above the first event."""
     await put_at(redis, A, 1)
     for number in range(2, 6):
         await redis.write("XADD", log_key(A), f"{number}-0", "genesis", "1")
@@ -378,7 +378,7 @@ async def test_the_newest_are_found_behind_entries_that_are_no_events(
 async def test_a_large_event_behind_which_nothing_was_read_may_have_older_ones(
     log: TopicLog, redis: UpstashClient
 ):
-    """What one of several topics may take is full with it, and only entries that are none came."""
+    """It fills the share of its topic, and below it only a genesis entry was read."""
     await put_at(redis, A, 1, 2)
     for number in range(3, 6):
         await redis.write("XADD", log_key(A), f"{number}-0", "genesis", "1")
@@ -391,7 +391,7 @@ async def test_a_large_event_behind_which_nothing_was_read_may_have_older_ones(
 
 
 async def test_a_topic_that_was_never_used_has_no_newest(log: TopicLog, redis: UpstashClient):
-    """And reading it founds nothing."""
+    """To ask for it writes nothing."""
     assert await log.newest([A, B], limit=3) == {}
     assert await redis.read("EXISTS", log_key(A)) == 0
 
@@ -399,7 +399,7 @@ async def test_a_topic_that_was_never_used_has_no_newest(log: TopicLog, redis: U
 async def test_a_history_that_is_too_large_is_read_in_smaller_replies(
     log: TopicLog, redis: UpstashClient
 ):
-    """100 events of 64 kB on two topics are above Upstash's limit, and within ours."""
+    """100 events of 64 kB on two topics are more than Upstash sends at once."""
     for topic in [A, B]:
         await put_at(redis, topic, *range(1, 91), size=65_000)
 
@@ -424,7 +424,7 @@ async def test_a_topic_whose_history_is_too_large_is_read_in_smaller_replies(
 async def test_a_history_of_an_event_that_never_fits_is_an_error(
     log: TopicLog, redis: UpstashClient
 ):
-    """It was not stored by us, as no request could carry it; splitting ends."""
+    """We have not stored it, as no request can carry it; the splitting ends."""
     source = "return redis.call('XADD', KEYS[1], '*', 'e', string.rep('x', tonumber(ARGV[1])))"
     await redis.script(Script(source, lambda _: ("XADD",)), keys=[log_key(A)], args=[11 * MB])
 
@@ -436,7 +436,7 @@ async def test_a_history_of_an_event_that_never_fits_is_an_error(
 
 
 async def test_an_item_that_fails_leaves_the_others_stored(log: TopicLog, redis: UpstashClient):
-    """Its place holds the error."""
+    """The error is in its place of the result."""
     await redis.write("SET", log_key(B), "not a stream")
 
     one, two, three = await log.append([(A, "{}"), (B, "{}"), (C, "{}")])
@@ -447,7 +447,7 @@ async def test_an_item_that_fails_leaves_the_others_stored(log: TopicLog, redis:
 
 
 async def test_a_topic_keeps_about_as_much_as_it_should(redis: UpstashClient, clock: FakeClock):
-    """At least the newest N, less than a node more."""
+    """The newest N or more, by less than one block of Redis."""
     keep = Retention(max_events=100, ttl_s=60, idempotency_ttl_s=60)
     log = TopicLog(redis, Retentions(keep), clock)
     await log.append([(A, '{"type":"t"}')] * 350)
@@ -459,7 +459,7 @@ async def test_a_topic_keeps_about_as_much_as_it_should(redis: UpstashClient, cl
 async def test_a_ttl_is_refreshed_when_a_quarter_has_passed(
     log: TopicLog, clock: FakeClock, upstash: UpstashServer
 ):
-    """So that a publish is normally one billed command."""
+    """So a publish is normally one billed command."""
     await put(log, A, 1)
     upstash.reset_meter()
     clock.advance(KEEP.ttl_s / 4)
@@ -473,7 +473,7 @@ async def test_a_ttl_is_refreshed_when_a_quarter_has_passed(
 
 
 async def test_a_refresh_that_failed_is_made_up_for(log: TopicLog, upstash: UpstashServer):
-    """Or a topic might expire while events still come."""
+    """Else a topic might expire while events still come."""
     upstash.faults(quota=-1)
     with pytest.raises(RedisError):
         await put(log, A, 1)
@@ -484,7 +484,7 @@ async def test_a_refresh_that_failed_is_made_up_for(log: TopicLog, upstash: Upst
 
 
 async def test_what_is_remembered_of_refreshes_is_bounded(log: TopicLog, upstash: UpstashServer):
-    """A process that publishes to a million topics does not grow; the oldest are forgotten."""
+    """A process that publishes to a million topics forgets the oldest."""
     log._note_refreshed([TopicName(f"t:{n}") for n in range(REFRESHED_TOPICS + 1)])
     await put(log, "t:1", 1)
     await put(log, "t:0", 1)
@@ -505,7 +505,7 @@ async def test_storing_once_stores_once(log: TopicLog, redis: UpstashClient):
 
 
 async def test_storing_once_again_tells_what_was_stored(log: TopicLog):
-    """The caller compares fingerprints."""
+    """The caller then compares the fingerprints."""
     first = await log.append_once([(A, '{"type":"t"}')], key="k", fingerprint="one")
     second = await log.append_once([(A, '{"type":"u"}')], key="k", fingerprint="two")
 
@@ -515,7 +515,7 @@ async def test_storing_once_again_tells_what_was_stored(log: TopicLog):
 async def test_storing_several_once_stores_all_of_them_or_none(
     log: TopicLog, redis: UpstashClient, upstash: UpstashServer
 ):
-    """One on each topic; a repeat has the same ids and costs two commands."""
+    """One event on each topic; a repeat has the same ids and costs two commands."""
     entries = [(topic, '{"type":"t"}') for topic in (A, B, C)]
     first = await log.append_once(entries, key="k", fingerprint="f")
     bill = upstash.meter().commands

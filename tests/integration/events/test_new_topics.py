@@ -32,7 +32,7 @@ async def keys(redis: UpstashClient) -> int:
 
 
 def cursor_on(topics: Sequence[TopicName]) -> str:
-    """One that a client has made up."""
+    """A cursor that a client has made up."""
     return CursorWriter(dict.fromkeys(topics, EventId(1, 0))).text().decode()
 
 
@@ -53,7 +53,7 @@ async def test_polls_of_topics_that_were_never_used_write_no_more_than_the_calle
 async def test_a_made_up_cursor_on_topics_that_were_never_used_is_charged_too(
     limited: Instance, redis: UpstashClient
 ):
-    """Going on after a gap writes as a first look does."""
+    """To go on after a gap writes entries as a first read does."""
     client = Client(limited)
     statuses = []
     for number in range(3):
@@ -68,7 +68,7 @@ async def test_a_made_up_cursor_on_topics_that_were_never_used_is_charged_too(
 async def test_a_stream_over_the_limit_writes_nothing_and_says_when_to_come_back(
     resumes: bool, limited: Instance, redis: UpstashClient
 ):
-    """Its head is sent already, and a status would close an EventSource for good."""
+    """Its head is already sent, and a status would close an EventSource for good."""
     client = Client(limited)
     await client.poll(names("used"))
     used = await keys(redis)
@@ -85,7 +85,7 @@ async def test_a_stream_over_the_limit_writes_nothing_and_says_when_to_come_back
 async def test_topics_that_are_in_use_cost_nothing_of_the_limit(
     limited: Instance, redis: UpstashClient
 ):
-    """Who has used it up reads on; another caller has a limit of its own."""
+    """A caller at its limit still reads them; another caller has its own limit."""
     await put(limited.services.streaming.log, "public:used", 1)
     client = Client(limited)
     await client.poll(names("new"))
@@ -113,7 +113,7 @@ async def test_a_caller_over_the_limit_does_not_hold_up_those_who_ask_at_the_sam
 async def test_the_past_of_topics_that_were_never_used_writes_nothing(
     instance: Instance, redis: UpstashClient
 ):
-    """Neither a page of a topic nor one of a feed."""
+    """Neither the history of a topic nor a page of a feed."""
     http = Client(instance).http
     for path in ("/api/events/public:never/history", "/api/activity/workspace:never"):
         assert (await http.get(path)).status_code == 200
@@ -124,7 +124,7 @@ async def test_the_past_of_topics_that_were_never_used_writes_nothing(
 async def test_the_stream_of_a_feed_that_was_never_used_is_charged(
     limited: Instance, redis: UpstashClient
 ):
-    """Its name is the client's choice."""
+    """The client chooses its name."""
     client = Client(limited)
     await client.poll(names("used"))
     stream = client.stream_at("/api/activity/workspace:never/stream")

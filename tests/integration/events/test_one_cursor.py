@@ -79,7 +79,7 @@ class Reader:
 async def test_a_reader_that_changes_its_way_gets_each_event_once_in_order(
     seed: int, upstash: UpstashServer, instance: Instance, function: Function, log: TopicLog
 ):
-    """Held stream, windows behind all three gateways, polls held and not."""
+    """As a stream, as windows behind all three gateways, as polls that wait or not."""
     rng = random.Random(seed)
     reader = Reader(instance, function)
     ways = [

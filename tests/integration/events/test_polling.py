@@ -32,7 +32,7 @@ async def cursor_of(client: Client, *topics: str) -> str:
 
 
 async def test_a_first_poll_starts_now(client: Client, instance: Instance):
-    """What was before is history, and asked for as such."""
+    """Older events are history, and only sent if asked for."""
     await put(instance.services.streaming.log, A, 1)
     answer = (await client.poll([A])).json()
 
@@ -41,7 +41,7 @@ async def test_a_first_poll_starts_now(client: Client, instance: Instance):
 
 
 async def test_polls_go_on_from_cursor_to_cursor(client: Client, instance: Instance):
-    """By header or by query; the header wins."""
+    """The cursor is in a header or in the query; the header wins."""
     log = instance.services.streaming.log
     old = await cursor_of(client)
     await put(log, A, 1)
@@ -67,7 +67,7 @@ async def test_polls_go_on_from_cursor_to_cursor(client: Client, instance: Insta
 async def test_events_of_all_topics_come_in_the_order_of_their_ids(
     client: Client, instance: Instance
 ):
-    """As a stream would bring them."""
+    """As in a stream."""
     log = instance.services.streaming.log
     cursor = await cursor_of(client, A, B)
     ids = []
@@ -82,7 +82,7 @@ async def test_events_of_all_topics_come_in_the_order_of_their_ids(
 
 @pytest.mark.parametrize("wait", [0, 1])
 async def test_an_unchanged_cursor_is_not_modified(wait: int, client: Client):
-    """Its tag is the cursor's; a 304 has no body and keeps the hint."""
+    """The ETag is that of the cursor; a 304 has no body and keeps the hint."""
     first = await client.poll([A], await cursor_of(client))
     etag = first.headers["ETag"]
     again = await client.poll([A], first.json()["cursor"], etag=etag, wait=wait)
@@ -93,7 +93,7 @@ async def test_an_unchanged_cursor_is_not_modified(wait: int, client: Client):
 
 
 async def test_a_changed_cursor_has_another_tag(client: Client, instance: Instance):
-    """Also where the filter hides all that was new."""
+    """Also where the filter hides all new events."""
     first = await client.poll([A], await cursor_of(client))
     await put(instance.services.streaming.log, A, 1, kind="hidden")
     again = await client.poll(
@@ -106,7 +106,7 @@ async def test_a_changed_cursor_has_another_tag(client: Client, instance: Instan
 
 
 async def test_news_are_never_not_modified(client: Client, instance: Instance):
-    """Whatever tag the client sends."""
+    """Whatever ETag the client sends."""
     cursor = await cursor_of(client)
     await put(instance.services.streaming.log, A, 1)
     answer = await client.poll([A], cursor)
@@ -117,7 +117,7 @@ async def test_news_are_never_not_modified(client: Client, instance: Instance):
 
 @pytest.mark.parametrize(("wait", "control"), [(0, "private, no-cache"), (1, "no-store")])
 async def test_a_held_poll_is_not_cached_at_all(wait: int, control: str, client: Client):
-    """Browsers queue equal requests behind one that may be cached."""
+    """Browsers let equal requests wait for one that may be cached."""
     answer = await client.poll([A], await cursor_of(client), wait=wait)
 
     assert answer.headers["Cache-Control"] == control
@@ -125,7 +125,7 @@ async def test_a_held_poll_is_not_cached_at_all(wait: int, control: str, client:
 
 
 async def test_a_filter_hides_events_and_the_cursor_passes_them(client: Client, instance: Instance):
-    """They are not read again."""
+    """They are not read again; the next event has a cursor behind them."""
     log = instance.services.streaming.log
     cursor = await cursor_of(client)
     for number, kind in enumerate(["a", "b", "c", "a"]):
@@ -141,7 +141,7 @@ async def test_a_filter_hides_events_and_the_cursor_passes_them(client: Client, 
 async def test_waiting_ends_as_soon_as_an_event_comes(
     is_watched: bool, client: Client, instance: Instance
 ):
-    """Whether or not this process follows the topic already."""
+    """Whether or not this process already follows the topic."""
     held = client.stream([A])
     await held.until_connected()
     if not is_watched:
@@ -163,7 +163,7 @@ async def test_waiting_ends_as_soon_as_an_event_comes(
 
 
 async def test_waiting_for_what_is_hidden_goes_on(client: Client, instance: Instance):
-    """An event that the client does not want is no reason to answer."""
+    """An event that the client does not want does not end the wait."""
     log = instance.services.streaming.log
     cursor = await cursor_of(client)
     waiting = asyncio.create_task(client.poll([A], cursor, wait=20, types="shown"))
@@ -177,7 +177,7 @@ async def test_waiting_for_what_is_hidden_goes_on(client: Client, instance: Inst
 
 
 async def test_waiting_in_vain_ends_in_time_with_nothing(client: Client):
-    """And with a cursor to go on from."""
+    """The answer has a cursor to go on from."""
     cursor = await cursor_of(client)
     began = time.perf_counter()
     answer = await client.poll([A], cursor, wait=1)
@@ -188,7 +188,7 @@ async def test_waiting_in_vain_ends_in_time_with_nothing(client: Client):
 
 
 async def test_waiting_without_a_cursor_starts_now(client: Client, instance: Instance):
-    """The first answer may already bring something."""
+    """The first answer may already have events."""
     waiting = asyncio.create_task(client.poll([A], wait=20))
     await until_watched(instance)
     await put(instance.services.streaming.log, A, 1)
@@ -197,7 +197,7 @@ async def test_waiting_without_a_cursor_starts_now(client: Client, instance: Ins
 
 
 async def test_waiting_leaves_nothing_watched(client: Client, instance: Instance):
-    """Also when the client went away first."""
+    """Not even when the client leaves first."""
     waiting = asyncio.create_task(client.poll([A], wait=20))
     await until_watched(instance)
     waiting.cancel()
@@ -243,7 +243,7 @@ async def test_a_long_backlog_comes_in_pages_without_a_pause(
 
 
 async def test_the_hint_is_short_after_news_and_long_without(start: Start):
-    """Clients poll as often as it is worth."""
+    """So clients poll often only while events come."""
     instance = await start(poll_idle_ms=9000)
     client = Client(instance)
     idle = (await client.poll([A])).json()
@@ -258,7 +258,7 @@ async def test_the_hint_is_short_after_news_and_long_without(start: Start):
 async def test_history_is_exactly_the_newest_oldest_first(
     asked: int, expected: list[int], client: Client, instance: Instance
 ):
-    """Over all topics together, and only without a cursor."""
+    """Of all topics together, and only without a cursor."""
     await put(instance.services.streaming.log, A, *range(5))
     answer = (await client.poll([A], history=asked)).json()
     again = (await client.poll([A], answer["cursor"], history=asked)).json()
@@ -267,7 +267,7 @@ async def test_history_is_exactly_the_newest_oldest_first(
 
 
 async def test_history_is_shared_by_the_topics(client: Client, instance: Instance):
-    """The newest of them all, not of each."""
+    """They are the newest of all topics together, not of each."""
     log = instance.services.streaming.log
     await put(log, A, *range(5))
     await asyncio.sleep(0.002)
@@ -279,14 +279,14 @@ async def test_history_is_shared_by_the_topics(client: Client, instance: Instanc
 
 @pytest.mark.parametrize(("count", "status"), [(1, 200), (50, 200), (51, 400)])
 async def test_up_to_fifty_topics_are_read(count: int, status: int, client: Client):
-    """One more is a problem that says so."""
+    """One more is a problem that names the limit."""
     answer = await client.poll([f"public:{number}" for number in range(count)])
 
     assert answer.status_code == status
 
 
 async def test_fifty_topics_go_on_together(client: Client, instance: Instance):
-    """Their cursor fits in a header and holds them all."""
+    """Their cursor fits into a header and names them all."""
     topics = [f"public:{number}" for number in range(50)]
     cursor = await cursor_of(client, *topics)
     for topic in topics:
@@ -298,7 +298,7 @@ async def test_fifty_topics_go_on_together(client: Client, instance: Instance):
 
 @pytest.mark.parametrize("cursor", ["x", "AQ", "AgA", "a" * 5000, "%00", "é"])
 async def test_a_bad_cursor_is_a_problem(cursor: str, client: Client):
-    """Permanent, so a status and not a stream."""
+    """It will not become right, so the answer is a status and not a stream."""
     answer = await client.http.get(
         "/api/events", params={"topic": A, "cursor": cursor}, headers={"Accept": "*/*"}
     )
@@ -346,7 +346,7 @@ async def test_a_topic_without_events_has_an_empty_history(client: Client):
     [("1-0", 200), ("0-1", 200), ("0-0", 200), ("x", 400), ("18446744073709551616-0", 400)],
 )
 async def test_before_is_any_event_id(before: str, status: int, client: Client):
-    """What is an id is answered, what is none is the caller's mistake."""
+    """Any id is answered; what is no id is a 400."""
     answer = await client.http.get(f"/api/events/{A}/history", params={"before": before})
 
     assert answer.status_code == status
@@ -354,14 +354,14 @@ async def test_before_is_any_event_id(before: str, status: int, client: Client):
 
 
 async def until_watched(instance: Instance) -> None:
-    """Return when a poll that waits has found its place."""
+    """Return when a poll that waits has located its topics."""
     async with asyncio.timeout(5):
         while not instance.services.streaming.hub.follows_anything:
             await asyncio.sleep(0)
 
 
 async def until_read(instance: Instance) -> None:
-    """Return when the poller has come further on A than it is now."""
+    """Return when the poller has read more of A than it has now."""
     hub = instance.services.streaming.hub
     start = hub.position(A)
     async with asyncio.timeout(5):
@@ -370,7 +370,7 @@ async def until_read(instance: Instance) -> None:
 
 
 async def test_a_held_poll_is_answered_when_the_process_drains(client: Client, instance: Instance):
-    """It would hold up a deploy for as long as it may wait."""
+    """Else a deploy would wait for it as long as it may wait."""
     cursor = await cursor_of(client)
     waiting = asyncio.create_task(client.poll([A], cursor, wait=20))
     async with asyncio.timeout(5):
@@ -386,7 +386,7 @@ async def test_a_held_poll_is_answered_when_the_process_drains(client: Client, i
 async def test_the_poller_goes_on_at_its_pace_when_the_wall_clock_is_set_back(
     upstash: UpstashServer,
 ):
-    """NTP or a resumed machine sets it a minute back while events are published."""
+    """NTP sets it back by a minute while events are published."""
     wall = FakeClock()
     system = replace(System.real(), clock=wall)
     services = build_services(settings_for(upstash, poll_min_ms=10, poll_idle_ms=20), system=system)

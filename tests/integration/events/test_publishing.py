@@ -1,4 +1,4 @@
-"""Publishing: once where that is promised, and never blindly twice."""
+"""Publishing: an event is stored once where that is promised, and never sent twice unasked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def stored(redis: UpstashClient, topic: TopicName = A) -> list[str]:
 async def test_twenty_publishes_with_a_key_and_lost_replies_store_twenty(
     client: Client, redis: UpstashClient, upstash: UpstashServer
 ):
-    """Each is repeated inside, and its answer names the one entry there is."""
+    """Each is repeated inside, and its answer has the id of the one entry."""
     answered = []
     for number in range(20):
         upstash.faults(lose_replies=1, only=["EVAL"])
@@ -38,7 +38,7 @@ async def test_twenty_publishes_with_a_key_and_lost_replies_store_twenty(
 
 
 async def test_twenty_at_once_with_one_key_store_one(client: Client, redis: UpstashClient):
-    """Whoever was first; all get its id, the others are told that it was a repeat."""
+    """All get the id of the first; all others are told that they were repeats."""
     responses = await asyncio.gather(*(client.publish(A, 1, key="k") for _ in range(20)))
 
     assert {response.json()["id"] for response in responses} == set(await stored(redis))
@@ -50,7 +50,7 @@ async def test_twenty_at_once_with_one_key_store_one(client: Client, redis: Upst
 async def test_a_plain_publish_without_an_answer_is_uncertain(
     fault: str, start: Start, redis: UpstashClient, upstash: UpstashServer
 ):
-    """It is said, and it is not tried again behind the caller's back."""
+    """The problem says so, and the event is not sent again unasked."""
     client = Client(await start(redis_timeout_s=0.4))
     upstash.faults(**{fault: 1}, only=["XADD"])
     response = await client.publish(A, 1)
@@ -88,7 +88,7 @@ async def test_a_key_belongs_to_its_topic_and_its_caller(instance: Instance):
 
 @pytest.mark.parametrize("change", [{"data": 2}, {"kind": "tock"}])
 async def test_a_key_with_another_body_is_refused(change: dict[str, object], client: Client):
-    """The caller would believe that the second event was stored."""
+    """Else the caller would believe that the second event was stored."""
     await client.publish(A, 1, key="k")
     response = await client.publish(A, **{"data": 1, "key": "k", **change})  # type: ignore[arg-type]
 
@@ -96,7 +96,7 @@ async def test_a_key_with_another_body_is_refused(change: dict[str, object], cli
 
 
 async def test_an_event_beyond_the_limit_is_refused(start: Start, redis: UpstashClient):
-    """Bytes as stored, to the byte."""
+    """The limit counts the bytes that are stored, exactly."""
     client = Client(await start(max_event_bytes=256))
     room = 256 - len('{"type":"tick","data":""}')
 
@@ -109,7 +109,7 @@ async def test_an_event_beyond_the_limit_is_refused(start: Start, redis: Upstash
 
 
 async def test_a_batch_has_a_result_for_each_event_in_order(client: Client, redis: UpstashClient):
-    """Good ones are stored although others are not."""
+    """The good ones are stored although others are not."""
     events = [
         {"topic": A, "type": "tick", "data": 0},
         {"topic": "not a topic", "type": "tick"},
@@ -128,7 +128,7 @@ async def test_a_batch_has_a_result_for_each_event_in_order(client: Client, redi
 
 
 async def test_a_batch_keeps_the_order_of_a_topic(client: Client, redis: UpstashClient):
-    """Also where events with and without a key alternate."""
+    """Also where events with and without a key take turns."""
     events = [
         {"topic": A, "type": "tick", "data": n}
         | ({"idempotency_key": f"k{n}"} if n % 3 == 0 else {})
@@ -142,7 +142,7 @@ async def test_a_batch_keeps_the_order_of_a_topic(client: Client, redis: Upstash
 async def test_a_batch_without_an_answer_is_uncertain_item_by_item(
     client: Client, redis: UpstashClient, upstash: UpstashServer
 ):
-    """Those with a key are not: they were repeated."""
+    """Events with a key are certain, because they were sent again."""
     upstash.faults(lose_replies=1, only=["XADD"])
     events = [
         {"topic": A, "type": "tick", "data": 1},
@@ -170,22 +170,22 @@ async def test_own_readers_get_an_event_without_waiting_for_the_next_poll(start:
 
 
 async def test_a_doorbell_wakes_other_processes(start: Start, redis: UpstashClient):
-    """Polls alone would take half a minute."""
+    """By polls alone they would take half a minute."""
     publishing = Client(await start(doorbell=True))
     reading = await start(doorbell=True, poll_min_ms=5000, poll_idle_ms=60_000)
     async with Client(reading).stream([A]) as held:
-        await until_rung(reading)
+        await until_doorbell_is_connected(reading)
         for number in range(4):
             await publishing.publish(A, number, key="k" if number == 2 else "")
             await held.until_events(number + 1, timeout_s=2)
 
 
-async def test_a_doorbell_rings_after_a_lost_reply_too(start: Start, upstash: UpstashServer):
+async def test_a_wake_up_is_sent_after_a_lost_reply_too(start: Start, upstash: UpstashServer):
     """The event was stored by the first try, and nobody else sends a wake-up for it."""
     publishing = Client(await start(doorbell=True))
     reading = await start(doorbell=True, poll_min_ms=5000, poll_idle_ms=60_000)
     async with Client(reading).stream([A]) as held:
-        await until_rung(reading)
+        await until_doorbell_is_connected(reading)
         await publishing.publish(A, 0)
         await held.until_events(1)
         upstash.faults(lose_replies=1, only=["EVAL"])
@@ -194,20 +194,20 @@ async def test_a_doorbell_rings_after_a_lost_reply_too(start: Start, upstash: Up
 
 
 async def test_a_doorbell_that_was_cut_is_hung_up_again(start: Start, upstash: UpstashServer):
-    """What rang meanwhile is read when it is back."""
+    """What was published meanwhile is read when it is back."""
     publishing = Client(await start(doorbell=True))
     reading = await start(doorbell=True, poll_min_ms=5000, poll_idle_ms=60_000)
     async with Client(reading).stream([A]) as held:
-        await until_rung(reading)
+        await until_doorbell_is_connected(reading)
         upstash.faults(cut_subscribers=True)
         await publishing.publish(A, 1)
         await held.until_events(1, timeout_s=4)
-        await until_rung(reading)
+        await until_doorbell_is_connected(reading)
         await publishing.publish(A, 2)
         await held.until_events(2, timeout_s=4)
 
 
-async def until_rung(instance: Instance) -> None:
+async def until_doorbell_is_connected(instance: Instance) -> None:
     """Return when the instance hears the doorbell."""
     doorbell = instance.services.poller._doorbell
     assert doorbell is not None
@@ -219,7 +219,7 @@ async def until_rung(instance: Instance) -> None:
 async def test_a_wake_up_that_is_lost_does_not_fail_the_publish(
     start: Start, upstash: UpstashServer
 ):
-    """The event is stored; others find it by polling."""
+    """The event is stored; other processes find it by polling."""
     client = Client(await start(doorbell=True, redis_timeout_s=0.4))
     upstash.faults(quota=-1, only=["PUBLISH"])
 
@@ -243,7 +243,7 @@ async def test_a_publish_with_a_key_that_stays_without_an_answer_is_a_problem(
 
 
 async def test_what_the_store_finds_too_large_is_said(start: Start, redis: UpstashClient):
-    """Many events within our limits may be above Upstash's together."""
+    """Many events within our limits may together be above Upstash's."""
     client = Client(await start(max_event_bytes=1_000_000, max_body_bytes=10_000_000))
     quotes = '"' * 490_000  # each takes two bytes in an event, and four in the request to Redis
     events = [{"topic": A, "type": "tick", "data": quotes}] * 8

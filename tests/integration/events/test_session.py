@@ -1,4 +1,4 @@
-"""A stream's session at its edges: servers that cancel, raise, or say nothing of the end."""
+"""A stream's session at its limits: servers that cancel, raise, or say nothing of the end."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Peer:
 
 
 class Running:
-    """A session under way."""
+    """A session that runs."""
 
     def __init__(self, instance: Instance, peer: Peer, lifetime_s: float = 60) -> None:
         self.session = TopicSession(
@@ -60,7 +60,7 @@ class Running:
 
 @pytest.fixture
 async def quiet(start: Start) -> AsyncIterator[Instance]:
-    """An instance that must be empty again at the end."""
+    """An instance that must have no stream and no watched topic at the end."""
     instance = await start(redis_timeout_s=0.3)
     yield instance
     assert len(instance.services.streaming.open_streams) == 0
@@ -74,7 +74,7 @@ async def until(condition: Any) -> None:
 
 
 async def test_a_session_that_the_server_cancels_cleans_up(quiet: Instance):
-    """The cancellation goes on to the server; no stream and no watched topic stays."""
+    """The cancellation reaches the server; no stream and no watched topic stays."""
     peer = Peer()
     running = Running(quiet, peer)
     await until(lambda: peer.events)
@@ -99,7 +99,7 @@ async def test_a_server_that_raises_ends_the_session_when_it_says_so(breaks: int
 
 
 async def test_a_catch_up_stops_when_the_stream_has_ended(quiet: Instance, upstash: UpstashServer):
-    """Also where the server is slow to tell that the client is gone."""
+    """Also where the server is slow to say that the client is gone."""
     upstash.faults(bad_gateway=-1)
     peer = Peer()
     running = Running(quiet, peer, lifetime_s=0.1)
@@ -113,7 +113,7 @@ async def test_a_catch_up_stops_when_the_stream_has_ended(quiet: Instance, upsta
 
 
 async def test_a_poller_that_is_closed_runs_no_more(instance: Instance, upstash: UpstashServer):
-    """Although somebody still reads."""
+    """Although there is still a reader."""
     async with Client(instance).stream([A]):
         await instance.services.poller.close()
         upstash.reset_meter()
@@ -122,7 +122,7 @@ async def test_a_poller_that_is_closed_runs_no_more(instance: Instance, upstash:
 
 
 async def test_a_full_batch_is_followed_by_the_next_at_once(start: Start):
-    """Whatever the pace, nobody waits for the rest of a burst."""
+    """Whatever the pace is, nobody waits for the rest of many events."""
     instance = await start(poll_min_ms=5000, poll_idle_ms=60_000)
     async with Client(instance).stream([A]) as held:
         await put(instance.services.streaming.log, A, *range(450))
@@ -135,7 +135,7 @@ async def test_a_full_batch_is_followed_by_the_next_at_once(start: Start):
 async def test_a_wake_up_for_a_topic_that_nobody_reads_wakes_nobody(
     start: Start, upstash: UpstashServer
 ):
-    """Or every publish anywhere would cost every process a command."""
+    """Else every publish would cost every process a command."""
     publishing = Client(await start(doorbell=True))
     reading = await start(doorbell=True, poll_min_ms=5000, poll_idle_ms=60_000)
     async with Client(reading).stream([A]) as held:

@@ -1,4 +1,4 @@
-"""Held streams: how they start, what they bring, and how each of them ends."""
+"""Streams: how they start, what they send, and how each of them ends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def lag(client: Client, instance: Instance) -> Stream:
 async def test_the_first_bytes_come_at_once_and_set_the_pause(
     client: Client, upstash: UpstashServer
 ):
-    """Before anything is asked of Redis: proxies and clients see a live stream."""
+    """Before any command to Redis, so that proxies and clients see an open stream."""
     upstash.faults(silent=-1)
     stream = client.stream([A])
     await stream.until(lambda one: one.retry_ms is not None)
@@ -56,7 +56,7 @@ async def test_the_first_bytes_come_at_once_and_set_the_pause(
 
 
 async def test_connected_names_topics_cursor_time_and_interval(client: Client):
-    """Topics once each and in order, whatever was asked."""
+    """Each topic once and sorted, whatever was asked."""
     async with client.stream([B, A, B]) as held:
         frame = held.frames[0]
         said = json.loads(frame.data)
@@ -81,7 +81,7 @@ async def test_a_stream_that_was_cut_behind_connected_loses_nothing(
 
 
 async def test_a_stream_can_change_its_topics(client: Client, instance: Instance):
-    """What stays goes on, what is new starts now."""
+    """Topics that stay go on, new ones start now."""
     log = instance.services.streaming.log
     async with client.stream([A]) as held:
         cursor = held.cursor
@@ -95,7 +95,7 @@ async def test_a_stream_can_change_its_topics(client: Client, instance: Instance
 
 
 async def test_unnamed_frames_are_all_messages(client: Client, instance: Instance):
-    """Control events as well, told apart by their data."""
+    """Control events as well; their data has their type."""
     stream = client.stream([A], named="false")
     async with stream:
         await put(instance.services.streaming.log, A, 1)
@@ -106,7 +106,7 @@ async def test_unnamed_frames_are_all_messages(client: Client, instance: Instanc
 
 
 async def test_a_filter_hides_events_and_the_cursor_passes_them(client: Client, instance: Instance):
-    """In the catch-up and live; the next shown event carries a cursor behind the hidden."""
+    """They are not read again; the next event has a cursor behind them."""
     log = instance.services.streaming.log
     async with client.stream([A]) as held:
         cursor = held.cursor
@@ -123,7 +123,7 @@ async def test_a_filter_hides_events_and_the_cursor_passes_them(client: Client, 
 
 
 async def test_a_goodbye_stands_behind_what_the_filter_hid(start: Start):
-    """So that nothing hidden is read again after each rotation."""
+    """So hidden events are not read again after each rotation."""
     instance = await start(after(0.3))
     client = Client(instance)
     stream = await client.stream([A], types="shown").until_connected()
@@ -138,7 +138,7 @@ async def test_a_goodbye_stands_behind_what_the_filter_hid(start: Start):
 async def test_history_is_followed_by_what_comes_without_hole_or_repeat(
     asked: int, client: Client, instance: Instance
 ):
-    """While somebody publishes all the time."""
+    """While events are published all the time."""
     log = instance.services.streaming.log
     stored = [str(one) for one in await put(log, A, *range(10))]
     is_over = asyncio.Event()
@@ -164,7 +164,7 @@ async def test_history_is_followed_by_what_comes_without_hole_or_repeat(
 
 
 async def test_history_is_exactly_the_newest_when_nothing_comes(client: Client, instance: Instance):
-    """Of all topics together, oldest first; the entry to stand on does not count."""
+    """Of all topics together, oldest first; the genesis entry does not count."""
     log = instance.services.streaming.log
     await client.poll([A, B])
     await put(log, A, *range(5))
@@ -196,7 +196,7 @@ async def test_a_stream_cut_within_its_history_asks_for_the_rest(
 async def test_a_history_that_is_too_large_is_cut_at_its_old_end_and_does_not_hang_the_stream(
     client: Client, redis: UpstashClient
 ):
-    """Two topics full of the largest events that we take, and all that one may ask for."""
+    """On two topics full of the largest events, with the longest history."""
     for topic in [A, B]:
         await put_at(redis, topic, *range(1, 91), size=65_000)
     fit = ANSWER_BYTES // 65_100
@@ -259,7 +259,7 @@ async def test_a_gap_while_reading_is_told_to_all_readers(start: Start, redis: U
 
 
 async def test_a_cursor_from_the_future_is_unknown(client: Client, redis: UpstashClient):
-    """As after a restore: the log is older than the client."""
+    """As after a restore from a backup: the log is older than the client."""
     await put_at(redis, A, 2_000_000_000_000)
     cursor = (await client.poll([A])).json()["cursor"]
     await redis.write("DEL", log_key(A))
@@ -273,7 +273,7 @@ async def test_a_cursor_from_the_future_is_unknown(client: Client, redis: Upstas
 
 
 async def test_a_deadline_ends_the_stream_and_the_next_one_goes_on(start: Start):
-    """With a reason and a time to come back; nothing is lost between."""
+    """`bye` says why and when to come back; nothing is lost in between."""
     instance = await start(after(0.15))
     client, log = Client(instance), instance.services.streaming.log
     cursor = ""
@@ -291,7 +291,7 @@ async def test_a_deadline_ends_the_stream_and_the_next_one_goes_on(start: Start)
 
 
 async def test_a_token_that_expires_ends_the_stream(instance: Instance):
-    """Also one that is held for long."""
+    """Also one that lives long."""
     client = Client(instance, instance.token(ttl_s=1))
     stream = await client.stream([A]).until_end()
 
@@ -326,7 +326,7 @@ async def test_a_full_process_sends_more_streams_away(start: Start):
 
 
 async def test_a_reader_that_is_too_slow_is_ended_and_resumes(start: Start):
-    """Memory is bounded, and what it had not got comes after its resume."""
+    """Memory is bounded, and the resume brings what it had not got."""
     instance = await start(lag_max_bytes=65_536)
     client = Client(instance)
     stream = await lag(client, instance)
@@ -342,7 +342,7 @@ async def test_a_reader_that_is_too_slow_is_ended_and_resumes(start: Start):
 
 
 async def test_a_reader_that_stalls_holds_up_nobody(start: Start):
-    """Its neighbours get everything meanwhile."""
+    """The other readers get everything meanwhile."""
     instance = await start(lag_max_bytes=65_536)
     client = Client(instance)
     quick = await client.stream([A]).until_connected()
@@ -369,7 +369,7 @@ async def test_a_client_that_leaves_leaves_nothing_behind(client: Client, instan
 
 
 async def test_ends_are_counted_by_their_reason(start: Start):
-    """Operators see rotation apart from trouble."""
+    """Operators can tell rotation from trouble."""
     instance = await start(after(0.05))
     client = Client(instance)
     await client.stream([A]).until_end()
@@ -382,7 +382,7 @@ async def test_ends_are_counted_by_their_reason(start: Start):
 
 
 async def test_an_end_while_catching_up_ends_the_stream(start: Start, upstash: UpstashServer):
-    """Redis is away and the deadline comes all the same."""
+    """Redis is away, and the deadline comes all the same."""
     instance = await start(after(0.3), redis_timeout_s=0.2)
     upstash.faults(bad_gateway=-1)
     stream = await Client(instance).stream([A]).until_end()
@@ -392,7 +392,7 @@ async def test_an_end_while_catching_up_ends_the_stream(start: Start, upstash: U
 
 
 async def test_a_reader_that_never_reads_is_given_up(start: Start, monkeypatch: Any):
-    """Even its goodbye cannot be sent; after the grace the connection is cut."""
+    """Not even `bye` can be sent; after the grace period the connection is cut."""
     monkeypatch.setattr("api.events.stream.session.GRACE_S", 0.1)
     instance = await start(after(0.4))
     client = Client(instance)
@@ -410,7 +410,7 @@ async def test_a_reader_that_never_reads_is_given_up(start: Start, monkeypatch: 
 
 
 async def test_a_window_answers_a_backlog_at_once(start: Start):
-    """All of it, and the goodbye behind it."""
+    """All of it, and `bye` behind it."""
     instance = await start(window(20))
     client = Client(instance)
     cursor = (await client.poll([A])).json()["cursor"]
@@ -422,7 +422,7 @@ async def test_a_window_answers_a_backlog_at_once(start: Start):
 
 
 async def test_a_window_ends_behind_the_first_batch(start: Start):
-    """It does not wait for more."""
+    """The client of a buffered answer sees it only when it has ended."""
     instance = await start(window(20))
     stream = await Client(instance).stream([A]).until_connected()
     await put(instance.services.streaming.log, A, 1)
@@ -432,7 +432,7 @@ async def test_a_window_ends_behind_the_first_batch(start: Start):
 
 
 async def test_a_window_without_events_ends_in_time(start: Start):
-    """With a cursor to go on from."""
+    """It has a cursor to go on from."""
     instance = await start(window(0.2))
     client = Client(instance)
     stream = await client.stream([A]).until_end(timeout_s=1)
@@ -443,7 +443,7 @@ async def test_a_window_without_events_ends_in_time(start: Start):
 
 
 async def test_a_window_of_nothing_still_brings_a_backlog(start: Start):
-    """A deadline of zero means: what is there now."""
+    """A deadline of zero means: send what is there now."""
     instance = await start(window(0))
     client = Client(instance)
     cursor = (await client.poll([A])).json()["cursor"]
@@ -456,7 +456,7 @@ async def test_a_window_of_nothing_still_brings_a_backlog(start: Start):
 
 
 async def test_a_late_window_still_brings_its_backlog(start: Start, upstash: UpstashServer):
-    """Redis took longer than the window; the client would find nothing for ever."""
+    """Redis took longer than the window; else the client would never get any event."""
     instance = await start(window(0.1))
     client = Client(instance)
     cursor = (await client.poll([A])).json()["cursor"]
@@ -468,7 +468,7 @@ async def test_a_late_window_still_brings_its_backlog(start: Start, upstash: Ups
 
 
 async def test_windows_take_no_lease(start: Start, upstash: UpstashServer):
-    """A buffered answer holds nothing for long."""
+    """A buffered answer lasts too short a time to be counted."""
     limits = {"max_streams_per_user": 1, "max_streams_per_ip": 1}
     held, buffered = await start(**limits), await start(window(0.05), **limits)
     async with Client(held).stream([A]):

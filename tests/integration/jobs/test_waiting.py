@@ -264,4 +264,5 @@ async def test_a_version_that_was_heard_of_is_looked_for_and_not_for_ever(
     await alice.act(job_id, "cancel")
 
     assert (await asyncio.wait_for(waiting, 2)).json()["version"] == 2
-    assert 1 < looked <= 2 * (PATIENCE + 1)
+    # The poll's own first look may still be under way when the count begins.
+    assert 1 < looked <= 2 * (PATIENCE + 1) + 1

@@ -20,7 +20,7 @@ def filled(some: list[bytes], max_bytes: int = 10_000) -> Backlog:
 
 @given(chunks, st.integers(1, 50))
 def test_taking_again_and_again_brings_everything_once(some: list[bytes], most: int):
-    """In order, in pieces that are not larger than asked unless one chunk is."""
+    """In order; a piece is larger than asked only if it is one chunk."""
     backlog = filled(some)
     number, taken = 0, []
     while number < backlog.next:
@@ -34,7 +34,7 @@ def test_taking_again_and_again_brings_everything_once(some: list[bytes], most: 
 
 @given(chunks, st.integers(0, 100))
 def test_trimming_keeps_the_newest_within_the_limit(some: list[bytes], most: int):
-    """And as many of them as fit."""
+    """It keeps as many of them as fit."""
     backlog = filled(some, most)
     backlog.trim()
     kept = some[backlog.first :]
@@ -55,7 +55,7 @@ def test_numbers_go_on_after_clearing():
 
 
 def test_clearing_forgets_the_bytes_too():
-    """Or a backlog that was full once would overflow for ever."""
+    """Else a backlog that was full once would overflow for ever."""
     backlog = filled([b"x" * 90], 100)
     backlog.clear()
     backlog.append(b"y" * 90)
@@ -65,7 +65,7 @@ def test_clearing_forgets_the_bytes_too():
 
 
 def test_a_chunk_that_is_gone_is_an_overrun():
-    """Never silently the next one."""
+    """The reader must not get the next one as if nothing were missing."""
     backlog = filled([b"a" * 60, b"b" * 60], 100)
     backlog.trim()
 
@@ -74,5 +74,5 @@ def test_a_chunk_that_is_gone_is_an_overrun():
 
 
 def test_nothing_is_there_behind_the_last():
-    """The number stays."""
+    """Taking gives no bytes, and the number stays the same."""
     assert filled([b"a"]).take(1, 10) == (b"", 1)

@@ -66,14 +66,14 @@ def test_a_type_that_is_not_declared_is_published_as_it_is(catalogue: Catalogue,
 
 
 def test_declared_data_is_stored_as_its_model_writes_it(catalogue: Catalogue):
-    """Readers see defaults and wire names."""
+    """Readers see the defaults, and the names that the model has in JSON."""
     checked = catalogue.checked("user:1:orders", "order.shipped", {"order": "42", "more": 1})
 
     assert checked == {"order": 42, "by": "post"}
 
 
 def test_wrong_data_is_refused_by_field(catalogue: Catalogue):
-    """Without the values: they may be secret."""
+    """The problem names the fields without their values, which may be secret."""
     with pytest.raises(ValidationFailed) as error:
         catalogue.checked("public:orders", "order.shipped", {"order": "s3cret", "by": 1})
 
@@ -82,7 +82,7 @@ def test_wrong_data_is_refused_by_field(catalogue: Catalogue):
 
 
 def test_a_declared_type_stays_on_its_topics(catalogue: Catalogue):
-    """A reader of other topics need not expect it."""
+    """The readers of other topics need not expect it."""
     with pytest.raises(ValidationFailed) as error:
         catalogue.checked("user:1:orders:x", "order.shipped", {"order": 1})
 
@@ -93,25 +93,25 @@ def test_a_declared_type_stays_on_its_topics(catalogue: Catalogue):
     "name", ["bye", "connected", "reset", "error", "open", "", "1a", "a b", "a" * 65]
 )
 def test_a_bad_or_reserved_name_stops_the_start(name: str):
-    """The mistake is a developer's: it must not wait for the first publish."""
+    """It is a developer's mistake, and must not wait for the first publish."""
     with pytest.raises(ValueError, match="cannot be an event type"):
         Catalogue().declare(name, Shipped, topics=("**",))
 
 
 def test_a_name_is_declared_once(catalogue: Catalogue):
-    """Two models for one type would depend on the order of imports."""
+    """With two models for one type the order of imports would decide."""
     with pytest.raises(ValueError, match="declared twice"):
         catalogue.declare("order.shipped", Shipped, topics=("a",))
 
 
 def test_a_bad_pattern_stops_the_start():
-    """A pattern that matches nothing would refuse everything later."""
+    """A pattern that matches nothing would refuse every event later."""
     with pytest.raises(InvalidPattern):
         Catalogue().declare("a", Shipped, topics=("a:**:b",))
 
 
 def test_the_summary_is_given_or_the_first_line_of_the_model(catalogue: Catalogue):
-    """Something is always there for the document."""
+    """The document always has some text to show."""
 
     class Bare(BaseModel):
         pass

@@ -1,4 +1,4 @@
-"""Readers of the same view: encoded once, sent to all, the slow ones on their own."""
+"""Readers of the same selection: frames are encoded once, and slow readers go on by themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from api.events.reasons import CloseReason, ResetReason
 from api.events.topic import TopicName
 from tests.support.events import TOPIC, event
 from tests.support.leap_loop import leaping, turns
-from tests.unit.events.edge import Wire, connect
+from tests.unit.events.fakes import FakeSend, connect
 
 OTHER = TopicName("public:other")
 VIEW = Selection((TOPIC, OTHER), None, named=True)
@@ -31,11 +31,11 @@ def cohort_of(view: Selection = VIEW, lag_max_bytes: int = 1_000_000) -> Cohort:
     return Cohort(view, START, lag_max_bytes=lag_max_bytes)
 
 
-def member(cohort: Cohort) -> tuple[Wire, Connection]:
-    wire = Wire()
-    connection = connect(wire)
+def member(cohort: Cohort) -> tuple[FakeSend, Connection]:
+    sent = FakeSend()
+    connection = connect(sent)
     cohort.add(connection)
-    return wire, connection
+    return sent, connection
 
 
 async def publish(cohort: Cohort, *events: Event) -> int:
@@ -45,16 +45,16 @@ async def publish(cohort: Cohort, *events: Event) -> int:
     return shown
 
 
-def seen(wire: Wire) -> list[int]:
-    return [int(json.loads(frame.data)["id"].partition("-")[0]) for frame in wire.frames]
+def seen(sent: FakeSend) -> list[int]:
+    return [int(json.loads(frame.data)["id"].partition("-")[0]) for frame in sent.frames]
 
 
 sizes = st.lists(st.integers(1, 40) | st.integers(CHUNK_BYTES // 3, CHUNK_BYTES + 10), max_size=12)
 
 
 @given(sizes)
-def test_frames_are_joined_in_order_up_to_the_limit(lengths: list[int]):
-    """No chunk is larger unless it is one frame; no two neighbours would have fitted."""
+def test_frames_are_put_together_in_order_up_to_the_limit(lengths: list[int]):
+    """A larger chunk is one frame; two neighbours would not fit into one chunk."""
     frames = [bytes([number]) * length for number, length in enumerate(lengths)]
 
     chunks = chunks_of(frames)
@@ -67,7 +67,7 @@ def test_frames_are_joined_in_order_up_to_the_limit(lengths: list[int]):
 
 
 def test_the_cursor_moves_over_what_the_filter_hides():
-    """Or a reader would be asked to read it again for ever."""
+    """Else the hidden events would be read again at each reconnect."""
     view = Selection((TOPIC,), frozenset({"shown"}), named=True)
     writer = CursorWriter({TOPIC: EventId(0, 0)})
 
@@ -80,7 +80,7 @@ def test_the_cursor_moves_over_what_the_filter_hides():
 
 @leaping
 async def test_all_members_get_the_same_bytes():
-    """Encoded once."""
+    """Each frame is encoded once."""
     cohort = cohort_of()
     (one, _), (two, _) = member(cohort), member(cohort)
 
@@ -94,20 +94,20 @@ async def test_all_members_get_the_same_bytes():
 
 @leaping
 async def test_each_event_carries_the_cursor_behind_it():
-    """So that a cut between two events of one write resumes at the second."""
+    """A client that is cut off between two events of one write resumes at the second."""
     cohort = cohort_of()
-    wire, _ = member(cohort)
+    sent, _ = member(cohort)
 
     await publish(cohort, event(1), event(2, topic=OTHER))
 
-    first, second = (Cursor.parse(frame.id) for frame in wire.frames)
+    first, second = (Cursor.parse(frame.id) for frame in sent.frames)
     assert (first.position(TOPIC), first.position(OTHER)) == (EventId(1, 0), EventId(0, 0))
     assert (second.position(TOPIC), second.position(OTHER)) == (EventId(1, 0), EventId(2, 0))
 
 
 @leaping
 async def test_the_cursor_also_passes_entries_that_are_no_events():
-    """A genesis or foreign entry is where the topic ends."""
+    """A genesis entry or a foreign one may be the last entry of the topic."""
     cohort = cohort_of()
     cohort.take_in([], {TOPIC: EventId(7, 0)})
 
@@ -115,8 +115,8 @@ async def test_the_cursor_also_passes_entries_that_are_no_events():
 
 
 @leaping
-async def test_who_joins_later_gets_only_what_comes_later():
-    """The earlier events are its own catch-up's business."""
+async def test_who_is_added_later_gets_only_what_comes_later():
+    """It has got the earlier events while it caught up."""
     cohort = cohort_of()
     early, _ = member(cohort)
     await publish(cohort, event(1))
@@ -128,13 +128,13 @@ async def test_who_joins_later_gets_only_what_comes_later():
 
 @leaping
 async def test_who_left_gets_nothing_more():
-    """Its place may be another's by now."""
+    """The server may use its socket for another client by then."""
     cohort = cohort_of()
-    wire, connection = member(cohort)
+    sent, connection = member(cohort)
     cohort.remove(connection)
     await publish(cohort, event(1))
 
-    assert wire.frames == []
+    assert sent.frames == []
 
 
 @leaping
@@ -164,7 +164,7 @@ async def test_the_backlog_is_empty_while_all_keep_up():
 
 @leaping
 async def test_the_backlog_is_let_go_when_the_last_one_has_caught_up():
-    """Also when it leaves instead."""
+    """The same holds when the last one leaves instead."""
     cohort = cohort_of()
     (one, _), (two, leaver) = member(cohort), member(cohort)
     one.stall()
@@ -182,7 +182,7 @@ async def test_the_backlog_is_let_go_when_the_last_one_has_caught_up():
 
 @leaping
 async def test_who_lags_too_far_is_told_so_and_the_others_go_on():
-    """`bye overflow` without an id: the client resumes at the last event it got."""
+    """Its `bye overflow` has no id: the client resumes at the last event it got."""
     cohort = cohort_of(lag_max_bytes=1000)
     (slow, _), (fast, _) = member(cohort), member(cohort)
     await publish(cohort, event(1))
@@ -202,13 +202,13 @@ async def test_who_lags_too_far_is_told_so_and_the_others_go_on():
 
 @leaping
 async def test_who_lags_too_far_and_never_reads_again_is_given_up():
-    """After the grace, not only at the deadline of the stream."""
+    """It ends after the grace period, and not only at the deadline of the stream."""
     cohort = cohort_of(lag_max_bytes=1000)
     aborted: list[bool] = []
-    wire = Wire()
-    connection = connect(wire, grace_s=30, abort=lambda: aborted.append(True))
+    sent = FakeSend()
+    connection = connect(sent, grace_s=30, abort=lambda: aborted.append(True))
     cohort.add(connection)
-    wire.stall()
+    sent.stall()
     for ms in range(1, 30):
         await publish(cohort, event(ms))
     await asyncio.sleep(29)
@@ -220,13 +220,13 @@ async def test_who_lags_too_far_and_never_reads_again_is_given_up():
 
 @leaping
 async def test_a_large_batch_is_sent_in_several_chunks():
-    """Each of a size that a socket takes at once, none left out."""
+    """Each is small enough for a socket to take at once, and none is left out."""
     cohort = cohort_of()
-    wire, connection = member(cohort)
+    sent, connection = member(cohort)
     await publish(cohort, *(event(ms, data="x" * 30_000) for ms in range(1, 8)))
 
-    assert seen(wire) == list(range(1, 8))
-    assert len(wire.chunks) == 4
+    assert seen(sent) == list(range(1, 8))
+    assert len(sent.chunks) == 4
     assert connection.seq == cohort.backlog.next
 
 
@@ -234,36 +234,36 @@ async def test_a_large_batch_is_sent_in_several_chunks():
 async def test_a_member_that_stalls_within_a_batch_continues_there():
     """It takes the rest from the backlog, each chunk once."""
     cohort = cohort_of()
-    wire, _ = member(cohort)
-    wire.stall()
+    sent, _ = member(cohort)
+    sent.stall()
     await publish(cohort, *(event(ms, data="x" * 30_000) for ms in range(1, 8)))
-    wire.go_on()
+    sent.go_on()
     await turns()
 
-    assert seen(wire) == list(range(1, 8))
+    assert seen(sent) == list(range(1, 8))
 
 
 @leaping
 async def test_more_comes_while_a_fan_out_makes_a_pause():
-    """A long fan-out lets others run; who joined or stalled meanwhile misses nothing."""
+    """A connection that was added or stalled in the pause misses nothing."""
     cohort = cohort_of()
     members = [member(cohort)[0] for _ in range(SENDS_AT_ONCE + 1)]
     cohort.take_in([event(1)], {TOPIC: EventId(1, 0)})
     sending = asyncio.create_task(cohort.fan_out())
     await asyncio.sleep(0)  # some have it, the pause has come
     late, _ = member(cohort)
-    left = sum(not wire.chunks for wire in members)
+    left = sum(not sent.chunks for sent in members)
     await sending
     await publish(cohort, event(2))
 
     assert left == 1
-    assert all(seen(wire) == [1, 2] for wire in members)
+    assert all(seen(sent) == [1, 2] for sent in members)
     assert seen(late) == [2]
 
 
 @leaping
 async def test_the_backlog_stays_until_a_fan_out_is_through():
-    """A slow reader that is level again in the pause must not take the others' chunk away."""
+    """A slow reader that catches up in the pause must not clear what others still need."""
     cohort = cohort_of()
     (slow, _), *others = [member(cohort) for _ in range(SENDS_AT_ONCE + 1)]
     slow.stall()
@@ -275,21 +275,21 @@ async def test_the_backlog_stays_until_a_fan_out_is_through():
     await sending
 
     assert seen(slow) == [1, 2]
-    assert all(seen(wire) == [1, 2] for wire, _ in others)
+    assert all(seen(sent) == [1, 2] for sent, _ in others)
 
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_reset_is_told_to_all_and_the_cursor_stands_behind_it(named: bool):
-    """A reader cut right after it does not hear it again."""
+    """A reader that is cut off right after it is not told again."""
 
     @leaping
     async def run() -> None:
         cohort = cohort_of(Selection((TOPIC, OTHER), None, named=named))
-        wire, _ = member(cohort)
+        sent, _ = member(cohort)
         cohort.take_reset(TOPIC, EventId(9, 0), ResetReason.TRIMMED)
         await cohort.fan_out()
 
-        (frame,) = wire.frames
+        (frame,) = sent.frames
         data = json.loads(frame.data)
         assert (data["type"], data["topics"], data["reason"]) == ("reset", [TOPIC], "trimmed")
         assert Cursor.parse(frame.id).position(TOPIC) == EventId(9, 0)
@@ -299,16 +299,16 @@ def test_a_reset_is_told_to_all_and_the_cursor_stands_behind_it(named: bool):
 
 @leaping
 async def test_a_keep_alive_that_waits_does_not_cost_the_place():
-    """It was being sent when the reader joined; what came meanwhile follows it."""
+    """It was being sent when the reader was added; what came meanwhile follows it."""
     cohort = cohort_of()
-    wire = Wire()
-    connection = connect(wire)
-    wire.stall()
+    sent = FakeSend()
+    connection = connect(sent)
+    sent.stall()
     connection.keep_alive()
     cohort.add(connection)
     await publish(cohort, event(1))
-    wire.go_on()
+    sent.go_on()
     await turns()
 
     assert connection.ended is not CloseReason.OVERFLOW
-    assert seen(wire) == [1]
+    assert seen(sent) == [1]

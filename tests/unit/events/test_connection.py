@@ -9,59 +9,59 @@ from typing import Any
 
 import pytest
 
-from api.events.delivery.connection import Connection, body
+from api.events.delivery.connection import Connection, body_message
 from api.events.delivery.sse import KEEP_ALIVE
 from api.events.reasons import CloseReason
 from tests.support.leap_loop import leaping, turns
-from tests.unit.events.edge import FakeFeed, Wire, connect
+from tests.unit.events.fakes import FakeFeed, FakeSend, connect
 
 
-def fed(wire: Wire, **options: Any) -> tuple[Connection, FakeFeed]:
-    connection, feed = connect(wire, **options), FakeFeed()
+def fed(sent: FakeSend, **options: Any) -> tuple[Connection, FakeFeed]:
+    connection, feed = connect(sent, **options), FakeFeed()
     connection.feed = feed
     return connection, feed
 
 
 def offer(connection: Connection, feed: FakeFeed, chunk: bytes) -> None:
-    """As a cohort does."""
+    """Send a chunk as a cohort does."""
     feed.backlog.append(chunk)
     if connection.is_idle:
-        connection.offer(body(chunk))
+        connection.offer(body_message(chunk))
 
 
-def reason_of(wire: Wire) -> str:
-    bye = wire.frames[-1]
+def reason_of(sent: FakeSend) -> str:
+    bye = sent.frames[-1]
     assert bye.event == "bye"
     return str(json.loads(bye.data)["reason"])
 
 
 @leaping
 async def test_a_send_that_takes_the_bytes_needs_no_turn_of_the_loop():
-    """That is what makes fan-out cheap."""
-    wire = Wire()
-    connection, feed = fed(wire)
+    """That is what makes a fan-out to many connections cheap."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
 
     offer(connection, feed, b"one")
 
-    assert wire.chunks == [b"one"]
+    assert sent.chunks == [b"one"]
     assert connection.is_idle
     assert connection.seq == 1
 
 
 @leaping
 async def test_a_send_that_waits_goes_on_by_itself():
-    """And takes what has piled up, in one piece."""
-    wire = Wire()
-    connection, feed = fed(wire)
-    wire.stall()
+    """Then it takes all that the backlog holds, in one piece."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
+    sent.stall()
     for chunk in [b"one", b"two", b"three"]:
         offer(connection, feed, chunk)
     assert feed.lagging == [connection]
 
-    wire.go_on()
+    sent.go_on()
     await turns()
 
-    assert wire.chunks == [b"one", b"twothree"]
+    assert sent.chunks == [b"one", b"twothree"]
     assert connection.is_idle
     assert feed.lagging == []
     assert connection.seq == 3
@@ -81,7 +81,7 @@ async def test_a_send_may_be_any_awaitable():
         return Taking()
 
     connection = connect(send)
-    connection.offer(body(b"x"))
+    connection.offer(body_message(b"x"))
     await turns()
 
     assert len(taken) == 1
@@ -91,9 +91,9 @@ async def test_a_send_may_be_any_awaitable():
 @leaping
 async def test_a_send_that_raises_ends_the_connection():
     """A server may raise anything for a client that left; nobody else must notice."""
-    wire = Wire()
-    connection, feed = fed(wire)
-    wire.broke(OSError("gone"))
+    sent = FakeSend()
+    connection, feed = fed(sent)
+    sent.broke(OSError("gone"))
 
     offer(connection, feed, b"one")
 
@@ -103,16 +103,16 @@ async def test_a_send_that_raises_ends_the_connection():
 
 @leaping
 async def test_a_waiting_send_that_raises_ends_the_connection():
-    """As above, later."""
-    wire = Wire()
-    connection, feed = fed(wire)
-    wire.stall()
+    """The same as above, for a send that has a task."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
+    sent.stall()
     offer(connection, feed, b"one")
-    wire.broke(OSError("gone"))
+    sent.broke(OSError("gone"))
     await turns()
 
     assert connection.ended is CloseReason.GONE
-    assert wire.chunks == []
+    assert sent.chunks == []
 
 
 @leaping
@@ -127,7 +127,7 @@ async def test_a_waiting_send_that_is_cancelled_cleans_up():
             cleaned.append(True)
 
     connection = connect(send)
-    connection.offer(body(b"x"))
+    connection.offer(body_message(b"x"))
     await turns(1)
     connection.drop()
     await turns()
@@ -138,131 +138,131 @@ async def test_a_waiting_send_that_is_cancelled_cleans_up():
 
 @leaping
 async def test_a_keep_alive_is_a_comment():
-    """It must not reach a handler."""
-    wire = Wire()
-    fed(wire)[0].keep_alive()
+    """It must not reach a handler of the client."""
+    sent = FakeSend()
+    fed(sent)[0].keep_alive()
 
-    assert wire.chunks == [KEEP_ALIVE]
+    assert sent.chunks == [KEEP_ALIVE]
 
 
 @leaping
 async def test_a_connection_that_waits_gets_no_keep_alive():
-    """It is not idle; and comments would pile up."""
-    wire = Wire()
-    connection, feed = fed(wire)
-    wire.stall()
+    """It is not idle, and comments would only pile up."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
+    sent.stall()
     offer(connection, feed, b"one")
     connection.keep_alive()
-    wire.go_on()
+    sent.go_on()
     await turns()
 
-    assert wire.chunks == [b"one"]
+    assert sent.chunks == [b"one"]
 
 
 @leaping
 async def test_nothing_follows_the_end():
-    """Neither a keep-alive nor a second goodbye."""
-    wire = Wire()
-    connection, _ = fed(wire)
+    """Neither a keep-alive nor a second `bye`."""
+    sent = FakeSend()
+    connection, _ = fed(sent)
     connection.end(CloseReason.ROTATE)
     connection.keep_alive()
     connection.end(CloseReason.SHUTDOWN)
     await connection.push(b"late")
 
-    assert (reason_of(wire), len(wire.chunks)) == ("rotate", 1)
+    assert (reason_of(sent), len(sent.chunks)) == ("rotate", 1)
 
 
 @leaping
 async def test_who_is_level_gets_the_cursor_with_the_goodbye():
-    """It stands behind filtered events too."""
-    wire = Wire()
-    connection, feed = fed(wire)
+    """The cursor stands behind filtered events too."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
     offer(connection, feed, b"data: x\nid: x\n\n")
     connection.end(CloseReason.ROTATE)
 
-    assert wire.frames[-1].id == "cursor-1"
-    assert wire.is_closed
+    assert sent.frames[-1].id == "cursor-1"
+    assert sent.is_closed
     assert connection.ended is CloseReason.ROTATE
 
 
 @leaping
 async def test_who_is_not_level_keeps_its_own_id():
-    """The cohort's cursor would claim events that it was not sent."""
-    wire = Wire()
-    connection, feed = fed(wire)
+    """The cohort's cursor would skip the events that it was not sent."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
     offer(connection, feed, b"data: x\nid: mine\n\n")
     feed.backlog.append(b"data: y\nid: other\n\n")
     connection.end(CloseReason.ROTATE)
 
-    assert [frame.id for frame in wire.frames] == ["mine", "mine"]
+    assert [frame.id for frame in sent.frames] == ["mine", "mine"]
 
 
 @leaping
 async def test_an_end_before_the_feed_has_no_cursor():
-    """Nothing is claimed for a reader that was still catching up."""
-    wire = Wire()
-    connect(wire).end(CloseReason.SHUTDOWN)
+    """The reader was still catching up: a cursor would skip what it has not got."""
+    sent = FakeSend()
+    connect(sent).end(CloseReason.SHUTDOWN)
 
-    assert (reason_of(wire), wire.frames[-1].id) == ("shutdown", "")
+    assert (reason_of(sent), sent.frames[-1].id) == ("shutdown", "")
 
 
 @leaping
 async def test_an_end_waits_for_the_send_that_waits():
-    """A goodbye inside another frame would garble both; the backlog is left to the resume."""
-    wire = Wire()
-    connection, feed = fed(wire)
-    wire.stall()
+    """A `bye` inside another frame would spoil both; the resume brings the backlog."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
+    sent.stall()
     offer(connection, feed, b"data: x\nid: mine\n\n")
     feed.backlog.append(b"data: y\nid: other\n\n")
     connection.end(CloseReason.ROTATE)
     assert connection.ended is None
-    wire.go_on()
+    sent.go_on()
     await turns()
 
-    assert [frame.event for frame in wire.frames] == ["message", "bye"]
-    assert wire.frames[-1].id == "mine"
+    assert [frame.event for frame in sent.frames] == ["message", "bye"]
+    assert sent.frames[-1].id == "mine"
 
 
 @leaping
 async def test_an_overrun_ends_with_overflow():
-    """What it needs next is gone from the backlog."""
-    wire = Wire()
-    connection, feed = fed(wire)
-    wire.stall()
+    """What the connection needs next is gone from the backlog."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
+    sent.stall()
     offer(connection, feed, b"data: x\nid: mine\n\n")
     feed.backlog.append(b"y" * 2000)
     feed.backlog.append(b"z")
     feed.backlog.trim()
-    wire.go_on()
+    sent.go_on()
     await turns()
 
-    assert (reason_of(wire), wire.frames[-1].id) == ("overflow", "mine")
+    assert (reason_of(sent), sent.frames[-1].id) == ("overflow", "mine")
 
 
 @leaping
 async def test_an_end_decided_before_an_overrun_keeps_its_reason():
-    """The first reason is the true one."""
-    wire = Wire()
-    connection, feed = fed(wire)
-    wire.stall()
+    """The first reason is why the stream really ended."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
+    sent.stall()
     offer(connection, feed, b"data: x\n\n")
     connection.end(CloseReason.SHUTDOWN)
     feed.backlog.append(b"y" * 2000)
     feed.backlog.trim()
-    wire.go_on()
+    sent.go_on()
     await turns()
 
-    assert reason_of(wire) == "shutdown"
+    assert reason_of(sent) == "shutdown"
 
 
 @leaping
 async def test_who_does_not_take_its_goodbye_is_aborted_after_the_grace():
-    """A peer that reads nothing must not hold the stream for ever."""
+    """A client that reads nothing must not keep the stream open for ever."""
     aborted: list[float] = []
     loop = asyncio.get_running_loop()
-    wire = Wire()
-    connection, feed = fed(wire, grace_s=30, abort=lambda: aborted.append(loop.time()))
-    wire.stall()
+    sent = FakeSend()
+    connection, feed = fed(sent, grace_s=30, abort=lambda: aborted.append(loop.time()))
+    sent.stall()
     offer(connection, feed, b"x")
     connection.end(CloseReason.ROTATE)
     await asyncio.sleep(29)
@@ -270,16 +270,16 @@ async def test_who_does_not_take_its_goodbye_is_aborted_after_the_grace():
     await asyncio.sleep(2)
 
     assert aborted == [30]
-    assert wire.chunks == []
+    assert sent.chunks == []
 
 
 @leaping
 async def test_a_goodbye_that_itself_has_to_wait_has_the_same_grace():
-    """The socket may fill up right there."""
+    """The socket may become full just at the `bye`."""
     aborted: list[bool] = []
-    wire = Wire()
-    connection, _ = fed(wire, grace_s=5, abort=lambda: aborted.append(True))
-    wire.stall()
+    sent = FakeSend()
+    connection, _ = fed(sent, grace_s=5, abort=lambda: aborted.append(True))
+    sent.stall()
     connection.end(CloseReason.ROTATE)
     await asyncio.sleep(6)
 
@@ -288,84 +288,84 @@ async def test_a_goodbye_that_itself_has_to_wait_has_the_same_grace():
 
 @leaping
 async def test_who_takes_its_goodbye_in_time_is_not_aborted():
-    """The timer finds nothing to do."""
+    """The timer of the grace period then does nothing."""
     aborted: list[bool] = []
-    wire = Wire()
-    connection, feed = fed(wire, grace_s=5, abort=lambda: aborted.append(True))
-    wire.stall()
+    sent = FakeSend()
+    connection, feed = fed(sent, grace_s=5, abort=lambda: aborted.append(True))
+    sent.stall()
     offer(connection, feed, b"x")
     connection.end(CloseReason.ROTATE)
-    wire.go_on()
+    sent.go_on()
     await asyncio.sleep(10)
 
     assert aborted == []
-    assert reason_of(wire) == "rotate"
+    assert reason_of(sent) == "rotate"
 
 
 @leaping
 async def test_a_buffered_answer_ends_behind_its_first_events():
-    """With the cursor behind them."""
-    wire = Wire()
-    connection, feed = fed(wire, one_batch=True)
+    """Its `bye` has the cursor behind them."""
+    sent = FakeSend()
+    connection, feed = fed(sent, one_batch=True)
     offer(connection, feed, b"data: x\n\n")
 
-    assert [frame.event for frame in wire.frames] == ["message", "bye"]
-    assert wire.frames[-1].id == "cursor-1"
-    assert reason_of(wire) == "deadline"
+    assert [frame.event for frame in sent.frames] == ["message", "bye"]
+    assert sent.frames[-1].id == "cursor-1"
+    assert reason_of(sent) == "deadline"
 
 
 @leaping
 async def test_a_push_waits_for_the_reader():
-    """A replay is as fast as its reader and needs no memory."""
-    wire = Wire()
-    connection = connect(wire)
-    wire.stall()
+    """A replay is as fast as its reader, so it needs no memory."""
+    sent = FakeSend()
+    connection = connect(sent)
+    sent.stall()
     pushing = asyncio.create_task(connection.push(b"one"))
     await turns()
     assert not pushing.done()
-    wire.go_on()
+    sent.go_on()
     await pushing
 
-    assert wire.chunks == [b"one"]
+    assert sent.chunks == [b"one"]
 
 
 @leaping
 async def test_a_push_follows_a_keep_alive_that_waits():
-    """Never within it."""
-    wire = Wire()
-    connection = connect(wire)
-    wire.stall()
+    """It must not be written into the middle of it."""
+    sent = FakeSend()
+    connection = connect(sent)
+    sent.stall()
     connection.keep_alive()
     pushing = asyncio.create_task(connection.push(b"one"))
     await turns()
-    wire.go_on()
+    sent.go_on()
     await pushing
 
-    assert wire.chunks == [KEEP_ALIVE, b"one"]
+    assert sent.chunks == [KEEP_ALIVE, b"one"]
 
 
 @leaping
 async def test_a_push_to_a_reader_that_left_returns():
-    """The replay then finds that the stream has ended."""
-    wire = Wire()
-    connection = connect(wire)
-    wire.stall()
+    """The replay then sees that the stream has ended."""
+    sent = FakeSend()
+    connection = connect(sent)
+    sent.stall()
     pushing = asyncio.create_task(connection.push(b"one"))
     await turns()
     connection.drop()
     await pushing
 
-    assert wire.chunks == []
+    assert sent.chunks == []
 
 
 @pytest.mark.parametrize("finish", [Connection.drop, lambda one: one.end(CloseReason.ROTATE)])
 def test_a_drop_keeps_the_reason_that_was_there_before(finish: Callable[[Connection], None]):
-    """The client that leaves after its goodbye did not leave by itself."""
+    """A client that closes after its `bye` did not end the stream."""
 
     @leaping
     async def run() -> None:
-        wire = Wire()
-        connection, _ = fed(wire)
+        sent = FakeSend()
+        connection, _ = fed(sent)
         finish(connection)
         ended = connection.ended
         connection.drop()
@@ -376,14 +376,14 @@ def test_a_drop_keeps_the_reason_that_was_there_before(finish: Callable[[Connect
 
 @leaping
 async def test_a_drop_while_the_goodbye_waits_keeps_its_reason():
-    """What is counted is why we ended it."""
-    wire = Wire()
-    connection, feed = fed(wire)
-    wire.stall()
+    """The metric counts why we ended it."""
+    sent = FakeSend()
+    connection, feed = fed(sent)
+    sent.stall()
     offer(connection, feed, b"x")
     connection.end(CloseReason.UNAUTHORIZED)
     connection.drop()
     await turns()
 
     assert connection.ended is CloseReason.UNAUTHORIZED
-    assert wire.chunks == []
+    assert sent.chunks == []

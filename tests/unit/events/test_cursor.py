@@ -32,7 +32,7 @@ def unpacked(text: str) -> bytes:
 
 @given(positions, topic_names)
 def test_a_cursor_gives_back_every_position(stands: Positions, other: TopicName):
-    """And none for a topic that it does not name."""
+    """It gives none for a topic that it does not name."""
     cursor = Cursor.parse(text_of(stands))
 
     assert {topic: cursor.position(topic) for topic in stands} == stands
@@ -41,7 +41,7 @@ def test_a_cursor_gives_back_every_position(stands: Positions, other: TopicName)
 
 @given(positions)
 def test_a_cursor_needs_no_quoting_in_a_url(stands: Positions):
-    """Nor in a header or in an SSE line."""
+    """Nor does it in a header or in an SSE line."""
     text = text_of(stands)
 
     assert text.replace("-", "").replace("_", "").isalnum()
@@ -49,7 +49,7 @@ def test_a_cursor_needs_no_quoting_in_a_url(stands: Positions):
 
 
 def test_the_longest_cursor_is_accepted():
-    """50 topics at the highest ids are within the limit."""
+    """50 topics with the largest ids are within the limit."""
     stands = {TopicName(f"t:{n}"): EventId(MAX_PART, MAX_PART) for n in range(MAX_TOPICS)}
 
     assert Cursor.parse(text_of(stands)).position("t:49") == EventId(MAX_PART, MAX_PART)
@@ -64,7 +64,7 @@ def test_a_cursor_takes_about_22_characters_a_topic():
 
 @given(positions, st.data())
 def test_a_cut_cursor_is_refused(stands: Positions, data: st.DataObject):
-    """A cursor that lost its end names fewer bytes than it announces."""
+    """A cursor without its end has fewer bytes than its first bytes announce."""
     assume(stands)
     raw = unpacked(text_of(stands))
     length = data.draw(st.integers(0, len(raw) - 1))
@@ -75,14 +75,14 @@ def test_a_cut_cursor_is_refused(stands: Positions, data: st.DataObject):
 
 @given(positions, st.binary(min_size=1, max_size=8))
 def test_a_cursor_with_something_behind_it_is_refused(stands: Positions, more: bytes):
-    """Whatever was appended was not written by us."""
+    """We have not written what was appended."""
     with pytest.raises(InvalidCursor):
         Cursor.parse(packed(unpacked(text_of(stands)) + more))
 
 
 @given(positions, st.data())
 def test_a_flipped_bit_is_refused_or_gives_other_positions(stands: Positions, data: st.DataObject):
-    """Never the same cursor, and never another kind of error."""
+    """It never gives the same cursor, and never another kind of error."""
     raw = bytearray(unpacked(text_of(stands)))
     bit = data.draw(st.integers(0, len(raw) * 8 - 1))
     raw[bit // 8] ^= 1 << bit % 8
@@ -93,7 +93,7 @@ def test_a_flipped_bit_is_refused_or_gives_other_positions(stands: Positions, da
 
 @given(st.text(max_size=40) | st.text("ABab01-_=", max_size=40) | st.binary().map(packed))
 def test_any_text_is_a_cursor_or_refused(text: str):
-    """Clients send what they like: it is a 400 at worst."""
+    """Clients may send anything: the worst is a 400."""
     with suppress(InvalidCursor):
         assert all(len(name) == 8 for name in Cursor.parse(text).positions)
 
@@ -112,7 +112,7 @@ def test_any_text_is_a_cursor_or_refused(text: str):
     ],
 )
 def test_a_malformed_cursor_is_refused(raw: bytes):
-    """Each of these would be read as something by a careless parser."""
+    """A careless parser would accept each of these."""
     with pytest.raises(InvalidCursor):
         Cursor.parse(packed(raw))
 
@@ -127,7 +127,7 @@ def test_a_cursor_beyond_the_limit_is_not_even_decoded():
 def test_a_writer_that_moved_equals_a_fresh_one(
     stands: Positions, moves: list[tuple[TopicName, EventId]]
 ):
-    """Each step encodes one topic, and the whole stays right."""
+    """Each move encodes only one topic, and the whole cursor stays right."""
     writer = CursorWriter(stands)
     for topic, position in moves:
         writer.move(topic, position)
@@ -148,7 +148,7 @@ def test_equal_positions_have_equal_texts(stands: Positions, order: object):
 
 @given(st.dictionaries(topic_names, event_ids, min_size=2, max_size=10))
 def test_a_cursor_serves_another_set_of_topics(stands: Positions):
-    """It is right for the topics that stay and silent on those that are new."""
+    """It is right for the topics that stay, and has no position on new ones."""
     left, *stays = stands
     cursor = Cursor.parse(text_of({topic: stands[topic] for topic in stays}))
 
@@ -159,5 +159,5 @@ def test_a_cursor_serves_another_set_of_topics(stands: Positions):
 @settings(max_examples=10)
 @given(st.lists(topic_names, min_size=50, max_size=50, unique=True))
 def test_topics_have_different_hashes(names: list[TopicName]):
-    """Eight bytes: a collision within one stream is not to be met."""
+    """With eight bytes no two topics of one stream will have the same hash."""
     assert len({topic_hash(name) for name in names}) == len(names)

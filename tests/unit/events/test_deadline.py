@@ -9,7 +9,7 @@ from api.events.stream.deadline import FUNCTION_HOLD_S, Deadline, rotation, wind
 
 
 def test_rotation_is_spread_over_a_fifth_of_the_longest():
-    """So that streams of one deploy do not all come back together."""
+    """So the streams that began together do not all come back together."""
     deadlines = [rotation(900, random.Random(seed))({}) for seed in range(200)]
 
     lives = [one.lifetime_s for one in deadlines]
@@ -19,12 +19,12 @@ def test_rotation_is_spread_over_a_fifth_of_the_longest():
 
 
 def test_a_window_ends_behind_the_first_batch():
-    """That is all that a buffered answer needs."""
+    """The client of a buffered answer sees it only when it has ended."""
     assert window(5)({}) == Deadline(5, CloseReason.DEADLINE, one_batch=True, hold_s=20)
 
 
 def test_json_answers_are_held_as_long_as_the_deployment_bears():
-    """25 s by a server, 20 by a function, which may end earlier; a window does not matter."""
+    """A server holds them for 25 s, a function for 20 s, whatever its window is."""
     server = rotation(900, random.Random(1))({})
     function = Deadline(600, CloseReason.DEADLINE, hold_s=FUNCTION_HOLD_S)
     ending = Deadline(7, CloseReason.DEADLINE, hold_s=FUNCTION_HOLD_S)

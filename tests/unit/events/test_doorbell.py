@@ -43,10 +43,10 @@ async def told(*, rings_every: int = 0) -> list[Any]:
 
 
 async def test_events_without_a_wake_up_are_told_of_once():
-    """Some publisher has its doorbell off, and readers here wait for polls."""
+    """Some publisher runs without the doorbell, so readers here wait for polls."""
     assert await told() == ["doorbell.silent"]
 
 
-async def test_events_with_their_rings_are_nothing_to_tell_of():
+async def test_events_with_their_wake_ups_are_nothing_to_tell_of():
     """One wake-up may stand for the events of several polls."""
     assert await told(rings_every=SILENT_POLLS // 2) == []

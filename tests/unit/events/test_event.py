@@ -20,7 +20,7 @@ LAST_MS = 253_402_300_799_999  # the last millisecond of the year 9999
 
 @given(event_ids)
 def test_an_id_is_read_as_it_is_written(event_id: EventId):
-    """For the whole range that Redis knows."""
+    """This holds for all ids that Redis can have."""
     assert EventId.parse(str(event_id)) == event_id
 
 
@@ -46,7 +46,7 @@ def test_an_id_is_read_as_it_is_written(event_id: EventId):
     ],
 )
 def test_what_is_no_id_is_refused(text: str):
-    """With our own error, so that it becomes a 400."""
+    """The error is our own, so the answer is a 400."""
     with pytest.raises(InvalidEventId):
         EventId.parse(text)
 
@@ -61,7 +61,7 @@ def test_ids_are_ordered_by_time_then_counter(one: EventId, other: EventId):
 @example(EventId(5, 0))
 @example(EventId(5, 1))
 def test_the_previous_id_is_the_greatest_below(event_id: EventId):
-    """Nothing fits between them: the distance is one, across milliseconds as well."""
+    """No id fits between them, across milliseconds as well."""
     if event_id == EventId(0, 0):
         return
     previous = event_id.previous()
@@ -71,14 +71,14 @@ def test_the_previous_id_is_the_greatest_below(event_id: EventId):
 
 
 def test_nothing_is_before_the_first_id():
-    """Reading after it is reading from the start."""
+    """To read after it is to read from the start."""
     assert EventId(0, 0).previous() == EventId(0, 0)
 
 
 @given(st.integers(0, LAST_MS))
 @example(LAST_MS)
 def test_time_is_the_id_to_the_millisecond(ms: int):
-    """RFC 3339 in UTC, never rounded."""
+    """RFC 3339 in UTC, cut off and never rounded."""
     text = EventId(ms, 7).time
 
     moment = datetime.fromisoformat(text)
@@ -89,7 +89,7 @@ def test_time_is_the_id_to_the_millisecond(ms: int):
 
 @given(st.integers(LAST_MS + 1, MAX_PART))
 def test_an_id_beyond_all_times_still_has_a_time(ms: int):
-    """A seal has the highest id there is; it must not break the readers."""
+    """A log may be closed by the highest id there is; that must not break its readers."""
     assert EventId(ms, 0).time == "9999-12-31T23:59:59.999Z"
 
 
@@ -109,7 +109,7 @@ def test_an_event_carries_what_was_stored(kind: str, data: Any):
 
 
 def test_an_event_without_data_has_null():
-    """As `{type}` alone is a whole event."""
+    """An event that is only `{type}` is a whole event."""
     one = Event.of(EventId(1, 0), TOPIC, '{"type":"tick"}')
 
     assert json.loads(one.body)["data"] is None
@@ -117,7 +117,7 @@ def test_an_event_without_data_has_null():
 
 @given(json_values, st.sampled_from(["\r", "\n", "\r\n", " \n\n "]))
 def test_no_line_break_between_tokens_survives(data: Any, space: str):
-    """Legal in JSON, and the end of a line in SSE."""
+    """It is legal in JSON, but would end a line of SSE."""
     spaced = json.dumps(data, indent=space)
 
     one = Event.of(EventId(1, 0), TOPIC, f'{{{space}"type":"t",{space}"data":{spaced}{space}}}')

@@ -47,7 +47,7 @@ def extensions() -> Extensions:
 
 
 def test_an_extension_declares_event_types(module: Module, extensions: Extensions):
-    """As the documentation shows it."""
+    """In the way that the documentation shows."""
 
     def extend(millrace: Extensions) -> None:
         millrace.event("moved", Moved, topics=["public:board"], summary="A card moved.")
@@ -60,7 +60,7 @@ def test_an_extension_declares_event_types(module: Module, extensions: Extension
 
 
 async def test_an_extension_grants_topics(module: Module, extensions: Extensions):
-    """Its rule is asked for the topics of its pattern."""
+    """Its rule is asked for topics that match its pattern."""
 
     class Everyone:
         async def allows(self, *_: object) -> bool:
@@ -105,13 +105,13 @@ def test_a_missing_extension_stops_the_start(extensions: Extensions):
 
 
 def test_an_extension_that_is_relative_to_nothing_stops_the_start(extensions: Extensions):
-    """Python's own complaint of it is a traceback that speaks of an argument `package`."""
+    """Python's own error for it speaks of an argument `package`, which helps nobody."""
     with pytest.raises(SettingsError, match=r"EXTENSIONS: \.shop is relative to no package"):
         load([".shop"], extensions)
 
 
 def test_a_module_that_does_not_extend_stops_the_start(module: Module, extensions: Extensions):
-    """It names the module and what is missing."""
+    """The error names the module and what is missing in it."""
     name = module()
 
     with pytest.raises(SettingsError, match=f"EXTENSIONS: {name} has no function `extend`"):
@@ -119,7 +119,7 @@ def test_a_module_that_does_not_extend_stops_the_start(module: Module, extension
 
 
 def test_what_an_extension_raises_stops_the_start(module: Module, extensions: Extensions):
-    """Nothing is swallowed."""
+    """No error of an extension is hidden."""
 
     def extend(_: Extensions) -> None:
         raise RuntimeError("not today")

@@ -1,4 +1,4 @@
-"""Only links that a page may follow without looking."""
+"""Only links that are safe to put into a page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINK = TypeAdapter(Link)
     ],
 )
 def test_links_of_the_web_and_of_the_site_are_taken(link: str):
-    """As they are."""
+    """They are taken as they are."""
     assert LINK.validate_python(link) == link
 
 
@@ -59,6 +59,6 @@ def test_links_of_the_web_and_of_the_site_are_taken(link: str):
     ],
 )
 def test_everything_else_is_refused(link: str):
-    """Schemes that run, hosts in disguise, and what browsers strip before they look."""
+    """Schemes that run code, hosts that look like paths, and what browsers strip first."""
     with pytest.raises(ValidationError):
         LINK.validate_python(link)

@@ -13,7 +13,7 @@ def at(ms: int, seq: int = 0) -> EventId:
 
 
 def test_bounds_are_exclusive_and_absent_ones_are_open():
-    """As XREVRANGE takes them: from the top down."""
+    """The upper bound comes first, as XREVRANGE takes them."""
     assert Span().bounds == ("+", "-")
     assert Span(at(7), at(3, 1)).bounds == ("(7-0", "(3-1")
     assert Span(at(7), at(3)).below(at(5)).bounds == ("(5-0", "(3-0")
@@ -34,11 +34,11 @@ def test_bounds_are_exclusive_and_absent_ones_are_open():
     ],
 )
 def test_where_nothing_can_be_nothing_is_asked(span: Span, is_empty: bool):
-    """Redis refuses to look below its first id, and a command is a command."""
+    """Redis refuses to look below its first id, and a command would be billed."""
     assert span.is_empty is is_empty
 
 
 def test_the_next_id_is_the_smallest_above():
-    """Also behind the last of a millisecond."""
+    """This holds behind the last id of a millisecond too."""
     assert at(3).next() == at(3, 1)
     assert at(3, MAX_PART).next() == at(4)

@@ -12,12 +12,12 @@ def pace(pause_s: float = 0.1) -> Pace:
 
 
 def test_news_makes_it_quick():
-    """Where something came, more may."""
+    """After one event more may come."""
     assert pace(2).after(news=True, has_doorbell=False) == 0.1
 
 
 def test_silence_makes_it_slower_by_half_up_to_the_cap():
-    """After two polls that may just have missed an event, and never beyond."""
+    """Only after two polls, which may just have missed an event."""
     one = pace()
     pauses = [one.after(news=False, has_doorbell=False) for _ in range(12)]
 
@@ -26,7 +26,7 @@ def test_silence_makes_it_slower_by_half_up_to_the_cap():
 
 
 def test_a_doorbell_lets_it_rest_longer():
-    """Polls are only a safety net then."""
+    """With a doorbell polls are only a safety net."""
     one = pace()
     pauses = [one.after(news=False, has_doorbell=True) for _ in range(6)]
 
@@ -39,7 +39,7 @@ def test_a_lost_doorbell_brings_the_pause_back_under_its_own_cap():
 
 
 def test_quickening_starts_over():
-    """Whoever knows that something comes need not wait for the pace."""
+    """A caller that expects news need not wait for the pause to end."""
     one = pace()
     for _ in range(10):
         one.after(news=False, has_doorbell=False)

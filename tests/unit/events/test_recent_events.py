@@ -1,4 +1,4 @@
-"""A topic's newest events in memory: complete or nothing."""
+"""A topic's newest events in memory: all that follow a position, or none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ batches = st.lists(
 
 @given(batches, st.integers(0, 100))
 def test_after_is_exactly_the_suffix_or_nothing(plan: list[tuple[list[int], int]], at: int):
-    """None is a command more; anything but the whole suffix would be a loss."""
+    """None costs one command more; a part of the suffix would lose events."""
     recent, ms, log = started(), 0, [EventId(0, 0)]
     events: list[Event] = []
     for gaps, beyond in plan:
@@ -58,12 +58,12 @@ def test_after_is_exactly_the_suffix_or_nothing(plan: list[tuple[list[int], int]
 
 
 def test_nothing_follows_the_position():
-    """A reader at the tip costs nothing."""
+    """A reader that has everything costs nothing."""
     assert started(5).after(EventId(5, 0)) == ()
 
 
 def test_what_was_before_the_start_is_not_known():
-    """Even when events came since."""
+    """Not even when events came since."""
     recent = started(5)
     extend(recent, [event(6)])
 
@@ -72,7 +72,7 @@ def test_what_was_before_the_start_is_not_known():
 
 
 def test_a_position_between_events_is_not_believed():
-    """It may have been an event of a log that is gone."""
+    """It may be the id of an event of a log that was deleted."""
     recent = started()
     extend(recent, [event(1), event(3)])
 
@@ -80,7 +80,7 @@ def test_a_position_between_events_is_not_believed():
 
 
 def test_memory_holds_a_bounded_number_of_events():
-    """What fell out is asked of the log, what stayed is complete."""
+    """The older ones are read from the log; those in memory are complete."""
     recent = started()
     for ms in range(1, MAX_EVENTS + 11):
         extend(recent, [event(ms)])
@@ -93,7 +93,7 @@ def test_memory_holds_a_bounded_number_of_events():
 
 @given(st.lists(st.integers(0, MAX_BYTES // 3), min_size=1, max_size=12))
 def test_memory_holds_a_bounded_number_of_bytes(sizes: list[int]):
-    """However large the events are, and only as few as must go."""
+    """However large the events are; and no more of them go than must."""
     recent = started()
     for ms, size in enumerate(sizes, start=1):
         extend(recent, [event(ms, data="x" * size)])
@@ -107,7 +107,7 @@ def test_memory_holds_a_bounded_number_of_bytes(sizes: list[int]):
 
 
 def test_one_event_larger_than_memory_leaves_it_empty_and_right():
-    """The position is still served; only what it follows is not."""
+    """A reader at its end is still served from memory."""
     recent = started()
     extend(recent, [event(1), event(2, data="x" * MAX_BYTES)])
 
@@ -116,7 +116,7 @@ def test_one_event_larger_than_memory_leaves_it_empty_and_right():
 
 
 def test_bytes_are_counted_anew_after_a_restart():
-    """Or the memory would shrink with each gap."""
+    """Else the memory would become smaller with each gap."""
     recent = started()
     extend(recent, [event(1, data="x" * (MAX_BYTES - 1000))])
     recent.restart(EventId(5, 0))
@@ -128,7 +128,7 @@ def test_bytes_are_counted_anew_after_a_restart():
 
 
 def test_a_restart_forgets_what_was_before_it():
-    """Behind a gap nothing is complete."""
+    """Events before a gap are not complete."""
     recent = started()
     extend(recent, [event(1), event(2)])
     recent.restart(EventId(9, 0))
@@ -138,7 +138,7 @@ def test_a_restart_forgets_what_was_before_it():
 
 
 def test_memory_knows_when_it_last_had_news():
-    """Hot topics are read another way."""
+    """The poller reads such topics in another way."""
     recent = started()
     before = recent.last_news_at
     extend(recent, [event(1)])

@@ -33,7 +33,7 @@ async def test_those_who_come_during_a_call_share_the_next_one():
 
 
 async def test_a_call_that_failed_is_an_error_of_the_key_that_it_failed_for_alone():
-    """The others of the round ask again without it."""
+    """The other callers ask again without that key."""
     asked = Asked()
     shared = SharedCalls(asked)
     results = await asyncio.gather(
@@ -45,7 +45,7 @@ async def test_a_call_that_failed_is_an_error_of_the_key_that_it_failed_for_alon
 
 
 async def test_what_was_answered_is_not_remembered():
-    """Who asks later gets what is true then."""
+    """A later caller gets what is true then."""
     asked = Asked()
     shared = SharedCalls(asked)
     await shared({"a"})

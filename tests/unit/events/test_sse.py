@@ -39,7 +39,7 @@ def lines(raw: bytes) -> list[str]:
 
 @given(st.lists(json_values, min_size=1, max_size=4), st.lists(st.integers(0, 2000), max_size=9))
 def test_events_come_through_in_any_pieces(values: list[Any], cuts: list[int]):
-    """Whatever the data and wherever the bytes were split."""
+    """Whatever the data is, and wherever the bytes were split."""
     events = [event(ms, data=value) for ms, value in enumerate(values)]
     raw = b"".join(sse.event_frame(one, CURSOR, named=True) for one in events)
 
@@ -51,7 +51,7 @@ def test_events_come_through_in_any_pieces(values: list[Any], cuts: list[int]):
 
 @given(json_values, st.sampled_from(["\r", "\n", "\r\n"]))
 def test_an_event_is_one_data_line_whatever_was_stored(value: Any, space: str):
-    """Also with line breaks between the tokens of the stored text."""
+    """The stored text may have line breaks between its tokens."""
     stored = json.dumps({"type": "tick", "data": value}, indent=space)
 
     raw = sse.event_frame(Event.of(EventId(1, 0), TOPIC, stored), CURSOR, named=True)
@@ -63,7 +63,7 @@ def test_an_event_is_one_data_line_whatever_was_stored(value: Any, space: str):
 
 @pytest.mark.parametrize("named", [True, False])
 def test_the_id_comes_after_the_data(named: bool):
-    """A client that stores ids early can then lose an event only within one write."""
+    """A client that keeps the id early can lose an event only within one write."""
     raw = sse.event_frame(event(1), CURSOR, named=named)
 
     kinds = [line.partition(":")[0] for line in lines(raw)]
@@ -122,7 +122,7 @@ def test_bye_tells_why_and_when_to_come_back(reason: CloseReason):
 
 
 def test_bye_without_a_cursor_keeps_the_last_id():
-    """For a reader who was not given all that the cursor would claim."""
+    """For a reader that was not sent all that the cursor stands behind."""
     parser = SseParser("before")
 
     (frame,) = parser.feed(sse.bye(CloseReason.OVERFLOW, 1000, cursor=None, named=True))
@@ -135,7 +135,7 @@ def test_bye_without_a_cursor_keeps_the_last_id():
     [(sse.opening(1500), 1500), (sse.come_back(3000, "draining"), 3000), (sse.KEEP_ALIVE, None)],
 )
 def test_what_is_no_event_dispatches_none(raw: bytes, retry_ms: int | None):
-    """Comments and `retry:` alone must not wake a handler, nor touch the id."""
+    """Comments and a lone `retry:` call no handler and leave the last id as it is."""
     parser = SseParser("before")
 
     assert parser.feed(raw) == []

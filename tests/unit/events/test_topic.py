@@ -14,7 +14,7 @@ ALLOWED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 
 
 def is_topic(text: str) -> bool:
-    """The design's sentence: 1-8 segments of 1-64 of these characters, joined by colons."""
+    """The rule of the design: 1 to 8 segments of 1 to 64 of these characters, with colons."""
     segments = text.split(":")
     return len(segments) <= 8 and all(
         1 <= len(segment) <= 64 and ALLOWED.issuperset(segment) for segment in segments
@@ -28,7 +28,7 @@ def is_topic(text: str) -> bool:
 @example("a:b:c:d:e:f:g:h:i")
 @example("a\n")
 def test_exactly_the_names_of_the_grammar_are_accepted(text: str):
-    """What the sentence allows is a topic as it stands, all else is refused."""
+    """What the rule allows is taken as it is, all else is refused."""
     if is_topic(text):
         assert parse_topic(text) == text
         return
@@ -38,5 +38,5 @@ def test_exactly_the_names_of_the_grammar_are_accepted(text: str):
 
 @given(topic_names)
 def test_a_key_leads_back_to_its_topic(topic: TopicName):
-    """Whatever the topic is called, also like the prefix."""
+    """Also for a topic whose name begins like the prefix of keys."""
     assert topic_of_key(log_key(topic)) == topic

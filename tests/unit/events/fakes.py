@@ -1,4 +1,4 @@
-"""The server's end of a response, for connections that no server holds."""
+"""What connections write to and are fed by, without a server and without a cohort."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from api.events.delivery.connection import Connection, Send
 from tests.support.sse_parser import Frame, SseParser
 
 
-class Wire:
+class FakeSend:
     """A `send` that takes bytes at once, waits while `stall`ed, or raises once it `broke`."""
 
     def __init__(self) -> None:

@@ -11,10 +11,10 @@ from api.events.delivery.connection import Connection
 from api.events.delivery.sse import KEEP_ALIVE
 from api.events.stream.open_streams import OpenStreams
 from tests.support.leap_loop import leaping, turns
-from tests.unit.events.edge import Wire, connect
+from tests.unit.events.fakes import FakeSend, connect
 
 
-class Clocked(Wire):
+class Clocked(FakeSend):
     """Notes when each keep-alive came."""
 
     def __init__(self) -> None:
@@ -27,27 +27,27 @@ class Clocked(Wire):
 
 
 def opened(streams: OpenStreams) -> tuple[Clocked, Connection]:
-    wire = Clocked()
-    connection = connect(wire)
+    sent = Clocked()
+    connection = connect(sent)
     streams.add(connection)
-    return wire, connection
+    return sent, connection
 
 
 @pytest.mark.parametrize("keep_alive_s", [1, 2, 15])
 def test_every_stream_gets_a_comment_each_interval(keep_alive_s: int):
-    """The first within the interval too, and from then on exactly one in each."""
+    """The first comes within the interval too, and then exactly one in each."""
 
     @leaping
     async def run() -> None:
         streams = OpenStreams(keep_alive_s=keep_alive_s, max_streams=1000)
-        wires = [opened(streams)[0] for _ in range(40)]
+        sends = [opened(streams)[0] for _ in range(40)]
         await asyncio.sleep(10 * keep_alive_s + 0.5)
 
-        for wire in wires:
-            assert keep_alive_s / 2 <= wire.at[0] + 1e-6 <= keep_alive_s + 1e-3
-            gaps = [later - sooner for sooner, later in zip(wire.at, wire.at[1:], strict=False)]
+        for sent in sends:
+            assert keep_alive_s / 2 <= sent.at[0] + 1e-6 <= keep_alive_s + 1e-3
+            gaps = [later - sooner for sooner, later in zip(sent.at, sent.at[1:], strict=False)]
             assert gaps == pytest.approx([keep_alive_s] * len(gaps))
-            assert set(wire.chunks) == {KEEP_ALIVE}
+            assert set(sent.chunks) == {KEEP_ALIVE}
 
     run()
 
@@ -56,22 +56,22 @@ def test_every_stream_gets_a_comment_each_interval(keep_alive_s: int):
 async def test_keep_alives_of_a_storm_are_spread():
     """A thousand clients that came at once are not all written to in the same second."""
     streams = OpenStreams(keep_alive_s=15, max_streams=10_000)
-    wires = [opened(streams)[0] for _ in range(1000)]
+    sends = [opened(streams)[0] for _ in range(1000)]
     await asyncio.sleep(15.5)
 
-    seconds = Counter(round(wire.at[0]) for wire in wires)
+    seconds = Counter(round(sent.at[0]) for sent in sends)
     assert len(seconds) == 8
     assert max(seconds.values()) == 125
 
 
 @leaping
 async def test_no_timer_runs_without_streams():
-    """A function between two invocations has nothing to wake for."""
+    """A function that is frozen between two requests has nothing to wake up for."""
     streams = OpenStreams(keep_alive_s=15, max_streams=10)
-    wire, connection = opened(streams)
+    sent, connection = opened(streams)
     streams.remove(connection)
     await asyncio.sleep(100)
-    assert wire.chunks == []
+    assert sent.chunks == []
 
     again, _ = opened(streams)
     await asyncio.sleep(15.5)
@@ -80,7 +80,7 @@ async def test_no_timer_runs_without_streams():
 
 @leaping
 async def test_a_full_process_refuses_more_until_one_leaves():
-    """Overload is temporary and told so."""
+    """It is full for a while only, and the refusal says so."""
     streams = OpenStreams(keep_alive_s=15, max_streams=2)
     _, connection = opened(streams)
     one_is_open = streams.refusal
@@ -94,14 +94,14 @@ async def test_a_full_process_refuses_more_until_one_leaves():
 
 @leaping
 async def test_draining_ends_all_and_returns_when_the_last_has_left():
-    """As its sessions do, each leaves behind its goodbye."""
+    """Each session leaves after its `bye`."""
     streams = OpenStreams(keep_alive_s=15, max_streams=10)
     pairs = [opened(streams) for _ in range(3)]
     draining = asyncio.create_task(streams.drain(timeout_s=10))
     await turns()
     assert not draining.done()
-    for wire, connection in pairs:
-        assert b'"reason":"shutdown"' in wire.text
+    for sent, connection in pairs:
+        assert b'"reason":"shutdown"' in sent.text
         streams.remove(connection)
 
     assert await draining
@@ -110,7 +110,7 @@ async def test_draining_ends_all_and_returns_when_the_last_has_left():
 
 @leaping
 async def test_draining_gives_up_in_time():
-    """What hangs is left to the server."""
+    """The server closes the connections that still hang."""
     streams = OpenStreams(keep_alive_s=15, max_streams=10)
     opened(streams)[0].stall()
     began = asyncio.get_running_loop().time()
@@ -121,5 +121,5 @@ async def test_draining_gives_up_in_time():
 
 @leaping
 async def test_draining_nothing_is_done_at_once():
-    """No stream, no wait."""
+    """Without streams there is nothing to wait for."""
     assert await OpenStreams(keep_alive_s=15, max_streams=10).drain(timeout_s=0)
