@@ -9,8 +9,7 @@ What needs the web framework is loaded when it is first asked for, because a wor
 requests and starts faster without it.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from api.events.catalogue import Catalogue
 from api.events.cursor import Cursor, CursorWriter, cursor_text
@@ -32,6 +31,7 @@ from api.events.stream.deadline import FUNCTION_HOLD_S, Deadline, Deadlines, rot
 from api.events.stream.open_streams import OpenStreams
 from api.events.stream.session import Session, Streaming
 from api.events.topic import TopicName, log_key, parse_topic
+from api.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from api.events.http.asyncapi import describe_asyncapi
@@ -71,104 +71,10 @@ if TYPE_CHECKING:
         open_stream,
     )
 
-# Those that only documents need come last.
-_SERVING = (
-    "stream.opening",
-    "http.read",
-    "http.parameters",
-    "http.routes",
-    "http.schemas",
-    "http.openapi",
-    "http.asyncapi",
+__getattr__ = lazy_names(
+    __name__,
+    [
+        *("stream.opening", "http.read", "http.parameters", "http.routes"),
+        *("http.schemas", "http.openapi", "http.asyncapi"),
+    ],
 )
-
-__all__ = [
-    "EVENT_FIELD",
-    "EVENT_TYPE",
-    "FUNCTION_HOLD_S",
-    "JITTER",
-    "LAST_EVENT_ID",
-    "MAX_HISTORY",
-    "REF",
-    "RESERVED_TYPES",
-    "AnyRequest",
-    "Catalogue",
-    "CloseReason",
-    "Conn",
-    "Connection",
-    "Cursor",
-    "CursorParameter",
-    "CursorWriter",
-    "Deadline",
-    "Deadlines",
-    "Draft",
-    "Event",
-    "EventId",
-    "EventParts",
-    "EventStream",
-    "Events",
-    "History",
-    "HistoryPage",
-    "Hub",
-    "IdempotencyHeader",
-    "LastEventId",
-    "LastEventIdInQuery",
-    "Limit",
-    "LogPage",
-    "Message",
-    "Named",
-    "OpenStreams",
-    "Pace",
-    "PageCursor",
-    "Poller",
-    "Published",
-    "Publisher",
-    "ReadRequest",
-    "Retention",
-    "Retentions",
-    "Serve",
-    "Session",
-    "Shows",
-    "Span",
-    "Streaming",
-    "TopicLog",
-    "TopicName",
-    "Types",
-    "Wait",
-    "admit_long_poll",
-    "admit_stream",
-    "answer_read",
-    "body_message",
-    "build_events",
-    "cursor_text",
-    "describe_asyncapi",
-    "describe_events",
-    "describe_stream",
-    "encoded",
-    "entries_of",
-    "event_routes",
-    "first_cursor",
-    "log_key",
-    "one_message",
-    "open_stream",
-    "page_back",
-    "parse_topic",
-    "ref",
-    "require_stream_accepted",
-    "rotation",
-    "sse",
-    "wants_json",
-    "window",
-    "xadd",
-    "xrevrange",
-]
-
-
-def __getattr__(name: str) -> Any:
-    """Load a name that is in one of `_SERVING` (PEP 562). Raises `AttributeError` for others."""
-    for module in _SERVING if name in __all__ else ():
-        found = vars(import_module(f"api.events.{module}"))
-        if name in found:
-            globals()[name] = found[name]
-            return found[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,5 +4,3 @@ from api.settings.reading import SettingsError
 from api.settings.relay_sources import RelaySource
 from api.settings.settings import Settings
 from api.settings.types import Environment
-
-__all__ = ["Environment", "RelaySource", "Settings", "SettingsError"]

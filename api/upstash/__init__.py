@@ -14,19 +14,3 @@ from api.upstash.errors import (
     WrongType,
 )
 from api.upstash.script import Script
-
-__all__ = [
-    "AuthFailed",
-    "BadGateway",
-    "Command",
-    "NoReply",
-    "QuotaExceeded",
-    "RedisError",
-    "Refused",
-    "Script",
-    "ScriptMissing",
-    "TooLarge",
-    "Unreachable",
-    "UpstashClient",
-    "WrongType",
-]
