@@ -14,6 +14,7 @@ import pytest_asyncio
 from litestar.routes import HTTPRoute
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+import functions.refusals  # noqa: F401  # problems that the application itself does not know
 from api.problems import ApiError
 from tests.integration.http.conftest import Api, client_of
 from tests.integration.http.test_bad_input import ALL_ROWS
