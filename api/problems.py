@@ -243,6 +243,11 @@ class KeysUnavailable(ApiError):
         super().__init__(detail, headers={"Retry-After": "5"})
 
 
+# For the OpenAPI document: what publishing, and opening a stream, may answer with.
+OF_PUBLISHING = (Forbidden, ForeignOrigin, IdempotencyKeyReused, RateLimited, PublishUncertain)
+OF_STREAMS = (Forbidden, TicketUsed, NotAcceptable, OverConnectionLimit)
+
+
 def field_errors(error: ValidationError, *, within: str = "") -> list[dict[str, str]]:
     """The offences by dotted field name, without the values that offended."""
     found = error.errors(include_input=False, include_url=False, include_context=False)

@@ -30,38 +30,15 @@ from api.events import (
     require_stream_accepted,
 )
 from api.payloads.responses import json_response
-from api.problems import (
-    Forbidden,
-    ForeignOrigin,
-    IdempotencyKeyReused,
-    InvalidCursor,
-    InvalidTopic,
-    NotAcceptable,
-    OverConnectionLimit,
-    PublishUncertain,
-    RateLimited,
-    TicketUsed,
-)
+from api.problems import OF_PUBLISHING, OF_STREAMS, Forbidden, InvalidCursor, InvalidTopic
 from api.security.principal import Principal
 
 FIRST = 10
 
-POSTING = {
-    "problems": (
-        InvalidTopic,
-        Forbidden,
-        ForeignOrigin,
-        IdempotencyKeyReused,
-        RateLimited,
-        PublishUncertain,
-    )
-}
+POSTING = {"problems": (InvalidTopic, *OF_PUBLISHING)}
 LISTING = {"problems": (InvalidTopic, InvalidCursor, Forbidden)}
 STREAMING = {
-    "problems": (
-        *(InvalidTopic, InvalidCursor, Forbidden),
-        *(TicketUsed, NotAcceptable, OverConnectionLimit),
-    ),
+    "problems": (InvalidTopic, InvalidCursor, *OF_STREAMS),
     "is_stream": True,
     "takes_ticket": True,
 }

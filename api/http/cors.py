@@ -13,26 +13,13 @@ from api.problem_json import answer_of
 from api.problems import BadRequest
 
 EXPOSED_HEADERS = [
-    "ETag",
-    "Idempotency-Replayed",
-    "Location",
-    "Preference-Applied",
-    "RateLimit",
-    "RateLimit-Policy",
-    "Retry-After",
-    "X-Poll-After-Ms",
-    "X-Request-Id",
-    "X-Run-Id",
+    *("ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "RateLimit"),
+    *("RateLimit-Policy", "Retry-After", "X-Poll-After-Ms", "X-Request-Id", "X-Run-Id"),
     "X-Workflow-Run-Id",
 ]
 ALLOWED_HEADERS = [
-    "Authorization",
-    "Content-Type",
-    "Idempotency-Key",
-    "If-None-Match",
-    "Last-Event-ID",
-    "Prefer",
-    "X-Request-Id",
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"),
+    *("Prefer", "X-Request-Id"),
 ]
 
 

@@ -41,34 +41,21 @@ from api.notifications.service import Notifications, recipients
 from api.notifications.topics import topics_of
 from api.payloads.responses import json_response
 from api.problems import (
-    Forbidden,
+    OF_PUBLISHING,
+    OF_STREAMS,
     ForeignOrigin,
-    IdempotencyKeyReused,
     InvalidCursor,
     InvalidEventId,
-    NotAcceptable,
     NotFound,
-    OverConnectionLimit,
-    PublishUncertain,
-    RateLimited,
-    TicketUsed,
 )
 from api.security.grants import require_ticket
 from api.security.principal import Principal
 
 FIRST = 20
 
-SENDING = {
-    "problems": (
-        Forbidden,
-        ForeignOrigin,
-        IdempotencyKeyReused,
-        RateLimited,
-        PublishUncertain,
-    )
-}
+SENDING = {"problems": OF_PUBLISHING}
 STREAMING = {
-    "problems": (InvalidCursor, Forbidden, TicketUsed, NotAcceptable, OverConnectionLimit),
+    "problems": (InvalidCursor, *OF_STREAMS),
     "is_stream": True,
     "takes_ticket": True,
 }

@@ -23,26 +23,13 @@ from api.events import (
     answer_read,
     first_cursor,
 )
-from api.problems import (
-    Forbidden,
-    InvalidCursor,
-    NotAcceptable,
-    OverConnectionLimit,
-    TicketUsed,
-)
+from api.problems import OF_STREAMS, InvalidCursor
 from api.relay.problems import UnknownSource
 from api.relay.service import Relay, relay_topic
 from api.security.principal import Principal
 
 READING = {
-    "problems": (
-        InvalidCursor,
-        Forbidden,
-        TicketUsed,
-        UnknownSource,
-        NotAcceptable,
-        OverConnectionLimit,
-    ),
+    "problems": (InvalidCursor, UnknownSource, *OF_STREAMS),
     "is_stream": True,
     "takes_ticket": True,
 }

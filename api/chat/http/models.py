@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
+import msgspec
 from pydantic import Field
 
 from api.chat.messages.service import PastMessage, Present
 from api.chat.rooms.service import VisibleRoom
 from api.chat.rooms.standing import Role
 from api.chat.rooms.store import Member
+from api.chat.webhook.topics import topic_of
 from api.payloads.models import Body, View, example
 from api.security.users import UserId
 
@@ -82,15 +84,11 @@ class RoomView(View):
         """`seen` as JSON; `channel` is the name of the room's channel on Ably."""
         return cls(
             id=seen.id,
-            title=seen.room.title,
-            is_public=seen.room.is_public,
-            joins_as=seen.room.joins_as,
-            created_by=seen.room.created_by,
-            created_at=seen.room.created_at,
-            topic=f"room:{seen.id}",
+            topic=topic_of(seen.id),
             channel=channel,
             role=seen.role,
             invited_as=seen.invited_as,
+            **msgspec.structs.asdict(seen.room),
         )
 
 

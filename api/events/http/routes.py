@@ -42,46 +42,25 @@ from api.events.topic import parse_topic
 from api.payloads.responses import json_response
 from api.problem_json import render
 from api.problems import (
+    OF_PUBLISHING,
+    OF_STREAMS,
     ApiError,
     Forbidden,
     ForeignOrigin,
-    IdempotencyKeyReused,
     InvalidCursor,
     InvalidEventId,
     InvalidTopic,
-    NotAcceptable,
-    OverConnectionLimit,
-    PublishUncertain,
     RateLimited,
     ReservedEventType,
-    TicketUsed,
 )
 from api.security.principal import Principal
 
 # For the OpenAPI document: the problems of a handler besides those that every handler may have.
 READING = {
-    "problems": (
-        InvalidTopic,
-        InvalidCursor,
-        TicketUsed,
-        Forbidden,
-        NotAcceptable,
-        OverConnectionLimit,
-        RateLimited,
-    ),
+    "problems": (InvalidTopic, InvalidCursor, RateLimited, *OF_STREAMS),
     "takes_ticket": True,
 }
-PUBLISHING = {
-    "problems": (
-        InvalidTopic,
-        Forbidden,
-        ForeignOrigin,
-        ReservedEventType,
-        IdempotencyKeyReused,
-        RateLimited,
-        PublishUncertain,
-    )
-}
+PUBLISHING = {"problems": (InvalidTopic, ReservedEventType, *OF_PUBLISHING)}
 
 
 class EventsController(Controller):

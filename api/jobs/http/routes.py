@@ -47,15 +47,13 @@ from api.jobs.store.cache import KnownJob
 from api.jobs.store.listing import JobFilter
 from api.payloads.responses import JSON
 from api.problems import (
+    OF_STREAMS,
     BadRequest,
-    Forbidden,
     ForeignOrigin,
     IdempotencyKeyReused,
     InvalidCursor,
-    NotAcceptable,
     OverConnectionLimit,
     RateLimited,
-    TicketUsed,
 )
 from api.security.grants import require_ticket
 from api.security.principal import Principal
@@ -70,10 +68,7 @@ CANCELING = {"problems": (ForeignOrigin, JobNotFound, JobExpired)}
 RETRYING = {"problems": (ForeignOrigin, JobNotFound, JobExpired, NotRetryable)}
 TAKING = {"problems": (JobNotFound, JobExpired, JobWithoutResult)}
 STREAMING = {
-    "problems": (
-        *(Forbidden, JobNotFound, JobExpired),
-        *(TicketUsed, NotAcceptable, OverConnectionLimit),
-    ),
+    "problems": (JobNotFound, JobExpired, *OF_STREAMS),
     "takes_ticket": True,
 }
 
