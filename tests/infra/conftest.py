@@ -17,7 +17,7 @@ from tests.support.local_server import ROOT
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """Packages a copy of what the deployment is described in; returns the template."""
+    """Package a copy of the deployment's files. Returns the template."""
     folder = tmp_path_factory.mktemp("deployment")
     shutil.copy(ROOT / "serverless.yml", folder)
     shutil.copytree(AWS, folder / "infra" / "aws", ignore=shutil.ignore_patterns("node_modules"))

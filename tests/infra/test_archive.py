@@ -18,7 +18,7 @@ MB = 1_000_000
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the archive holds, built for the interpreter and processor of the tests."""
+    """The archive's files, built for the interpreter and processor of the tests."""
     folder = tmp_path_factory.mktemp("package") / "tree"
     target = Target(f"{sys.version_info.major}.{sys.version_info.minor}", platform.machine())
     assert build(target, folder) == 0
@@ -29,7 +29,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_handler_is_in_the_package_and_imports_there(
     resources: Resources, tree: Path
 ) -> None:
-    """With what the archive holds and nothing else: no module was pruned that is needed."""
+    """The archive alone is enough: no module that is needed was removed."""
     handlers = [
         one["Properties"]["Handler"]
         for one in resources.values()
@@ -50,7 +50,7 @@ def test_every_handler_is_in_the_package_and_imports_there(
 
 
 def test_what_is_loaded_lazily_is_in_the_package_too(tree: Path) -> None:
-    """The SDK of the chat, and what proves the tokens of an identity provider."""
+    """The chat's SDK and the parts that verify tokens of an identity provider are there."""
     program = (
         "import sys; sys.path[:0] = ['.']; import ably, jwt; jwt.get_algorithm_by_name('RS256')"
     )

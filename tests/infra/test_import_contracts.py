@@ -98,7 +98,7 @@ def test_the_code_keeps_every_contract() -> None:
 def test_a_forbidden_import_breaks_its_contract(
     contract: str, path: str, imported: str, tree: Path
 ) -> None:
-    """A contract that nothing can break protects nothing."""
+    """A forbidden import breaks its contract."""
     plant(tree, path, imported)
 
     answer = lint(tree, contract)
@@ -111,7 +111,7 @@ def test_a_forbidden_import_breaks_its_contract(
 def test_what_the_design_allows_breaks_nothing(
     contract: str, path: str, imported: str, tree: Path
 ) -> None:
-    """A contract that is in the way would soon be removed."""
+    """An allowed import breaks none."""
     plant(tree, path, imported)
 
     answer = lint(tree, contract)
@@ -120,14 +120,14 @@ def test_what_the_design_allows_breaks_nothing(
 
 
 def test_a_package_without_a_place_in_the_layers_is_noticed(tree: Path) -> None:
-    """Else it could import everything, and be imported by everything."""
+    """Without a place it could import all packages, and be imported by all."""
     (tree / "api" / "sundries.py").write_text("")
 
     assert lint(tree, "layers").returncode == 1
 
 
 def test_every_contract_has_a_planted_import_here() -> None:
-    """Who adds a contract shows that it works."""
+    """Each contract is broken by one of the tests."""
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
 
     contracts = {contract["id"] for contract in tools["importlinter"]["contracts"]}

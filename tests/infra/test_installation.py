@@ -111,7 +111,7 @@ BY_PIP = [
 def test_a_lock_installs_though_everything_has_a_newer_release(
     lock: str, python: str, installer: str, index: tuple[NewerReleases, str], tmp_path: Path
 ) -> None:
-    """Whoever clones next year gets what was tested, and gets it installed."""
+    """A clone of next year installs what was tested."""
     releases, url = index
     releases.asked.clear()
 
@@ -128,7 +128,7 @@ def test_a_lock_installs_though_everything_has_a_newer_release(
 def test_only_a_lock_that_is_resolved_again_is_broken_by_newer_releases(
     index: tuple[NewerReleases, str], tmp_path: Path, *, resolves_again: bool
 ) -> None:
-    """One of its projects needs another one with an extra: that is not the project it pins."""
+    """A resolver takes a project with an extra for another one than the pinned project."""
     lock = tmp_path / "requirements.txt"
     lock.write_text(lock_of_two())
     script = tmp_path / "install.sh"

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_only_what_needs_an_account_may_be_skipped(body: str, status: int, tmp_path: Path) -> None:
-    """Nobody reads the list of skipped tests in a green run."""
+    """In a green run nobody looks for skipped tests."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_one.py").write_text(f"import pytest\ndef test_one():\n    {body}\n")
     command = [sys.executable, "-m", "pytest", "-p", "tests.support.no_skip", "-p", "no:asyncio"]

@@ -36,7 +36,7 @@ def tree(root: Path, names: list[str], *, modified: int, mode: int) -> Path:
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
-    """Order of creation, times and umask differ between two machines; the archive does not."""
+    """The archive does not depend on order, times or umask of a machine."""
     names = ["api/app.py", "api/__init__.py", "litestar/app.py"]
     one = tree(tmp_path / "one", names, modified=1_700_000_000, mode=0o600)
     two = tree(tmp_path / "two", names[::-1], modified=1_800_000_000, mode=0o664)
@@ -49,7 +49,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_every_file_can_be_read_by_the_user_that_lambda_runs_as(tmp_path: Path) -> None:
-    """A file of mode 0600 fails there with a puzzling import error."""
+    """On Lambda a file of mode 0600 fails with an import error."""
     archive(tree(tmp_path / "one", ["a.py"], modified=1, mode=0o600), tmp_path / "one.zip")
 
     [entry] = zipfile.ZipFile(tmp_path / "one.zip").infolist()
@@ -75,13 +75,13 @@ def test_modules_of_a_team_go_along(
 
 
 def test_a_module_that_is_not_there_stops_the_packaging(tmp_path: Path) -> None:
-    """Else each start of each function would fail."""
+    """Without it each start of each function would fail."""
     with pytest.raises(SystemExit, match="no_such_shop"):
         add_extension("no_such_shop", tmp_path)
 
 
 def test_a_page_goes_along_to_where_the_functions_serve_it(tmp_path: Path) -> None:
-    """And a folder that is no page stops the packaging, not each visitor."""
+    """A folder without a page stops the packaging."""
     page = tree(tmp_path / "dist", ["index.html", "assets/app.js"], modified=1, mode=0o644)
 
     add_page(page, tmp_path / "tree")
@@ -98,7 +98,7 @@ def test_a_page_goes_along_to_where_the_functions_serve_it(tmp_path: Path) -> No
 
 
 def test_what_no_function_needs_stays_out(tmp_path: Path) -> None:
-    """Megabytes of examples and colours would be paid for at each cold start."""
+    """Packages that no function uses would make each cold start slower."""
     kept = ["litestar/app.py", "litestar-2.25.0.dist-info/METADATA", "fakery/a.py"]
     unused = ["faker/a.py", "faker-40.0.dist-info/METADATA", "litestar/__pycache__/app.pyc"]
     folder = tree(tmp_path / "one", [*kept, *unused], modified=1, mode=0o644)
@@ -111,7 +111,7 @@ def test_what_no_function_needs_stays_out(tmp_path: Path) -> None:
 
 
 def test_a_script_can_be_executed_however_it_was_checked_out(tmp_path: Path) -> None:
-    """Lambda starts the streaming loop by one."""
+    """Lambda starts the streaming loop by a script."""
     script = tmp_path / "one" / "bootstrap"
     script.parent.mkdir()
     script.write_text("#!/bin/sh\nexec true\n")
@@ -160,5 +160,5 @@ def test_bytecode_is_used_though_every_time_in_an_archive_is_the_same(tmp_path: 
 
 
 def test_without_the_interpreter_that_will_run_it_there_is_no_bytecode(tmp_path: Path) -> None:
-    """Bytecode of another version is dead weight."""
+    """Bytecode of another version would not be used."""
     assert not bytecode.compile_cold_start(tmp_path, python="3.99", ours=[])

@@ -9,7 +9,7 @@ from tests.support.aws_deployment import Resources, needs_osls
 def test_a_batch_fails_in_part_and_what_nobody_can_finish_is_kept_and_reported(
     resources: Resources,
 ) -> None:
-    """One bad job must not repeat four good ones, nor vanish."""
+    """A job that fails is delivered again, without the other four of its batch."""
     [mapping] = [
         one["Properties"]
         for one in resources.values()

@@ -43,7 +43,7 @@ def pins(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_every_declared_dependency_is_pinned_within_its_range(name: str) -> None:
-    """Who edits pyproject.toml compiles the requirements again."""
+    """After a change of pyproject.toml the requirements are compiled again."""
     pinned = pins(name)
 
     wanted = [Requirement(text) for text in DECLARED[name]]
@@ -56,14 +56,14 @@ def test_every_declared_dependency_is_pinned_within_its_range(name: str) -> None
 
 @pytest.mark.parametrize("name", DECLARED)
 def test_every_line_is_a_pin_with_hashes(name: str) -> None:
-    """Only then do two installations install the same bytes."""
+    """So two installations install the same bytes."""
     names = re.findall(r"^([A-Za-z0-9._-]+)", (ROOT / name).read_text(), re.MULTILINE)
 
     assert {canonicalize_name(one) for one in names} == set(pins(name))
 
 
 def test_what_is_tested_is_what_is_deployed() -> None:
-    """The larger sets hold the smaller at the same versions."""
+    """A larger set holds the smaller one at the same versions."""
     deployed, container, local, tested = (pins(name) for name in DECLARED)
 
     assert deployed.items() <= container.items() <= local.items() <= tested.items()

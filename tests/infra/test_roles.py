@@ -13,7 +13,7 @@ from tests.support.aws_deployment import Resources, needs_osls
 def test_each_function_has_its_own_role_and_no_role_may_do_everything_anywhere(
     resources: Resources,
 ) -> None:
-    """What one function can do when it is broken into is what it needs."""
+    """A function that is broken into can do only what it needs."""
     functions = [one for one in resources.values() if one["Type"] == "AWS::Lambda::Function"]
     roles = {json.dumps(one["Properties"]["Role"]) for one in functions}
 
@@ -28,7 +28,7 @@ def test_each_function_has_its_own_role_and_no_role_may_do_everything_anywhere(
 
 @needs_osls
 def test_secrets_are_named_in_the_template_and_not_held(resources: Resources) -> None:
-    """Who may read a function's configuration must not thereby read its secrets."""
+    """Reading the configuration of a function must not show its secrets."""
     for function in ("ApiLambdaFunction", "StreamLambdaFunction", "WorkerLambdaFunction"):
         variables = resources[function]["Properties"]["Environment"]["Variables"]
         assert variables["MILLRACE_SSM_PREFIX"] == "/millrace/prod"

@@ -57,7 +57,7 @@ def test_a_parameter_that_cannot_be_right_is_refused_before_anything_is_made(
 
 @needs_osls
 def test_a_new_account_can_deploy_without_a_parameter(resources: Resources) -> None:
-    """It has 10 environments in all and may reserve none."""
+    """A new account has 10 environments and cannot reserve any."""
     reserved = resources["StreamLambdaFunction"]["Properties"]["ReservedConcurrentExecutions"]
 
     assert reserved["Fn::If"] == ["ReservesStreams", {"Ref": "Streams"}, {"Ref": "AWS::NoValue"}]
@@ -79,7 +79,7 @@ def test_snap_start_is_a_parameter(package: Package, resources: Resources) -> No
 
 @needs_osls
 def test_logs_are_not_kept_for_ever(resources: Resources) -> None:
-    """They cost, and they hold addresses."""
+    """Logs cost money, and hold addresses."""
     groups = [one for one in resources.values() if one["Type"] == "AWS::Logs::LogGroup"]
 
     assert [one["Properties"]["RetentionInDays"] for one in groups] == [30, 30, 30]

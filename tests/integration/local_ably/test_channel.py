@@ -25,7 +25,7 @@ from tests.integration.local_ably.frames import (
 async def test_attached_carries_the_modes_that_the_capability_allows(
     dial: Dial, token: Token
 ) -> None:
-    """Without the bits, ably-js takes nothing for subscribed; `params` are those understood."""
+    """Without those bits ably-js hears nothing; `params` are those that are known."""
     socket = await dial(access_token=token(capability='{"room:*":["subscribe"]}'))
 
     attached = await attach(socket, params={"rewind": "1", "what": "ever"})
@@ -36,7 +36,7 @@ async def test_attached_carries_the_modes_that_the_capability_allows(
 
 
 async def test_attached_confirms_every_param_that_the_service_knows(dial: Dial) -> None:
-    """Also `delta`, though messages are sent whole; clients must expect that with it as well."""
+    """`delta` is confirmed too, though messages are sent whole, which clients must accept."""
     reader, writer = await dial(), await dial()
     params = {"delta": "vcdiff", "modes": "subscribe", "appendMode": "full", "echo": "true"}
 
@@ -49,7 +49,7 @@ async def test_attached_confirms_every_param_that_the_service_knows(dial: Dial) 
 
 
 async def test_a_mode_that_was_not_asked_for_is_40165(dial: Dial) -> None:
-    """The capability would have allowed it."""
+    """It is refused although the capability allows it."""
     socket = await dial()
     await attach(socket, flags=MODE_SUBSCRIBE)
 
@@ -89,7 +89,7 @@ async def test_without_echo_the_sender_hears_the_others_only(dial: Dial) -> None
 
 
 async def test_an_attachment_without_echo_hears_the_others_only(dial: Dial) -> None:
-    """By a param of the channel; the other channels of the connection are not touched."""
+    """It is a param of the channel, and does not change the connection's other channels."""
     quiet, other = await dial(), await dial()
     await attach(quiet, params={"echo": "false"})
     await quiet.ask(ATTACH, ATTACHED, channel="room:2")
@@ -110,7 +110,7 @@ async def test_publishing_without_attaching_is_legal(dial: Dial) -> None:
 async def test_what_is_sent_again_after_a_resume_is_acknowledged_and_not_repeated(
     dial: Dial,
 ) -> None:
-    """The ACK may have been lost with the socket; the serials are those of the first time."""
+    """The ACK may have been lost with the socket, so it is sent again with the first serials."""
     reader, first = await dial(), await dial()
     await attach(reader)
     connected = await first.hear(CONNECTED)
@@ -129,7 +129,7 @@ async def test_what_is_sent_again_after_a_resume_is_acknowledged_and_not_repeate
 
 
 async def test_a_channel_serial_brings_what_came_after_it(dial: Dial) -> None:
-    """Every message once, and the flag says that nothing is missing."""
+    """Each message comes once, and the flag says that none is missing."""
     writer, reader = await dial(), await dial()
     serial = (await attach(reader))["channelSerial"]
     await publish(writer, 0, "a")
@@ -148,7 +148,7 @@ async def test_a_channel_serial_brings_what_came_after_it(dial: Dial) -> None:
 
 
 async def test_a_serial_of_another_life_is_not_resumed(dial: Dial) -> None:
-    """This server cannot know what came after it, and must not say that nothing did."""
+    """The server does not know what came after it, so it must not say that nothing did."""
     socket = await dial()
 
     attached = await attach(socket, channelSerial="00000000000001-000@local")
@@ -157,7 +157,7 @@ async def test_a_serial_of_another_life_is_not_resumed(dial: Dial) -> None:
 
 
 async def test_rewind_applies_to_the_first_attach_only(dial: Dial) -> None:
-    """Nor to one that the client calls resumed."""
+    """An attach that the client calls a resume gets no rewind either."""
     writer = await dial()
     for serial, name in enumerate("abc"):
         await publish(writer, serial, name)
@@ -176,7 +176,7 @@ async def test_rewind_applies_to_the_first_attach_only(dial: Dial) -> None:
 
 
 async def test_a_cut_within_the_backlog_of_a_rewind_loses_nothing(dial: Dial) -> None:
-    """The serial of ATTACHED stands before the first message of it."""
+    """The serial of ATTACHED is just before the first message of the backlog."""
     writer = await dial()
     for serial, name in enumerate("ab"):
         await publish(writer, serial, name)
@@ -204,7 +204,7 @@ async def test_occupancy_is_told_to_who_asks_for_it(dial: Dial) -> None:
 
 
 async def test_occupancy_of_one_category_is_told_alone(dial: Dial) -> None:
-    """When it is `metrics.<category>` that is asked for."""
+    """`metrics.<category>` asks for one figure."""
     socket = await dial()
     await attach(socket, params={"occupancy": "metrics.presenceMembers"})
     nobody = (await socket.hear(MESSAGE))["messages"][0]

@@ -11,7 +11,7 @@ pytestmark = needs_node
 async def test_a_room_has_messages_history_presence_typing_and_occupancy(
     ably: AblyServer,
 ) -> None:
-    """What it does not have, such as changing a message, it refuses."""
+    """The server refuses what it lacks, such as changing a message."""
     results = await run_node(ably, "ably-chat.mjs")
 
     assert results == {

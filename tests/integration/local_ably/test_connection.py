@@ -26,7 +26,7 @@ from tests.support.ably_tokens import signed_jwt
 
 @pytest.mark.parametrize("path", ["/", "/:80", "/any/thing"])
 async def test_a_socket_is_accepted_on_any_path(dial: Dial, path: str) -> None:
-    """ably-python's path depends on how it was told the port."""
+    """The path of ably-python depends on how it was given the port."""
     assert (await (await dial(path)).hear(CONNECTED))["connectionId"]
 
 
@@ -39,7 +39,7 @@ async def test_a_token_is_taken_under_both_names(dial: Dial, token: Token, name:
 
 
 async def test_who_is_refused_is_told_so_over_the_socket(dial: Dial) -> None:
-    """A failed upgrade would look like a broken network, and be tried for ever."""
+    """SDKs take a failed upgrade for a broken network, and repeat it without end."""
     socket = await dial(access_token="nonsense")
 
     assert (await socket.hear(ERROR))["error"]["code"] == 40101
@@ -65,7 +65,7 @@ async def test_a_resume_that_fails_is_a_new_connection_with_the_reason(
 
 
 async def test_only_the_same_client_resumes(dial: Dial, token: Token) -> None:
-    """A key that leaked to another identity is worth nothing."""
+    """A connection key is of no use to another client."""
     connected = await (await dial(access_token=token(clientId="alice"))).hear(CONNECTED)
     key = connected["connectionDetails"]["connectionKey"]
 
@@ -86,7 +86,7 @@ async def test_a_resume_takes_the_place_of_a_socket_that_is_still_open(dial: Dia
 
 
 async def test_a_client_that_disconnects_its_socket_may_resume_on_another(dial: Dial) -> None:
-    """It changes transports: only a close ends the connection."""
+    """It changes its transport. Only CLOSE ends the connection."""
     first = await dial()
     connected = await first.hear(CONNECTED)
     await first.say(DISCONNECT)
@@ -102,7 +102,7 @@ async def test_a_client_that_disconnects_its_socket_may_resume_on_another(dial: 
 async def test_heartbeats_are_frames_when_nothing_else_is_said(
     ably: AblyServer, dial: Dial
 ) -> None:
-    """ably-python counts nothing else as a sign of life; a ping by id is answered with it."""
+    """ably-python needs frames to know that the server lives; a ping gets its id back."""
     socket = await dial()
     await socket.hear(CONNECTED)
 
@@ -133,7 +133,7 @@ async def test_a_client_is_asked_for_a_new_token_before_its_own_ends(
 
 
 async def test_a_client_is_who_its_token_says(dial: Dial, token: Token) -> None:
-    """A key may be anybody, a token with an identity only that one."""
+    """A key may take any identity, a token only its own."""
     other = await dial(access_token=token(clientId="alice"), clientId="bob")
     free = await dial(clientId="bob")
 
@@ -153,7 +153,7 @@ async def test_a_new_token_for_another_client_ends_the_connection(dial: Dial, to
 async def test_an_expired_token_disconnects_with_40142(
     ably: AblyServer, dial: Dial, token: Token
 ) -> None:
-    """Not an ERROR: the client renews its token and resumes."""
+    """It gets no ERROR, so that the client renews its token and resumes."""
     socket = await dial(access_token=token(ttl=60_000))
     await socket.hear(CONNECTED)
 
@@ -169,7 +169,7 @@ async def test_an_expired_token_disconnects_with_40142(
 async def test_a_revoked_token_disconnects_with_40141(
     rest: httpx.AsyncClient, ably: AblyServer, dial: Dial, target: str
 ) -> None:
-    """Nobody else is touched, and the token opens nothing any more."""
+    """Other clients are not disturbed, and the token is good for nothing more."""
     claims = {"x-ably-clientId": "alice", "x-ably-revocation-key": "staff", "iat": 1}
     revoked = signed_jwt(ably.key, **claims, **{"x-ably-capability": '{"room:*":["*"]}'})
     socket, other = await dial(access_token=revoked), await dial()
@@ -216,7 +216,7 @@ async def test_a_margin_lets_the_client_renew_first(
 async def test_what_is_no_frame_ends_the_socket_with_a_reason(
     ably: AblyServer, text: str, dial: Dial
 ) -> None:
-    """And the server goes on."""
+    """The server itself does not fail."""
     socket = await dial()
     await socket.hear(CONNECTED)
 

@@ -23,7 +23,7 @@ async def test_an_app_that_is_described_wrongly_is_40000(
 async def test_an_unknown_key_is_40400_with_401_over_rest_and_40101_on_realtime(
     rest: httpx.AsyncClient, dial: Dial
 ) -> None:
-    """The SDKs' own tests ask for both; the status is 404 when the app is unknown as well."""
+    """The SDKs' own tests expect both codes. For an unknown app the status is 404."""
     answer = await rest.get(MESSAGES, auth=("local.none", "x"))
     foreign = await rest.get(MESSAGES, auth=("none.none", "x"))
     wires = [await dial(key="local.none:x"), await dial(key="none.none:x")]
@@ -45,7 +45,7 @@ async def test_a_malformed_credential_is_40101(ably: AblyServer, shown: str) -> 
 async def test_a_token_is_taken_bare_as_bearer_and_from_the_query(
     ably: AblyServer, token: Token
 ) -> None:
-    """ably-js sends it in base64, others as it is."""
+    """ably-js sends it in base64, others do not."""
     issued = token(capability='{"*":["history"]}')
     encoded = base64.b64encode(issued.encode()).decode()
     for shown in (issued, f"Bearer {issued}", f"Bearer {encoded}"):
@@ -74,7 +74,7 @@ async def test_a_capability_bounds_every_operation(ably: AblyServer, token: Toke
 async def test_apps_are_made_and_deleted_as_in_the_vendors_sandbox(
     ably: AblyServer, rest: httpx.AsyncClient
 ) -> None:
-    """Their keys open them and nothing else; members listed are present from the start."""
+    """Their keys are good for them only, and the listed members are present at once."""
     member = {"clientId": "fixed", "data": "x"}
     wanted = {
         "keys": [{}, {"capability": {"a": ["subscribe"]}}],

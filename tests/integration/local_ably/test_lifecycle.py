@@ -19,7 +19,7 @@ from tests.support.programs import run_module
 
 @pytest.fixture
 def server() -> Iterator[AblyServer]:
-    """A server of the test's own, since the test ends it."""
+    """A server for a test that ends it."""
     own = AblyServer().start()
     yield own
     own.stop()
@@ -30,12 +30,12 @@ def run_cli(*options: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_announcement_names_a_working_address(server: AblyServer) -> None:
-    """Whoever reads the line may use it at once."""
+    """The announced address answers at once."""
     assert httpx.get(f"{server.url}/time").status_code == httpx.codes.OK
 
 
 def test_sigterm_ends_sockets_and_streams_with_status_zero(server: AblyServer) -> None:
-    """Quickly, even with clients connected."""
+    """It ends quickly, even with connected clients."""
     address = f"ws://127.0.0.1:{server.port}/?key={server.key}"
     query = {"channels": "a", "key": server.key}
     with (
@@ -55,13 +55,13 @@ def test_sigterm_ends_sockets_and_streams_with_status_zero(server: AblyServer) -
 
 
 def test_the_end_of_stdin_ends_the_server(server: AblyServer) -> None:
-    """A starter that was killed takes its server along."""
+    """A server ends when its starter was killed."""
     assert server.orphan() == 0
     assert not server.complaints
 
 
 def test_it_says_on_stderr_that_it_is_a_development_server() -> None:
-    """Nobody shall take it for the service."""
+    """It must not be mistaken for the service."""
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local.ably", "--port=0"],
         cwd=ROOT,
@@ -95,7 +95,7 @@ def test_a_port_in_use_is_one_line(server: AblyServer) -> None:
 
 
 def test_a_key_of_another_shape_is_refused() -> None:
-    """Before anything is started."""
+    """It is refused before anything is started."""
     refused = run_cli("--key=nonsense")
 
     assert refused.returncode == 2

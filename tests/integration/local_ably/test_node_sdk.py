@@ -12,7 +12,7 @@ pytestmark = needs_node
 
 @pytest.mark.parametrize("form", ["msgpack", "json"])
 async def test_messages_history_presence_and_refusals(ably: AblyServer, form: str) -> None:
-    """What a member does works, what a reader may not do is 40160, and its connection survives."""
+    """A member may do all of it; a reader gets 40160 and stays connected."""
     results = await run_node(ably, "ably-messages.mjs", form)
 
     assert results == {
@@ -48,7 +48,7 @@ async def test_messages_history_presence_and_refusals(ably: AblyServer, form: st
 async def test_a_cut_connection_resumes_without_a_gap_and_without_a_double(
     ably: AblyServer, form: str
 ) -> None:
-    """Its own publishes while down included; and nobody saw it leave."""
+    """Its own publishes while it was cut are among them, and nobody saw it leave."""
     results = await run_node(ably, "ably-resume.mjs", form)
 
     heard = results.pop("heard")
@@ -96,7 +96,7 @@ async def test_a_refusal_is_final_and_the_known_channel_params_are_confirmed(
 async def test_tokens_are_renewed_or_refused_with_the_code_that_says_why(
     ably: AblyServer,
 ) -> None:
-    """A renewed connection stays the same one; a forged or used request opens none."""
+    """A renewed connection stays the same. A forged or used request opens none."""
     results = await run_node(ably, "ably-tokens.mjs")
 
     assert results == {

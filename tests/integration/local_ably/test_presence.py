@@ -24,7 +24,7 @@ from tests.support.ably_server import AblyServer
 
 
 async def test_who_is_present_is_synced_in_one_page(dial: Dial) -> None:
-    """The flag announces it, and the cursor behind the colon is empty."""
+    """A flag announces the page, and its empty cursor says that it is the last."""
     member, late = await dial(clientId="alice"), await dial()
     await attach(member)
     event = [{"action": 2, "data": "here"}]
@@ -40,7 +40,7 @@ async def test_who_is_present_is_synced_in_one_page(dial: Dial) -> None:
 
 
 async def test_an_anonymous_client_cannot_be_present(dial: Dial, token: Token) -> None:
-    """Which is what a misspelled client id makes of a token."""
+    """A token without a `clientId`, for example with a misspelled one, is anonymous."""
     socket = await dial(access_token=token(client_id="alice"))
     await attach(socket)
 
@@ -53,7 +53,7 @@ async def test_an_anonymous_client_cannot_be_present(dial: Dial, token: Token) -
 async def test_a_member_whose_socket_broke_leaves_after_a_grace(
     ably: AblyServer, dial: Dial
 ) -> None:
-    """With an id that is not the connection's: SDKs then compare by time."""
+    """The id of the leave is not the connection's, so that SDKs compare by time."""
     member, watcher = await dial(clientId="alice"), await dial()
     connection = (await member.hear(CONNECTED))["connectionId"]
     await attach(member)

@@ -35,7 +35,7 @@ async def test_rest_and_realtime(ably: AblyServer, form: str) -> None:
 async def test_a_cut_connection_resumes_without_a_gap_and_without_a_double(
     ably: AblyServer,
 ) -> None:
-    """What it publishes afterwards is not taken for a repeat."""
+    """Its later publishes do not count as repeats."""
     results = await run_python(ably, "resume.py")
 
     assert results == {"heard": ["1", "2", "3", "4", "5"], "sameConnection": True}
@@ -44,7 +44,7 @@ async def test_a_cut_connection_resumes_without_a_gap_and_without_a_double(
 async def test_a_refusal_is_final_and_the_known_channel_params_are_confirmed(
     ably: AblyServer,
 ) -> None:
-    """Two calls of the callback for two clients, one over REST and one over Realtime."""
+    """Each of two clients, over REST and Realtime, calls the callback once."""
     app_id = ably.key.partition(".")[0]
     jwts = [signed_jwt(f"{name}:secret") for name in ("none.key", f"{app_id}.none")]
 

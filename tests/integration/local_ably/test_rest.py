@@ -19,7 +19,7 @@ async def names(rest: httpx.AsyncClient, **query: Any) -> list[str]:
 
 
 async def test_a_publish_is_kept_once_however_often_it_is_sent(rest: httpx.AsyncClient) -> None:
-    """By its id; the repeat is answered with the serial of the first."""
+    """The id tells a repeat, which is answered with the serial of the first."""
     first = await rest.post(MESSAGES, json={"id": "x:0", "name": "a"})
     again = await rest.post(MESSAGES, json={"id": "x:0", "name": "a"})
 
@@ -31,7 +31,7 @@ async def test_a_publish_is_kept_once_however_often_it_is_sent(rest: httpx.Async
 async def test_links_are_relative_to_the_last_segment_of_the_path(
     rest: httpx.AsyncClient,
 ) -> None:
-    """ably-js understands no others; and what is published meanwhile shifts no page."""
+    """ably-js understands no other links. New messages do not shift the pages."""
     for name in "abc":
         await rest.post(MESSAGES, json={"name": name})
     page = await rest.get(MESSAGES, params={"limit": 2})
@@ -46,7 +46,7 @@ async def test_links_are_relative_to_the_last_segment_of_the_path(
 
 
 async def test_history_is_bounded_by_time_and_by_an_attach_point(rest: httpx.AsyncClient) -> None:
-    """`start`, `end` in ms, and `from_serial`, which includes what has that serial."""
+    """`start` and `end` are in ms; `from_serial` includes the message with that serial."""
     for name in "abc":
         await rest.post(MESSAGES, json={"name": name})
     kept = (await rest.get(MESSAGES, params={"direction": "forwards"})).json()
@@ -61,7 +61,7 @@ async def test_history_is_bounded_by_time_and_by_an_attach_point(rest: httpx.Asy
 async def test_channel_names_are_split_before_they_are_decoded(
     rest: httpx.AsyncClient, name: str
 ) -> None:
-    """A slash in a name is not one of the path."""
+    """A slash in a name does not divide the path."""
     quoted = "".join(f"%{byte:02X}" for byte in name.encode())
 
     answer = await rest.post(f"/channels/{quoted}/messages", json={"name": "x"})
@@ -88,7 +88,7 @@ async def test_msgpack_and_json_say_the_same(rest: httpx.AsyncClient) -> None:
 async def test_the_size_field_of_ably_js_is_not_passed_on_and_nothing_is_null(
     rest: httpx.AsyncClient,
 ) -> None:
-    """Nor does a client decide its own serial, timestamp or connection."""
+    """A client cannot set its serial, timestamp or connection either."""
     body = {"name": "a", "size": 7, "data": None, "serial": "1", "connectionId": "c"}
     await rest.post(MESSAGES, json=body)
     [message] = (await rest.get(MESSAGES)).json()
@@ -101,7 +101,7 @@ async def test_the_size_field_of_ably_js_is_not_passed_on_and_nothing_is_null(
 async def test_ephemeral_messages_are_heard_but_not_kept(
     rest: httpx.AsyncClient, dial: Dial
 ) -> None:
-    """Chat's typing and reactions are of no interest later."""
+    """Typing and reactions in a chat matter only at once."""
     socket = await dial()
     await socket.ask(10, 11, channel="room:1")
 
@@ -119,14 +119,14 @@ async def test_messages_beyond_64_kib_are_refused(rest: httpx.AsyncClient) -> No
 
 @pytest.mark.parametrize("body", [b"{", b"1", b"[]", b'["x"]', b"\xff", b'{"name":1}'])
 async def test_what_is_no_message_is_40000(rest: httpx.AsyncClient, body: bytes) -> None:
-    """Never a traceback."""
+    """It is an answer, not a traceback."""
     answer = await rest.post(MESSAGES, content=body, headers={"content-type": "application/json"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, 40000)
 
 
 async def test_half_a_surrogate_pair_harms_nobody(rest: httpx.AsyncClient) -> None:
-    """JSON can carry it, UTF-8 cannot: it is replaced."""
+    """JSON can hold it and UTF-8 cannot, so it is replaced."""
     headers = {"content-type": "application/json"}
     sent = await rest.post(MESSAGES, content=b'{"name":"\\ud800"}', headers=headers)
 
@@ -144,7 +144,7 @@ async def test_errors_are_application_json_and_nothing_more(rest: httpx.AsyncCli
 
 
 async def test_browsers_get_an_envelope_and_credentialed_cors(rest: httpx.AsyncClient) -> None:
-    """Always 200 with the status inside; a page sees it only with its own origin echoed."""
+    """The status is inside a 200. A page sees the answer only if its origin is named."""
     origin = {"origin": "http://page.test"}
     wanted = {"access-control-request-headers": "authorization, x-ably-version"}
     preflight = await rest.options(MESSAGES, headers=origin | wanted)
@@ -165,7 +165,7 @@ async def test_browsers_get_an_envelope_and_credentialed_cors(rest: httpx.AsyncC
 
 
 async def test_a_batch_answers_for_each_channel(ably: AblyServer, token: Token) -> None:
-    """What fails on one does not fail the others; before version 3 the answer was flat."""
+    """A failure on one does not stop the others. Before version 3 the answer was a flat list."""
     headers = bearer(token(capability='{"a":["publish","subscribe"]}'))
     body = {"channels": ["a", "b"], "messages": [{"name": "x"}]}
     with httpx.Client(base_url=ably.url, headers=headers) as http:
@@ -180,7 +180,7 @@ async def test_a_batch_answers_for_each_channel(ably: AblyServer, token: Token) 
 
 
 async def test_status_counts_who_is_there(rest: httpx.AsyncClient, dial: Dial) -> None:
-    """And the list of channels names those that were used."""
+    """The list of channels names those that were used."""
     socket = await dial(clientId="alice")
     await socket.ask(10, 11, channel="room:1")
     await socket.ask(14, 1, channel="room:1", msgSerial=0, presence=[{"action": 2}])
@@ -222,7 +222,7 @@ async def test_a_publish_on_behalf_of_a_connection_is_taken_for_its_own(
 async def test_an_error_that_names_a_channel_reaches_the_client(
     ably: AblyServer, token: Token
 ) -> None:
-    """A header holds ASCII only; what cannot be written would be a 500, which SDKs try again."""
+    """A header holds ASCII only. A failure to write it would be a 500, which SDKs repeat."""
     headers = bearer(token(capability='{"other":["*"]}'))
 
     answer = httpx.get(f"{ably.url}/channels/r%C3%A4um%E2%82%AC%0A/messages", headers=headers)
@@ -234,7 +234,7 @@ async def test_an_error_that_names_a_channel_reaches_the_client(
 async def test_injected_failures_are_500_as_often_as_asked(
     ably: AblyServer, rest: httpx.AsyncClient
 ) -> None:
-    """The controls themselves are spared."""
+    """The controls themselves do not fail."""
     ably.faults(http_errors=2)
 
     statuses = [(await rest.get("/time")).status_code for _ in range(3)]

@@ -51,7 +51,7 @@ async def send(rest: httpx.AsyncClient, *names: str) -> None:
 async def test_a_stream_is_resumed_by_its_last_id_over_all_its_channels(
     rest: httpx.AsyncClient,
 ) -> None:
-    """One id is a position on every channel of the stream."""
+    """One id is a position on all channels of the stream."""
     await send(rest, "a")
     await rest.post("/channels/b:1/messages", json={"name": "other"})
     await send(rest, "b")
@@ -65,7 +65,7 @@ async def test_a_stream_is_resumed_by_its_last_id_over_all_its_channels(
 
 
 async def test_a_rewind_that_cannot_be_read_is_40003(rest: httpx.AsyncClient) -> None:
-    """Before anything is streamed."""
+    """It is refused before the stream begins."""
     answer = await rest.get("/sse", params={"channels": "a:1", "rewind": "soon"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, 40003)

@@ -38,7 +38,7 @@ def names(items: list[dict[str, Any]]) -> list[str]:
 async def test_a_delivery_is_signed_over_its_raw_body(
     ably: AblyServer, rest: httpx.AsyncClient, endpoint: Endpoint
 ) -> None:
-    """With the secret of the key that it names; JSON, whatever the publisher wrote."""
+    """The header names the key whose secret signs it. It is JSON for all publishers."""
     await publish(rest, "grüße")
     endpoint.wait(1)
 
@@ -54,7 +54,7 @@ async def test_a_delivery_is_signed_over_its_raw_body(
 async def test_a_message_names_its_channel_and_has_its_id_and_serial(
     rest: httpx.AsyncClient, endpoint: Endpoint
 ) -> None:
-    """The same id and serial that subscribers see, so that a receiver can tell repeats."""
+    """Id and serial are those that subscribers get, so that a receiver can tell repeats."""
     body = {"id": "m-1", "name": "n", "data": "AP8=", "encoding": "base64", "clientId": "alice"}
     answer = await rest.post("/channels/room:1/messages", json=body)
     [item] = endpoint.wait(1)
@@ -69,7 +69,7 @@ async def test_a_message_names_its_channel_and_has_its_id_and_serial(
 async def test_presence_and_the_life_of_a_channel_are_told_too(
     dial: Dial, endpoint: Endpoint
 ) -> None:
-    """Opened by the first who attaches, closed when the last has left."""
+    """The first attachment opens the channel, the end of the last one closes it."""
     socket = await dial(clientId="alice")
     await socket.ask(10, 11, channel="room:1")
     await socket.ask(14, 1, channel="room:1", msgSerial=0, presence=[{"action": 2}])
@@ -90,7 +90,7 @@ async def test_presence_and_the_life_of_a_channel_are_told_too(
 async def test_what_is_not_taken_is_delivered_again_in_order(
     rest: httpx.AsyncClient, endpoint: Endpoint
 ) -> None:
-    """After 5xx and 4xx alike; later events wait behind it."""
+    """It is repeated after 5xx and 4xx, and later events wait for it."""
     endpoint.failures = [500, 404, 503]
 
     await publish(rest, "a", "b", "c")
@@ -117,7 +117,7 @@ async def test_events_wait_for_an_endpoint_that_is_not_up_yet(
 async def test_batches_can_be_repeated_out_of_order(
     ably: AblyServer, rest: httpx.AsyncClient, endpoint: Endpoint
 ) -> None:
-    """At least once means that a receiver sees this some day: it is signed as before."""
+    """Delivery is at least once, so a receiver must be ready for repeats."""
     await publish(rest, "a")
     endpoint.wait(1)
     await publish(rest, "b")

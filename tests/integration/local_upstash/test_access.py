@@ -39,7 +39,7 @@ async def test_the_readonly_token_does_nothing_else(
 async def test_the_readonly_token_does_not_listen(
     rest: Rest, upstash: UpstashServer, path: str
 ) -> None:
-    """Neither to a channel nor to everything."""
+    """It may neither subscribe nor monitor."""
     response = await rest.http.post(path, headers=upstash.headers(upstash.readonly_token))
 
     assert response.status_code == 400
@@ -62,7 +62,7 @@ async def test_the_readonly_token_cannot_hide_a_write_in_a_transaction(
 
 @pytest.mark.parametrize("token", ["readonly", "wrong"])
 async def test_the_controls_need_the_full_token(upstash: UpstashServer, token: str) -> None:
-    """Nobody else resets a meter."""
+    """No other token can reset a meter."""
     presented = upstash.readonly_token if token == "readonly" else token
     async with httpx.AsyncClient(base_url=upstash.url) as http:
         response = await http.get("/_local/meter", headers={"Authorization": f"Bearer {presented}"})
@@ -92,7 +92,7 @@ async def test_the_controls_need_the_full_token(upstash: UpstashServer, token: s
 async def test_commands_that_rest_cannot_carry_are_refused(
     rest: Rest, upstash: UpstashServer, command: list[object]
 ) -> None:
-    """At once, without a bill, and the server goes on."""
+    """They are refused at once and are not billed."""
     answer = await rest.run(*command)
 
     assert answer["error"].startswith("ERR ")
@@ -101,6 +101,6 @@ async def test_commands_that_rest_cannot_carry_are_refused(
 
 
 async def test_ping_and_echo_are_available(rest: Rest) -> None:
-    """The two connection commands that REST has."""
+    """REST has these two commands of connections."""
     assert await rest.result("PING") == "PONG"
     assert await rest.result("ECHO", "x") == "x"

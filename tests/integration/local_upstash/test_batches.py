@@ -22,7 +22,7 @@ async def test_a_command_that_fails_does_not_stop_the_others(rest: Rest, path: s
 
 
 async def test_a_pipeline_refuses_commands_one_by_one(rest: Rest) -> None:
-    """What may run, runs."""
+    """The allowed commands run."""
     refused, ran = await rest.batch("/pipeline", ["BLPOP", "k", 0], ["PING"])
 
     assert refused["error"].startswith("ERR Command is not available: 'BLPOP'")
@@ -53,7 +53,7 @@ async def test_a_transaction_is_atomic(rest: Rest) -> None:
 
 
 async def test_batches_are_base64_encoded_item_by_item(rest: Rest) -> None:
-    """OK and errors stay readable."""
+    """OK and errors are not encoded."""
     response = await rest.http.post(
         "/pipeline",
         json=[["SET", "k", "v"], ["GET", "k"], ["INCR", "k"]],
@@ -65,7 +65,7 @@ async def test_batches_are_base64_encoded_item_by_item(rest: Rest) -> None:
 
 
 async def test_a_pipeline_longer_than_the_buffers_comes_back_whole(rest: Rest) -> None:
-    """Thousands of commands and megabytes of replies do not get stuck."""
+    """Thousands of commands with megabytes of replies do not block."""
     await rest.run("SET", "k", "x" * 1000)
 
     answer = await rest.batch("/pipeline", *[["GET", "k"] for _ in range(5000)])

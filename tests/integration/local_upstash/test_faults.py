@@ -13,7 +13,7 @@ from tests.support.upstash_server import UpstashServer
 
 
 async def test_a_lost_reply_was_executed(rest: Rest, upstash: UpstashServer) -> None:
-    """The caller cannot know; the database has it, and it is billed."""
+    """The write is stored and billed, which the caller cannot know."""
     upstash.faults(lose_replies=1, only=["XADD"])
 
     await rest.run("GET", "spared")
@@ -37,7 +37,7 @@ async def test_a_lost_pipeline_matches_by_any_of_its_commands(
 
 
 async def test_a_bad_gateway_was_not_executed(rest: Rest, upstash: UpstashServer) -> None:
-    """HTML instead of JSON, as many times as it says."""
+    """It is HTML instead of JSON, as often as was asked for."""
     upstash.faults(bad_gateway=2)
 
     statuses = [await rest.http.get("/incr/n") for _ in range(3)]
@@ -48,7 +48,7 @@ async def test_a_bad_gateway_was_not_executed(rest: Rest, upstash: UpstashServer
 
 
 async def test_an_exhausted_quota_is_an_error_object(rest: Rest, upstash: UpstashServer) -> None:
-    """Not executed, not billed."""
+    """The command does not run and is not billed."""
     upstash.faults(quota=1)
 
     response = await rest.http.get("/incr/n")
@@ -87,7 +87,7 @@ async def test_silence_lasts_until_the_faults_are_cleared(
 
 
 async def test_silence_ends_when_the_client_gives_up(rest: Rest, upstash: UpstashServer) -> None:
-    """Its own time-out is all a client can count on."""
+    """Only its own time-out ends the wait of a client."""
     upstash.faults(silent=1)
 
     with pytest.raises(httpx.ReadTimeout):
@@ -115,7 +115,7 @@ async def test_refusal_closes_every_connection_until_cleared(
 async def test_round_trip_time_is_half_before_and_half_after(
     rest: Rest, upstash: UpstashServer
 ) -> None:
-    """A write is visible half way through its own request."""
+    """A write is visible in the middle of its request."""
     upstash.faults(rtt_ms=100)
     started = time.perf_counter()
     seconds, microseconds = await rest.result("TIME")
@@ -127,7 +127,7 @@ async def test_round_trip_time_is_half_before_and_half_after(
 
 
 async def test_throttled_requests_wait_and_succeed(rest: Rest, upstash: UpstashServer) -> None:
-    """As over the commands-per-second limit: late, not refused."""
+    """As over the limit of commands per second, it is late but not refused."""
     upstash.faults(throttle_ms=60)
     started = time.perf_counter()
 
@@ -140,7 +140,7 @@ async def test_throttled_requests_wait_and_succeed(rest: Rest, upstash: UpstashS
 async def test_minus_one_lasts_until_cleared(
     rest: Rest, upstash: UpstashServer, fault: str
 ) -> None:
-    """Every counted fault can be switched on for good."""
+    """All counted faults can be switched on without end."""
     upstash.faults(**{fault: -1})
     for _ in range(3):
         try:
@@ -155,7 +155,7 @@ async def test_minus_one_lasts_until_cleared(
 
 
 async def test_subscriptions_suffer_faults_as_well(rest: Rest, upstash: UpstashServer) -> None:
-    """A subscriber's reconnect meets the same proxies."""
+    """A subscriber that reconnects gets the same faults."""
     upstash.faults(bad_gateway=1, only=["SUBSCRIBE"])
 
     assert await rest.result("PING") == "PONG"
@@ -163,12 +163,12 @@ async def test_subscriptions_suffer_faults_as_well(rest: Rest, upstash: UpstashS
 
 
 async def test_an_unknown_fault_is_refused(rest: Rest) -> None:
-    """A typing error must not pass for a test that found nothing."""
+    """With a typing error a test would run without its fault."""
     response = await rest.http.put("/_local/faults", json={"loose_replies": 1})
 
     assert response.status_code == 400
 
 
 async def test_an_unknown_control_is_not_found(rest: Rest) -> None:
-    """And runs no command."""
+    """It runs no command either."""
     assert (await rest.http.get("/_local/get")).status_code == 404

@@ -23,7 +23,7 @@ from tests.support.upstash_server import UpstashServer
 
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpstashServer]:
-    """A server of the test's own, since the test ends it; what a killed one leaves is ours."""
+    """A server for a test that ends it. The files of a killed one are removed here."""
     directory = tmp_path_factory.mktemp("u")
     own = UpstashServer("--engine-timeout=0.3", env={"TMPDIR": str(directory)}).start()
     yield own
@@ -41,7 +41,7 @@ def run_cli(*options: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_announcement_names_a_working_address(server: UpstashServer) -> None:
-    """Whoever reads the line may use it at once."""
+    """The announced address answers at once."""
     response = httpx.get(f"{server.url}/ping", headers=server.headers())
 
     assert response.json() == {"result": "PONG"}
@@ -49,7 +49,7 @@ def test_the_announcement_names_a_working_address(server: UpstashServer) -> None
 
 
 def test_sigterm_ends_server_and_engine_with_status_zero(server: UpstashServer) -> None:
-    """Quickly, even with a subscriber still connected."""
+    """They end quickly, even with a connected subscriber."""
     engine = engine_of(server)
     with httpx.stream("POST", f"{server.url}/subscribe/ch", headers=server.headers()) as stream:
         next(stream.iter_lines())
@@ -63,7 +63,7 @@ def test_sigterm_ends_server_and_engine_with_status_zero(server: UpstashServer) 
 
 
 def test_a_signal_during_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Neither the engine nor its directory; the exit is an orderly one."""
+    """Engine and directory are gone, and the status is 0."""
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local.upstash", "--port=0"],
         cwd=ROOT,
@@ -90,7 +90,7 @@ def test_a_killed_server_leaves_no_engine_behind(server: UpstashServer) -> None:
 
 
 def test_the_end_of_stdin_ends_the_server(server: UpstashServer) -> None:
-    """A starter that was killed takes its server along."""
+    """A server ends when its starter was killed."""
     engine = engine_of(server)
 
     assert server.orphan() == 0
@@ -100,7 +100,7 @@ def test_the_end_of_stdin_ends_the_server(server: UpstashServer) -> None:
 
 
 def test_a_dying_engine_ends_the_streams(server: UpstashServer) -> None:
-    """A subscriber must notice that nothing will come any more."""
+    """A subscriber must notice that no more messages will come."""
     with httpx.stream("POST", f"{server.url}/subscribe/ch", headers=server.headers()) as stream:
         lines = stream.iter_lines()
         next(lines)
@@ -145,7 +145,7 @@ def test_a_taken_port_is_one_line_and_status_one(upstash_server: UpstashServer) 
 
 
 def test_a_remote_address_needs_to_be_allowed() -> None:
-    """An open database is no accident."""
+    """A database must not be open to others by accident."""
     ended = run_cli("--host=0.0.0.0", "--port=0")
 
     assert ended.returncode == 1
@@ -153,7 +153,7 @@ def test_a_remote_address_needs_to_be_allowed() -> None:
 
 
 def test_a_malformed_redis_url_is_one_line_and_status_one() -> None:
-    """Named, so that it can be found."""
+    """The message names the engine that is missing."""
     ended = run_cli("--port=0", env={"PATH": "", "REDIS_URL": "nonsense"})
 
     assert (ended.returncode, ended.stdout) == (1, "")
@@ -194,7 +194,7 @@ async def test_another_redis_can_be_the_engine() -> None:
 
 
 def test_tokens_can_be_chosen() -> None:
-    """Settings and servers agree on them before the start."""
+    """Settings can name the tokens before the server starts."""
     server = UpstashServer("--token=full", "--readonly-token=reads").start()
     try:
         assert (server.token, server.readonly_token) == ("full", "reads")

@@ -10,7 +10,7 @@ from tests.support.upstash_server import UpstashServer
 
 
 async def test_each_command_of_a_batch_counts(rest: Rest, upstash: UpstashServer) -> None:
-    """Pipelines and transactions are not cheaper."""
+    """Commands in pipelines and transactions count as much."""
     await rest.run("XREAD", "STREAMS", "a", "b", "0", "0")
     await rest.batch("/pipeline", ["SET", "k", 1], ["get", "k"], ["INCR", "k"])
     await rest.batch("/multi-exec", ["SET", "k", 1], ["GET", "k"])
@@ -55,7 +55,7 @@ async def test_a_script_costs_itself_and_every_command_it_calls(
 async def test_a_scripts_bill_is_exact_among_concurrent_callers(
     rest: Rest, upstash: UpstashServer
 ) -> None:
-    """Forty scripts and as many plain commands at once: nobody pays for a neighbour."""
+    """With forty scripts and as many commands at once, each is billed right."""
     scripts = [rest.run("EVAL", PUBLISH_ONCE, 2, "log", f"once:{n % 20}", n) for n in range(40)]
     plain = [rest.run("GET", "unrelated") for _ in range(40)]
 
@@ -91,7 +91,7 @@ async def test_a_script_that_fails_half_way_costs_what_it_did(
 
 
 async def test_an_unknown_digest_costs_the_attempt(rest: Rest, upstash: UpstashServer) -> None:
-    """A fallback to EVAL is one command dearer."""
+    """A fallback to EVAL costs one command more."""
     await rest.run("EVALSHA", "0" * 40, 0)
 
     assert upstash.meter().billed == 1

@@ -48,7 +48,7 @@ async def test_a_pattern_subscriber_hears_which_channel_spoke(rest: Rest) -> Non
 
 
 async def test_a_monitor_sees_commands_but_not_our_own_bracket(rest: Rest) -> None:
-    """The measuring around a script stays out of sight."""
+    """MONITOR does not show the commands that measure a script."""
     async with listening(rest, "/monitor") as lines:
         assert await anext(lines) == 'data: "OK"'
         await rest.run("EVAL", "return redis.call('GET', KEYS[1])", 1, "inside")
@@ -61,7 +61,7 @@ async def test_a_monitor_sees_commands_but_not_our_own_bracket(rest: Rest) -> No
 
 
 async def test_a_subscription_is_released_when_the_client_leaves(rest: Rest) -> None:
-    """Nobody is counted as a receiver after leaving."""
+    """A client that has left does not count as a receiver."""
     async with listening(rest, "/subscribe/ch") as lines:
         await anext(lines)
         assert await rest.result("PUBSUB", "NUMSUB", "ch") == ["ch", 1]
@@ -86,7 +86,7 @@ async def test_subscribing_publishing_and_leaving_cost_one_each(
 
 
 async def test_cut_subscribers_breaks_every_open_stream(rest: Rest, upstash: UpstashServer) -> None:
-    """As a network would: without a last chunk. New streams work at once."""
+    """The stream ends without a last chunk, as by a network. New streams work at once."""
     async with listening(rest, "/subscribe/a") as a, listening(rest, "/subscribe/b") as b:
         await anext(a)
         await anext(b)

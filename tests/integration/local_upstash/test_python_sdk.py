@@ -18,21 +18,21 @@ async def redis(upstash: UpstashServer) -> AsyncIterator[Redis]:
 
 
 async def test_text_survives_the_default_base64_encoding(redis: Redis) -> None:
-    """What is stored is what is read, whatever the alphabet."""
+    """Texts in all alphabets are read as they were stored."""
     await redis.set("key", "grüße 😀\n")
 
     assert await redis.get("key") == "grüße 😀\n"
 
 
 async def test_a_stored_ok_is_not_taken_for_a_status(redis: Redis) -> None:
-    """The one text that the encoding leaves alone may also be data."""
+    """`OK` is not encoded as a status, but it is as data."""
     await redis.set("key", "OK")
 
     assert await redis.get("key") == "OK"
 
 
 async def test_pipeline_gives_its_results_in_order(redis: Redis) -> None:
-    """Results line up with commands."""
+    """Results are in the order of the commands."""
     pipeline = redis.pipeline()
     pipeline.set("a", "1")
     pipeline.incr("a")

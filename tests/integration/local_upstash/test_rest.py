@@ -44,7 +44,7 @@ async def test_number_literals_are_stored_as_written(rest: Rest) -> None:
 
 @pytest.mark.parametrize("method", ["DELETE", "PATCH", "OPTIONS"])
 async def test_other_methods_are_not_allowed(rest: Rest, method: str) -> None:
-    """HEAD, GET, POST and PUT are all there is."""
+    """Only HEAD, GET, POST and PUT are allowed."""
     assert (await rest.http.request(method, "/get/foo")).status_code == 405
 
 
@@ -70,7 +70,7 @@ async def test_bad_requests_say_what_is_wrong(rest: Rest, path: str, body: str, 
 
 
 async def test_every_reply_carries_another_sync_token(rest: Rest) -> None:
-    """Errors included; a client may send the token back."""
+    """Errors have it too, and a client may send it back."""
     tokens = set()
     for path in ("/ping", "/get", "/nosuch", "/pipeline"):
         tokens.add((await rest.http.get(path)).headers["Upstash-Sync-Token"])
@@ -143,7 +143,7 @@ async def test_xread_plus_reads_the_last_entry_of_each_stream(rest: Rest) -> Non
 
 
 async def test_one_command_may_not_exceed_ten_megabytes(rest: Rest) -> None:
-    """The text names limit and size; what is just below passes."""
+    """The text names the limit and the size. A request just below it passes."""
     limit = 10 * 1024 * 1024
 
     fits = await rest.http.post("/set/k", content=b"x" * (limit - 100))
@@ -170,7 +170,7 @@ async def test_an_unannounced_length_is_limited_too(rest: Rest) -> None:
 
 
 async def test_a_reply_may_not_exceed_the_limit_either(rest: Rest) -> None:
-    """Loading too much at once is the caller's mistake, and is said."""
+    """The error says that the reply was too large."""
     await rest.http.post("/set/k", content=b"x" * 6 * 1024 * 1024)
 
     response = await rest.http.post("/pipeline", json=[["GET", "k"], ["GET", "k"]])
@@ -180,7 +180,7 @@ async def test_a_reply_may_not_exceed_the_limit_either(rest: Rest) -> None:
 
 
 async def test_the_token_may_come_in_the_query(upstash: UpstashServer) -> None:
-    """And is no argument then."""
+    """It is not an argument of the command."""
     async with httpx.AsyncClient(base_url=upstash.url) as http:
         accepted = await http.get(f"/set/k/v?_token={upstash.token}&EX=9")
         refused = [await http.get(f"/get/k{query}") for query in ("", "?_token=wrong")]

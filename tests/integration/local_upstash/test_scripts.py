@@ -57,7 +57,7 @@ async def test_scripts_work_inside_transactions(rest: Rest) -> None:
 
 
 async def test_an_unknown_digest_is_noscript(rest: Rest) -> None:
-    """The word that makes clients fall back to EVAL."""
+    """Clients fall back to EVAL by this word."""
     assert (await rest.run("EVALSHA", "0" * 40, 0))["error"].startswith("NOSCRIPT")
 
 
@@ -90,7 +90,7 @@ async def test_functions_load_and_run(rest: Rest) -> None:
 
 
 async def test_publishing_with_one_key_appends_once_under_fifty_callers(rest: Rest) -> None:
-    """Whoever comes later gets the first one's id."""
+    """Later callers get the id of the first."""
     ids = await asyncio.gather(
         *(rest.result("EVAL", PUBLISH_ONCE, 2, "log", "once", n) for n in range(50))
     )

@@ -41,12 +41,12 @@ from infra.local.ably.protocol import OPERATIONS, AblyError
 def test_a_star_is_a_whole_segment_and_at_the_end_any_number(
     resource: str, channel: str, is_covered: bool
 ) -> None:
-    """Anywhere else it is a letter like others; qualified channels need the qualifier."""
+    """Elsewhere `*` is a plain character. Channels with a qualifier need it in the pattern."""
     assert matches(resource, channel) is is_covered
 
 
 def test_an_operation_is_allowed_by_name_or_by_star() -> None:
-    """Each resource stands for itself; one that matches with another operation is no obstacle."""
+    """One resource is enough; another one without the operation takes nothing away."""
     capability = Capability.parse('{"a":["publish"],"*":["subscribe"],"b:*":["*"]}')
 
     assert capability.allows("publish", "a")
@@ -64,7 +64,7 @@ def test_an_operation_is_allowed_by_name_or_by_star() -> None:
     ],
 )
 def test_what_is_no_capability_is_40003(text: str) -> None:
-    """An operation that the service does not know, or `*` beside others, would be refused there."""
+    """The service refuses unknown operations, and `*` beside others."""
     with pytest.raises(AblyError) as raised:
         Capability.parse(text)
 
@@ -105,7 +105,7 @@ def test_nothing_in_common_is_40160(wanted: str) -> None:
 
 
 def test_a_capability_that_is_granted_whole_keeps_its_text() -> None:
-    """Order and spaces included: clients compare it with what they asked for."""
+    """Its order and spaces stay, because clients compare it with what they asked for."""
     text = '{"b": ["subscribe","publish"],  "a": ["history"]}'
 
     assert Capability.parse('{"*":["*"]}').narrowed_to(Capability.parse(text)).text == text

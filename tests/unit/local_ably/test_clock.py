@@ -6,7 +6,7 @@ from infra.local.ably.clock import Clock
 
 
 def test_stamps_grow_within_a_millisecond_and_when_the_time_is_set_back() -> None:
-    """As text, because that is how SDKs compare serials."""
+    """SDKs compare serials as text."""
     clock = Clock(lambda: 1_700_000_000)
     stamps = [clock.stamp() for _ in range(2_500)]
     clock.offset_ms = -60_000

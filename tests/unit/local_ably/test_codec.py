@@ -26,7 +26,7 @@ def test_the_format_is_json_unless_msgpack_is_named(text: str | None, form: Form
 
 
 def test_binary_data_is_base64_in_json_wherever_it_stands() -> None:
-    """Behind the encodings that it had before; the value itself is not touched."""
+    """It follows the encodings that were there. The value itself does not change."""
     frame: dict[str, Any] = {
         "messages": [{"data": b"\x00", "encoding": "utf-8/cipher+aes-128-cbc"}, {"data": "x"}]
     }
@@ -72,7 +72,7 @@ def test_strings_of_the_old_msgpack_are_text() -> None:
     ],
 )
 def test_a_message_is_kept_as_bytes_or_text(raw: object, message: object) -> None:
-    """What the wire did to the data is undone; what clients may not set is dropped."""
+    """Base64 is decoded, and fields that clients may not set are dropped."""
     assert accepted(raw) == [message]
 
 
@@ -84,7 +84,7 @@ def test_data_that_claims_to_be_base64_and_is_not_is_40000() -> None:
 
 
 def test_the_size_of_messages_is_counted_together() -> None:
-    """64 KiB of name, client, data and extras; one byte more is 40009."""
+    """Name, clientId, data and extras may have 64 KiB; one byte more is 40009."""
     half = {"name": "n", "data": "ä" * 16_383 + "x"}
 
     assert len(accepted([half, half])) == 2
@@ -104,7 +104,7 @@ def test_ids_of_messages_sent_together_are_a_series(ids: list[str | None]) -> No
     "ids", [[""], ["x", "y"], ["x:0", "y:1"], ["x:1", "x:2"], ["x:0", None], [":0", ":1"]], ids=str
 )
 def test_ids_that_are_no_series_are_40031(ids: list[str | None]) -> None:
-    """A repeat of the whole could not be told by them."""
+    """By such ids a repeat of all together could not be recognised."""
     with pytest.raises(AblyError) as raised:
         publishable([{"id": one} for one in ids])
 
@@ -121,7 +121,7 @@ def test_extras_that_are_no_object_are_40000(extras: object) -> None:
 
 @pytest.mark.parametrize("action", [1, 2, "message.update"])
 def test_a_message_that_changes_another_is_93002(action: object) -> None:
-    """It would pass for a new one; 0 is the action of those."""
+    """It would count as a new message; 0 is their action."""
     assert publishable({"name": "a", "action": 0})
     with pytest.raises(AblyError) as raised:
         publishable({"name": "a", "action": action})

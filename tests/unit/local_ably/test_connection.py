@@ -17,7 +17,7 @@ KEY = Key("app.key", "secret", EVERYTHING)
 
 
 class Room:
-    """One app at a time that stands still, and connections to it."""
+    """One app whose clock stands still, and connections to it."""
 
     def __init__(self) -> None:
         self.apps = Apps(KEY, Clock(lambda: 1_700_000_000))
@@ -50,7 +50,7 @@ def message(serial: int, name: str) -> Frame:
 
 
 def test_every_action_that_is_unknown_is_ignored(room: Room) -> None:
-    """A client of tomorrow may say more than this server knows."""
+    """A newer client may send actions that this server does not know."""
     connection, outbox = room.connect()
 
     for frame in ({"action": 99}, {}, {"action": "x"}, {"action": int(Action.ACK)}):
@@ -60,7 +60,7 @@ def test_every_action_that_is_unknown_is_ignored(room: Room) -> None:
 
 
 def test_attaching_again_is_answered_again(room: Room) -> None:
-    """And does not make the connection hear everything twice."""
+    """The connection does not get messages twice."""
     connection, outbox = room.connect()
 
     connection.receive(attach())
@@ -71,7 +71,7 @@ def test_attaching_again_is_answered_again(room: Room) -> None:
 
 
 def test_a_dropped_connection_can_be_resumed_for_two_minutes(room: Room) -> None:
-    """Then it is forgotten."""
+    """After that time it is forgotten."""
     connection, outbox = room.connect()
     connection.dropped(outbox)
     room.after(STATE_TTL_MS - 1)
@@ -100,7 +100,7 @@ def test_the_end_of_an_old_socket_does_not_end_a_resumed_connection(room: Room) 
 
 
 def test_a_connection_is_out_of_the_room_while_it_is_away(room: Room) -> None:
-    """What was said meanwhile comes by the serial that it names when it attaches again."""
+    """The serial in its next attach brings the messages of the meantime."""
     connection, outbox = room.connect()
     connection.receive(attach())
     serial = outbox.take()[-1]["channelSerial"]
@@ -116,7 +116,7 @@ def test_a_connection_is_out_of_the_room_while_it_is_away(room: Room) -> None:
 
 
 def test_a_log_that_has_dropped_what_follows_says_so(room: Room) -> None:
-    """Neither RESUMED nor silence: the client knows that it must fetch."""
+    """ATTACHED comes without RESUMED, so that the client knows that it has to fetch."""
     connection, outbox = room.connect()
     connection.receive(attach())
     serial = outbox.take()[-1]["channelSerial"]
@@ -154,7 +154,7 @@ def test_a_qualifier_of_the_service_is_legal_in_a_name(room: Room, name: str) ->
 
 @pytest.mark.parametrize("rewind", ["", "soon", "-1", "1h", "1.5s", {}])
 def test_a_rewind_that_cannot_be_read_fails_the_channel(room: Room, rewind: object) -> None:
-    """As the service documents it; the connection goes on."""
+    """The service documents this. The connection continues."""
     connection, outbox = room.connect()
     outbox.take()
 
@@ -167,7 +167,7 @@ def test_a_rewind_that_cannot_be_read_fails_the_channel(room: Room, rewind: obje
 
 
 def test_who_asks_for_objects_alone_is_not_subscribed_to_messages(room: Room) -> None:
-    """The default is for those who name no mode at all."""
+    """The default is for attachments without any mode."""
     connection, outbox = room.connect()
 
     connection.receive(attach(flags=int(Mode.OBJECT_SUBSCRIBE)))
@@ -178,7 +178,7 @@ def test_who_asks_for_objects_alone_is_not_subscribed_to_messages(room: Room) ->
 
 @pytest.mark.parametrize("fields", [{"action": 21}, {"messages": [{"action": 1, "serial": "x"}]}])
 def test_a_change_or_annotation_of_a_message_is_93002(room: Room, fields: Frame) -> None:
-    """Neither taken for a new message nor left without an answer."""
+    """They do not count as new messages, and they are answered."""
     connection, outbox = room.connect()
     connection.receive(attach())
     outbox.take()

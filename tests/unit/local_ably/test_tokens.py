@@ -30,7 +30,7 @@ class Issuer:
         return self.tokens.issue(key.name, request, None)
 
     def grant(self, token: str) -> Grant | None:
-        """Whoever holds it; None for nobody is only a word for the type checker."""
+        """The grant of the token. The None is for the type checker only."""
         return self.tokens.grant_of(token)
 
     def jwt(self, key: Key = KEY, **claims: Any) -> Grant:
@@ -50,7 +50,7 @@ def code_of(act: Any) -> int:
 
 
 def test_a_signed_request_is_a_token_with_what_it_asked_for(issuer: Issuer) -> None:
-    """An hour when it says nothing of time."""
+    """Without a `ttl` it is good for an hour."""
     details = issuer.issue(clientId="zoë", capability='{"a":["publish"]}')
 
     token = details.pop("token")
@@ -92,7 +92,7 @@ def test_a_request_without_mac_needs_the_key_itself(issuer: Issuer) -> None:
 
 
 def test_a_request_is_good_once(issuer: Issuer) -> None:
-    """Whoever saw it on its way cannot use it again."""
+    """Somebody who has seen it cannot use it again."""
     request = signed_request(KEY.text, timestamp=NOW_S * 1000)
     issuer.tokens.issue(KEY.name, request, None)
 
@@ -106,7 +106,7 @@ def test_a_short_nonce_is_40105(issuer: Issuer, nonce: str) -> None:
 
 @pytest.mark.parametrize("away_s", [-121, 121, 10**6])
 def test_a_request_of_another_time_is_40104(issuer: Issuer, away_s: int) -> None:
-    """Two minutes either way are allowed for clocks that differ."""
+    """Clocks may differ by two minutes."""
     assert code_of(lambda: issuer.issue(timestamp=(NOW_S + away_s) * 1000)) == 40104
     assert issuer.issue(timestamp=str((NOW_S + 119) * 1000))["token"]
 
@@ -124,7 +124,7 @@ def test_a_request_of_another_time_is_40104(issuer: Issuer, away_s: int) -> None
     ids=str,
 )
 def test_a_ttl_is_bounded_by_the_key(issuer: Issuer, key: Key, ttl: object, is_good: bool) -> None:
-    """An hour where tokens can be revoked, a day where not."""
+    """It is at most an hour where tokens can be revoked, else a day."""
     if is_good:
         assert issuer.issue(key, ttl=ttl)["expires"] == NOW_S * 1000 + int(str(ttl))
     else:
@@ -141,7 +141,7 @@ def test_a_token_ends_when_its_time_is_over(issuer: Issuer) -> None:
 
 
 def test_a_token_of_an_earlier_run_is_one_to_renew(issuer: Issuer) -> None:
-    """40143 makes the SDK ask for another; what is no token of this app at all is 40101."""
+    """40143 makes the SDK ask for another. A token of an unknown app is 40101."""
     token = issuer.issue()["token"]
     issuer.tokens.forget()
 
@@ -150,7 +150,7 @@ def test_a_token_of_an_earlier_run_is_one_to_renew(issuer: Issuer) -> None:
 
 
 def test_expiring_all_spares_those_that_come_later(issuer: Issuer) -> None:
-    """Also of the same second, which is all that a JWT tells of its birth."""
+    """This holds within one second too, though a JWT has its time in seconds."""
     before, jwt = issuer.issue()["token"], signed_jwt(KEY.text, iat=NOW_S, exp=NOW_S + 9)
     issuer.tokens.grant_of(jwt)
 
@@ -190,7 +190,7 @@ def test_a_jwt_says_who_and_what(issuer: Issuer) -> None:
     ],
 )
 def test_a_jwt_that_is_none_is_40144(issuer: Issuer, token: str) -> None:
-    """Not base64, not JSON, another secret's, without an end, with times that are none, changed."""
+    """It is not base64 or JSON, has a wrong signature, no end or bad times, or was changed."""
     assert code_of(lambda: issuer.tokens.grant_of(token)) == 40144
 
 
@@ -205,7 +205,7 @@ def test_a_jwt_of_an_unknown_app_or_key_is_40400(issuer: Issuer, name: str, stat
 
 @pytest.mark.parametrize("client_id", [5, True, ["alice"]], ids=str)
 def test_a_client_id_that_is_no_text_is_40012(issuer: Issuer, client_id: object) -> None:
-    """In a JWT and in a token request."""
+    """This holds for JWTs and for token requests."""
     claims: dict[str, Any] = {"x-ably-clientId": client_id}
 
     assert code_of(lambda: issuer.jwt(**claims)) == 40012
@@ -234,7 +234,7 @@ def test_a_jwt_ends_too(issuer: Issuer) -> None:
     ],
 )
 def test_a_revocation_hits_whom_it_names(issuer: Issuer, target: str, is_hit: bool) -> None:
-    """Those issued before; a token made after it is good."""
+    """It hits tokens that were issued before it, not later ones."""
     token = issuer.issue(clientId="alice", capability='{"a":["*"]}')["token"]
     issuer.clock.offset_ms = 1
 

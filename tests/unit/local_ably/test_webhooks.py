@@ -13,7 +13,7 @@ KEY = Key("app.key", "secret")
 
 
 class Site:
-    """Channels of one app, watched by a backlog that wants everything."""
+    """The channels of one app, and a backlog that notes all their events."""
 
     def __init__(self, app_id: str = "app") -> None:
         self.clock = Clock(lambda: 1_700_000_000)
@@ -51,7 +51,7 @@ def test_events_wait_in_order_until_they_are_done(site: Site) -> None:
 
 
 def test_events_are_kept_for_five_minutes(site: Site) -> None:
-    """Those that grew too old while they were under way do not take later ones along."""
+    """Events that became too old on their way do not remove later ones."""
     site.publish("1")
     batch = site.backlog.batch()
     site.clock.offset_ms = KEPT_MS
@@ -78,7 +78,7 @@ def test_repeats_come_before_what_is_new_and_newest_first(site: Site) -> None:
 
 
 def test_nothing_is_noted_without_an_endpoint_or_for_another_app() -> None:
-    """A backlog that nobody reads would only grow."""
+    """Without an endpoint the backlog would only grow."""
     other, unwanted = Site("other"), Site()
     unwanted.backlog.is_wanted = False
 

@@ -39,5 +39,5 @@ def test_the_header_wins_over_the_query(
     ],
 )
 def test_a_token_opens_what_it_was_made_for(presented: bytes, access: Access | None) -> None:
-    """Nothing else opens anything."""
+    """No other token is accepted."""
     assert TOKENS.access_of(presented) is access

@@ -28,7 +28,7 @@ READONLY = frozenset({"get", "keys", "scan", "xinfo|stream", "eval_ro"})
     ],
 )
 def test_what_needs_a_session_or_blocks_is_refused(line: str) -> None:
-    """One HTTP request is no session."""
+    """They need a session, which a request over HTTP has not."""
     assert (refusal(line.encode().split()) or "").startswith("ERR ")
 
 

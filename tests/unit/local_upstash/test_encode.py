@@ -32,7 +32,7 @@ def test_bytes_that_are_not_utf8_become_replacement_characters() -> None:
 
 
 def test_base64_covers_nested_strings_but_not_ok_numbers_or_errors() -> None:
-    """The exceptions are the documented ones."""
+    """The exceptions are documented."""
     assert json.loads(encode_single(NESTED, Format.BASE64)) == {
         "result": ["dGV4dA==", None, 7, ["ZGVlcA==", "OK"], "ERR inner"]
     }

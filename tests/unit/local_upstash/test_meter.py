@@ -22,12 +22,12 @@ AFTER = (
 
 
 def test_a_bill_is_what_was_called_in_between() -> None:
-    """The measuring itself and refused calls are not on it; subcommands go by their command."""
+    """It leaves out INFO and refused calls. Subcommands count by their command."""
     assert bill_between(BEFORE, AFTER) == {"GET": 2, "EVAL": 1, "XGROUP": 1}
 
 
 def test_an_info_inside_the_script_is_billed() -> None:
-    """Only the one INFO that measures is taken off."""
+    """Only the INFO that measures is left out."""
     after = AFTER.replace(b"cmdstat_info:calls=2", b"cmdstat_info:calls=3")
 
     assert bill_between(BEFORE, after)["INFO"] == 1

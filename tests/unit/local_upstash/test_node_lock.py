@@ -10,7 +10,7 @@ NODE = ROOT / "tests" / "e2e" / "node"
 
 
 def test_the_lock_file_holds_digests_but_no_download_addresses() -> None:
-    """Whoever installs asks the registry of their own configuration."""
+    """An installation asks the registry of its own configuration."""
     lock = json.loads((NODE / "package-lock.json").read_text())
     packages = [entry for path, entry in lock["packages"].items() if path]
 
@@ -19,7 +19,7 @@ def test_the_lock_file_holds_digests_but_no_download_addresses() -> None:
 
 
 def test_the_clients_under_test_are_pinned_exactly() -> None:
-    """A new release of a vendor's client is a change of ours."""
+    """A new release of a vendor's client comes only with a commit."""
     manifest = json.loads((NODE / "package.json").read_text())
 
     assert all(version[0].isdigit() for version in manifest["devDependencies"].values())

@@ -33,7 +33,7 @@ from infra.local.upstash.resp import Reply, Status
     ],
 )
 def test_a_push_becomes_one_event(push: Reply, chunk: bytes | None) -> None:
-    """A payload cannot begin an event of its own; our own brackets are not shown."""
+    """A payload cannot begin another event, and commands that measure are not shown."""
     assert event(push) == chunk
 
 
@@ -48,7 +48,7 @@ def test_a_push_becomes_one_event(push: Reply, chunk: bytes | None) -> None:
     ],
 )
 def test_the_path_names_one_channel(path: bytes, command: list[bytes]) -> None:
-    """Encoded or not."""
+    """The name may be encoded or not."""
     subscription = Subscription.of_path(path)
 
     assert subscription is not None
@@ -57,5 +57,5 @@ def test_the_path_names_one_channel(path: bytes, command: list[bytes]) -> None:
 
 @pytest.mark.parametrize("path", [b"/subscribe", b"/subscribe/", b"/monitor/x", b"/get/subscribe"])
 def test_other_paths_are_commands(path: bytes) -> None:
-    """And are refused or run as such."""
+    """They are commands, which run or are refused."""
     assert Subscription.of_path(path) is None

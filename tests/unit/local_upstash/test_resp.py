@@ -40,7 +40,7 @@ def _decode(pieces: list[bytes]) -> list[Reply]:
 
 @given(st.lists(REPLIES, min_size=1, max_size=3), st.integers(1, 7))
 def test_replies_survive_any_split(replies: list[Reply], size: int) -> None:
-    """The decoder never needs to see a reply whole."""
+    """Replies may come in any pieces."""
     wire = b"".join(map(encode_reply, replies))
 
     assert _decode([wire[at : at + size] for at in range(0, len(wire), size)]) == replies
@@ -63,14 +63,14 @@ def test_an_error_keeps_its_code_word() -> None:
 
 
 def test_many_replies_do_not_keep_what_was_read() -> None:
-    """The buffer is compacted on the way, not only when it runs empty."""
+    """The buffer is shortened before it is empty."""
     wire = encode_reply(b"x" * 1000) * 200
 
     assert len(_decode([wire[:150_000], wire[150_000:]])) == 200
 
 
 def test_bytes_that_are_not_resp2_are_refused() -> None:
-    """A connection that speaks something else is not read on."""
+    """A connection with other bytes is not read further."""
     with pytest.raises(ProtocolError):
         _decode([b"HTTP/1.1 200 OK\r\n"])
 

@@ -27,7 +27,7 @@ def test_only_the_flag_is_taken_out(script: bytes, stripped: bytes) -> None:
 
 
 def test_commands_that_carry_no_script_pass_unchanged() -> None:
-    """Even when they are too short to be right: the engine says so."""
+    """Commands that are too short pass too, and the engine refuses them."""
     book = ScriptBook()
 
     for command in ([b"EVAL"], [b"SCRIPT", b"FLUSH"], [b"SET", b"k", b"v"], [b"SCRIPT"]):

@@ -25,7 +25,7 @@ def _child_of(process: subprocess.Popen[bytes]) -> psutil.Process:
 
 
 def test_the_end_of_the_pipe_kills_the_program() -> None:
-    """However the parent died, its end of the pipe is closed."""
+    """The pipe is closed in whatever way the parent has died."""
     with _watched("import time; print(1, flush=True); time.sleep(60)") as process:
         child = _child_of(process)
         assert process.stdin is not None
@@ -38,13 +38,13 @@ def test_the_end_of_the_pipe_kills_the_program() -> None:
 
 
 def test_the_programs_own_end_is_reported() -> None:
-    """The tether's exit status is the program's."""
+    """Its exit status is that of the program."""
     with _watched("import sys; sys.exit(7)") as process:
         assert process.wait(timeout=5) == 7
 
 
 def test_terminating_the_tether_terminates_the_program() -> None:
-    """An orderly stop passes through."""
+    """A SIGTERM reaches the program."""
     with _watched("import time; print(1, flush=True); time.sleep(60)") as process:
         child = _child_of(process)
 
