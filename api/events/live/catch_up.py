@@ -66,10 +66,13 @@ class CatchUp:
         """
         fresh = [topic for topic in self._topics if topic not in self.positions]
         wants_past = fresh and self._history
-        pages = await self._newest(fresh, limit=self._history) if wants_past else {}
-        found = {topic: page.end for topic, page in pages.items()}
-        silent = [topic for topic in fresh if topic not in found]
-        found |= await self._hub.locate(silent, charge=self._charge)
+        pages = dict(await self._newest(fresh, limit=self._history)) if wants_past else {}
+        empty = [topic for topic in fresh if topic not in pages]
+        found = await self._hub.locate(empty, charge=self._charge)
+        if wants_past and empty:
+            # An event that came since the topic was found empty stands before its position.
+            pages |= await self._newest(empty, limit=self._history)
+        found |= {topic: page.end for topic, page in pages.items()}
         events = within(merged_past(pages.values())[: self._history], ANSWER_BYTES)[::-1]
         # A chosen history has no place to go on from but its end, so no topic may be named before.
         told = set(fresh) if events and self._is_chosen else {event.topic for event in events}

@@ -120,6 +120,28 @@ class Late(TopicLog):
         return pages
 
 
+class Meanwhile(TopicLog):
+    """A log on which an event is stored as soon as its past was read for the first time."""
+
+    async def newest(self, *args: Any, **kwargs: Any) -> Any:
+        pages = await super().newest(*args, **kwargs)
+        if not pages:
+            await put(self, A, 1)
+        return pages
+
+
+async def test_an_event_that_comes_while_an_empty_topic_is_located_is_history(still: Instance):
+    """It stands before the position that is found, so it would come neither as past nor as news."""
+    streaming = still.services.streaming
+    log = Meanwhile(streaming.log.client, streaming.log.retentions, streaming.log.monotonic)
+    reading = ReadRequest.of([A], None, history=5)
+
+    answer = await poll(replace(streaming, log=log), reading, wait_s=0)
+    later = await poll(streaming, ReadRequest.of([A], Cursor.parse(answer.cursor)), wait_s=0)
+
+    assert [event.data for event in (*answer.events, *later.events)] == [b"1"]
+
+
 async def test_what_comes_while_the_log_is_read_ends_the_wait(still: Instance, instance: Instance):
     """The poller brought it before the reply arrived: nothing more may be waited for."""
     streaming = still.services.streaming
