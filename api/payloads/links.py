@@ -1,4 +1,4 @@
-"""Links that are safe to put into a page: to the web, or to a path of the same site."""
+"""Links that are safe to put into a web page: to the web, or to a path of the same site."""
 
 import re
 from typing import Annotated, Final

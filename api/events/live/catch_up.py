@@ -1,6 +1,6 @@
 """Brings one reader from its cursor to the end of the logs, before the hub feeds it.
 
-Events come from the hub's memory where that is complete, else from the log.
+Events come from the hub's memory where that is complete, and otherwise from the log.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,21 +23,25 @@ FIRST_EVENTS = 64  # of all topics, before it is known how large they are
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A step forward: first what was lost (`restarts`), then the events, in the order of ids."""
+    """The result of one step: the topics that lost events (`restarts`), and then the events.
+
+    The events are in the order of their ids, of all topics together.
+    """
 
     events: Sequence[Event]
     restarts: Restarts = field(default_factory=dict)
 
 
 class CatchUp:
-    """What one reader still has to read. `positions` is where it stands; each call moves it.
+    """What one reader has still to read. Call `begin` once and then `step` until it returns None.
 
-    The topics must be watched in the hub meanwhile. What one call returns is bounded in bytes,
-    because it stays in memory until the reader has taken it. Reading a topic that was never used
-    writes its first entry: the request's `charge` is told of these.
+    `positions` are those of the reader; each call moves them. The topics must be watched in the hub
+    meanwhile. One call returns a bounded number of bytes, because they stay in memory until the
+    reader has taken them. For a topic that was never used a first entry is written, and the
+    request's `charge` is called before.
 
-    Every method raises `RedisError`, and what `charge` raises. Then nothing has moved, and the
-    caller may call it again.
+    Both methods raise `RedisError` and what `charge` raises. Then nothing has moved, and the caller
+    may repeat the call.
     """
 
     def __init__(self, hub: Hub, log: TopicLog, request: ReadRequest) -> None:
@@ -58,11 +62,11 @@ class CatchUp:
             self.positions = {}  # see `Newest`: its history is for all topics or for none
 
     async def begin(self) -> tuple[dict[TopicName, EventId], Sequence[Event]]:
-        """Find a position on the topics that the cursor does not name. Call this first.
+        """Find a position on every topic that the cursor does not name, and read the history.
 
-        Returns the positions to begin with, and the history: the newest events that were asked
-        for, oldest first. The positions leave out the topics of these events. Then a reader that
-        is cut off before the history has no position there, and gets the history again.
+        Returns the positions with which the stream's first cursor is made, and the history that was
+        asked for, oldest first. The positions leave out the topics of these events: a reader that
+        breaks off before the history has then no position there, and gets the history again.
         """
         fresh = [topic for topic in self._topics if topic not in self.positions]
         wants_past = fresh and self._history
@@ -79,9 +83,9 @@ class CatchUp:
         return start, events
 
     async def step(self) -> Batch | None:
-        """What comes next; None when there is nothing more to read now.
+        """Return what comes next, or None if there is nothing more to read now.
 
-        A batch may be empty: then there is more to read.
+        A batch without events and restarts means that there is more to read.
         """
         remembered, unread = self._from_memory()
         # What the hub gets from here on is not in `remembered`: the next step finds it.

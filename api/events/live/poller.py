@@ -1,7 +1,7 @@
-"""Reads the logs of all topics that the hub follows, with one `XREAD`, and brings it the news.
+"""The poller: reads the logs of all located topics with one `XREAD` and passes events to the hub.
 
-It polls fast after an event and more and more seldom while nothing happens, because each poll
-is a billed command. A wake-up, from this process or through the doorbell, makes it poll at once.
+It polls often after an event and less and less often while nothing happens, because each poll is a
+billed command. A wake-up, from this process or through the doorbell, makes it poll at once.
 """
 
 import asyncio
@@ -35,11 +35,12 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Pace:
-    """The pause between polls, in seconds: short after news, then growing up to a cap.
+    """The pause between polls, in seconds: short after an event, then growing up to a maximum.
 
-    The first silent polls keep the short pause: if it grew at once, then at a few events a
-    second the median event would wait longer than the shortest pause. `pause_s` and `silent`
-    are where it stands now.
+    `longest_with_doorbell_s` is the maximum while the doorbell is connected. The first polls
+    without events keep the short pause: if it grew at once, then at a few events a second most
+    events would wait longer than the shortest pause. `pause_s` and `silent` are the current pause
+    and the number of polls without events.
     """
 
     shortest_s: float
@@ -49,9 +50,10 @@ class Pace:
     silent: int = 0
 
     def after(self, *, news: bool, has_doorbell: bool) -> float:
-        """The pause to make now. With a doorbell few polls are needed, and none is urgent.
+        """Return the pause after a poll; `news` says whether it found events.
 
-        Then it grows faster, up to a larger cap.
+        With a connected doorbell the pause grows faster and up to a larger maximum, because polls
+        are then needed only for lost wake-ups.
         """
         if news:
             self.quicken()
@@ -64,14 +66,15 @@ class Pace:
         return self.pause_s
 
     def quicken(self) -> None:
-        """Begin again with the shortest pause: news is expected."""
+        """Begin again with the shortest pause, because events are expected."""
         self.pause_s, self.silent = self.shortest_s, 0
 
 
 class Poller:
-    """Polls for all readers of a process. It runs while the hub follows any topic.
+    """Polls for all readers of a process. It runs while any topic is located in the hub.
 
-    `clock` gives epoch seconds, to tell how old events are; `monotonic` measures the pauses.
+    `doorbell` is None if the setting is off. `clock` returns seconds since 1970, to tell how old
+    events are; `monotonic` measures the pauses; `rng` is for their jitter.
     """
 
     def __init__(
@@ -99,7 +102,7 @@ class Poller:
         self._is_failing = False
 
     def wake(self) -> None:
-        """Poll soon: starts the task if need be, and stops it if nothing is followed."""
+        """Poll soon. Starts the task if it does not run, and stops it if no topic is located."""
         if not self._hub.follows_anything:
             if self._task is not None:
                 self._task.cancel()
@@ -113,16 +116,18 @@ class Poller:
             self._task = loop.create_task(self._run(), context=Context())
 
     async def close(self) -> None:
-        """Stop; returns when its task has ended."""
+        """Stop polling, and return when the task has ended."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
     async def run_once(self) -> tuple[int, bool]:
-        """Read the logs once and hand out. Returns how many events came, and if there are more.
+        """Read all located topics once and pass the events to the hub.
 
-        Raises `RedisError`. What was handed out before has moved; the next poll reads the rest.
+        Returns how many events came, and whether there are more to read at once. Raises
+        `RedisError`. What the hub has taken before an error stays with it, and the next poll reads
+        the rest.
         """
         hot = self._hub.had_news_since(self._monotonic() - HOT_S)
         events, more = 0, False

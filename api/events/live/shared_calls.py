@@ -1,6 +1,6 @@
-"""One call for all who ask at the same time: many readers that connect cost one command.
+"""Lets callers that ask at the same time share one call, so that many connects cost one command.
 
-Like "single flight", but for sets of keys: those who come during a call share the next one.
+This is known as "single flight", but for sets of keys: those who come during a call share the next.
 """
 
 import asyncio
@@ -23,10 +23,11 @@ class _Round(Generic[K, V]):
 
 
 class SharedCalls(Generic[K, V]):
-    """Calls `ask` with the keys of all who came while the call before was under way.
+    """Calls `ask` with the keys of all callers that came while the call before was under way.
 
-    `ask` leaves out the keys that have no answer. If it fails, the error goes to the one caller
-    that made the call; those who waited for it make calls of their own.
+    `ask` returns a mapping and leaves out the keys that have no answer. If it fails, only the
+    caller that made the call gets the exception; those who waited for it make calls of their own.
+    Await the object itself: `answers = await calls(keys)`.
     """
 
     def __init__(self, ask: Callable[[AbstractSet[K]], Awaitable[Mapping[K, V]]]) -> None:
