@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document: which events there are, on which topics, and how they are read."""
+"""Builds the AsyncAPI 3 document: event types, their topics, how to read and publish them."""
 
 import re
 from typing import Any
@@ -24,7 +24,10 @@ REST_OF_TOPIC = "rest"
 
 
 def describe_asyncapi(catalogue: Catalogue, *, version: str, protocol: str, host: str) -> Document:
-    """The document for a server at `host`, reached by `protocol` (http or https)."""
+    """Return the document for a server at `host`, which is reached by `protocol` (http or https).
+
+    `version` is that of the application.
+    """
     data = data_schemas(catalogue, "validation", "serialization")
     messages = _controls() | {"event": _any_event()}
     channels = {STREAM: _stream_channel()}

@@ -1,4 +1,7 @@
-"""The query parameters and headers of requests, as the OpenAPI document describes them."""
+"""The types of query parameters and headers, with the descriptions in the OpenAPI document.
+
+Other features use them for their own routes.
+"""
 
 from typing import Annotated
 

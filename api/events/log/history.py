@@ -1,6 +1,6 @@
 """Pages of the past of several topics together, newest first.
 
-Events are ordered by id and then by topic, so the order stays while new ones come.
+Events are ordered by id and then by topic, so their order does not change while new ones come.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,15 +18,18 @@ from api.problems import InvalidCursor
 SCAN_EVENTS = 200
 
 Shows = Callable[[Event], bool]
-"""Whether an event is on a page."""
+"""Takes an event and returns whether it belongs on the page."""
 Positions = Mapping[TopicName, EventId]
+"""An event id for each of some topics."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Events, newest first. `next_cursor` leads to the older ones; None if there are none.
+    """One page of the past of several topics.
 
-    `ends` is the newest entry of each topic when the page was read, whether shown or not.
+    `events` are newest first. `next_cursor` leads to the page with older ones; None if there are
+    none. `ends` has the id of the newest entry that was read of each topic that has any, whether it
+    is shown or not.
     """
 
     events: Sequence[Event]
@@ -35,7 +38,7 @@ class HistoryPage:
 
 
 def every(_: Event) -> bool:
-    """Lets all events through."""
+    """Return True: all events are shown."""
     return True
 
 
@@ -49,12 +52,12 @@ async def page_back(
     before: Positions | None = None,
     after: Positions | None = None,
 ) -> HistoryPage:
-    """The newest `limit` events of all topics that `shows` lets through.
+    """Return the newest `limit` events of all topics together for which `shows` returns True.
 
-    Only those above `after`, and below `before` or below the page whose `next_cursor` is
-    `cursor`. Of two events with the same id, that of the topic named first comes first. Costs
-    one command for each topic, and more where much is not shown. Raises `InvalidCursor` and
-    `RedisError`.
+    Only those above `after`, and below the page whose `next_cursor` is `cursor`; if that is None,
+    below `before`. These bounds are excluded. Of two events with the same id, the one whose topic
+    is earlier in `topics` comes first. A page has fewer events if they are large. Costs one command
+    for each topic, and more if many events are not shown. Raises `InvalidCursor` and `RedisError`.
     """
     bounds = _bounds(topics, cursor) if cursor else before or {}
     found, ends = await _gathered(log, topics, limit, before=bounds, shows=shows, after=after or {})

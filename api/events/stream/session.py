@@ -1,8 +1,7 @@
-"""The life of one stream, from the response's head to its `bye`.
+"""The life of one stream, from the head of the response to its `bye`.
 
-`Session` is what all streams have in common, whoever feeds them: timers, keep-alive, and the
-end. `TopicSession` is a stream of topics: it sends what the client missed and then lets the
-hub feed the connection.
+`Session` is what all streams have in common: timers, keep-alives and the end. `TopicSession` is a
+stream of topics: it sends what the client missed, and then the hub feeds the connection.
 """
 
 import asyncio
@@ -44,7 +43,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Streaming:
-    """What the streams of a process share. `clock` gives epoch seconds."""
+    """What all streams of a process share. `clock` returns seconds since 1970.
+
+    `retry_ms` is the usual pause before a client comes back, in milliseconds.
+    """
 
     hub: Hub
     log: TopicLog
@@ -55,15 +57,15 @@ class Streaming:
     rng: random.Random
 
     def pause_ms(self) -> int:
-        """A jittered `retry:`, half to one and a half times the middle, never below 1 s."""
+        """Return a pause for `retry:`: `retry_ms` with jitter of half of it, at least 1000."""
         return max(1000, int(self.retry_ms * self.rng.uniform(0.5, 1.5)))
 
 
 class Session(ABC):
-    """The life of a response behind its head. Subclasses say what it is fed with.
+    """The life of one stream after the head of its response. Subclasses say what is sent.
 
-    It ends at the deadline, or at `expires_at` (epoch seconds, the end of the caller's token;
-    None is never) if that comes first. A buffered answer may be late by `patience_s`.
+    It ends at the deadline, or at `expires_at` (seconds since 1970, when the caller's token
+    expires; None is never) if that is earlier. `patience_s` is how late a buffered answer may end.
     """
 
     patience_s = 0.0
@@ -80,7 +82,7 @@ class Session(ABC):
         self._ends_at = self._loop.time() + deadline.lifetime_s
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Serve the stream; returns when the client is gone, also after an end of ours."""
+        """Serve the stream until the client has disconnected, also after `bye` was sent."""
         connection = self._open(send)
         timers = self._timers(connection)
         feeding = self._loop.create_task(self._feed(connection))
@@ -150,7 +152,7 @@ class Session(ABC):
 
 
 class TopicSession(Session):
-    """Sends what the client missed, lets the hub feed the connection, and waits for the end."""
+    """A stream of topics: sends what the client missed, then lets the hub feed the connection."""
 
     patience_s = REPLAY_PATIENCE_S
 
@@ -291,6 +293,6 @@ class _EndedError(Exception):
 
 
 async def until_gone(receive: Receive) -> None:
-    """Return when the connection is over: ended by the client, or by us and then closed."""
+    """Return when the connection is closed, by the client or after our last frame."""
     while (await receive())["type"] != "http.disconnect":
         pass
