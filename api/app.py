@@ -29,7 +29,7 @@ from api.telemetry.requests import RequestLog
 from api.telemetry.routes import Watch, telemetry_routes
 from api.upstash import AuthFailed, UpstashClient
 
-TYPES = [Principal]
+TYPES = [Principal]  # types that Litestar must know to resolve the annotations of handlers
 DEPENDENCIES = {"principal": Provide(principal_of)}
 
 
@@ -118,7 +118,7 @@ def _routes(
 
 
 async def _look_at(request: Request[Any, Any, Any]) -> Response[None] | None:
-    """What comes before every handler: answer OPTIONS, and refuse a query that is a slip."""
+    """Run before every handler: answer OPTIONS, and refuse misspelled query parameters."""
     answer = await before_request(request)
     if answer is None:
         check_query(request)

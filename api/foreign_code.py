@@ -67,7 +67,7 @@ def _current_task() -> asyncio.Task[Any] | None:
 
 
 def _is_from_outside(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
-    """Whether the event loop put it there: the task is cancelled, or closed without an end."""
+    """Whether the event loop raised it: the task is cancelled, or closed before its end."""
     if task is None:
         return False
     if isinstance(error, asyncio.CancelledError):
@@ -77,7 +77,7 @@ def _is_from_outside(error: BaseException, task: asyncio.Task[Any] | None) -> bo
 
 
 class _TaskFactory:
-    """Makes tasks as `inner` does, None being asyncio's way; foreign ones are contained."""
+    """Makes tasks as `inner` does (None is asyncio's way); those of foreign code are contained."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner or _made

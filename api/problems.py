@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from api.payloads.models import plain
 
-MAX_ERRORS = 20
-OBJECT = "Input should be a JSON object"
-MAX_FIELD_CHARS = 200
+MAX_ERRORS = 20  # wrong fields that one problem document lists
+OBJECT = "Input should be a JSON object"  # the message for a value that is no JSON object
+MAX_FIELD_CHARS = 200  # of a field's name in a problem document
 
 
 class ApiError(Exception):

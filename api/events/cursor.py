@@ -19,9 +19,9 @@ from api.events.event import MAX_PART, EventId
 from api.events.topic import TopicName
 from api.problems import InvalidCursor
 
-VERSION: Final = 1
-MAX_TOPICS: Final = 50
-MAX_CHARS: Final = 4096
+VERSION: Final = 1  # the first byte of a cursor
+MAX_TOPICS: Final = 50  # of one stream
+MAX_CHARS: Final = 4096  # of the text of a cursor
 _HASH_BYTES: Final = 8
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)  # the decoder would skip anything else
 _VARINT_BITS: Final = 63

@@ -10,7 +10,7 @@ import msgspec
 from api.events.topic import TopicName
 from api.problems import InvalidEventId
 
-MAX_PART: Final = 2**64 - 1
+MAX_PART: Final = 2**64 - 1  # both parts of an id are unsigned 64-bit numbers in Redis
 _ID = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
 EVENT_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
 """The grammar of event types: a letter, then up to 63 letters, digits or `_.-`."""

@@ -177,7 +177,7 @@ class Publisher:
                 log.warning("publish.refused", type=draft.type, problem=entry.code)
 
     def _entry(self, draft: Draft) -> str | ApiError:
-        """The text to store, or why the draft is refused."""
+        """Return the text to store, or the problem for which the draft is refused."""
         try:
             data = self.catalogue.checked(draft.topic, draft.type, draft.data)
         except ApiError as error:
@@ -215,7 +215,7 @@ class Publisher:
     async def _stored_once(
         self, entries: Sequence[tuple[TopicName, str]], key: str
     ) -> tuple[tuple[EventId, ...], bool]:
-        """The ids, and whether they were there before. Raises `ApiError`."""
+        """Return the ids, and whether they were stored before. Raises `ApiError`."""
         fingerprint = digest_of(*chain.from_iterable(entries))
         try:
             stored = await self.log.append_once(entries, key=key, fingerprint=fingerprint)
@@ -224,7 +224,7 @@ class Publisher:
         if stored.fingerprint != fingerprint:
             raise IdempotencyKeyReused
         self.metrics.published.inc(0 if stored.replayed else len(entries))
-        # Also for a repeat: the request that stored it may have failed before it woke anybody.
+        # Also for a repeat: the first request may have failed after storing and before waking.
         await self._announce([topic for topic, _ in entries])
         return stored.ids, stored.replayed
 

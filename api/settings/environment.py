@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from difflib import get_close_matches
 from typing import Final
 
-OURS: Final = "MILLRACE_"
+OURS: Final = "MILLRACE_"  # the prefix of our settings
 # Names that start like a setting of the application and are read by something else.
 OTHERS: Final = frozenset(
     {

@@ -10,7 +10,7 @@ from pydantic_settings import NoDecode
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
-# What the relay says itself, and what frames a request.
+# Headers that the relay sets itself, and those that delimit a request.
 OUR_HEADERS = {
     *("host", "accept", "accept-encoding", "cache-control", "connection", "content-length"),
     *("last-event-id", "te", "transfer-encoding", "upgrade"),

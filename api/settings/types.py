@@ -13,7 +13,7 @@ from api.settings.relay_sources import HEADER_VALUE
 from api.settings.urls import origin, rest_url, service_url
 
 MIN_SECRET_CHARS: Final = 32
-MIN_SECRET_VARIETY: Final = 10
+MIN_SECRET_VARIETY: Final = 10  # different characters
 
 
 class Environment(StrEnum):

@@ -5,9 +5,9 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-SCHEMES: Final = {"http": 80, "https": 443}
-VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
-ANY_ORIGIN: Final = "*"
+SCHEMES: Final = {"http": 80, "https": 443}  # with their default ports
+VISIBLE: Final = re.compile(r"[\x21-\x7e]+")  # ASCII characters without white space
+ANY_ORIGIN: Final = "*"  # allows every origin
 _HOST: Final = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 
 
@@ -96,12 +96,12 @@ def _is_ipv6(host: str) -> bool:
 
 
 def _split(text: str) -> SplitResult | None:
-    """The parts; None for no URL. The standard library drops line ends, which we do not."""
+    """Return the parts of a URL, or None. The standard library would drop line ends."""
     if not VISIBLE.fullmatch(text):
         return None
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises when it is none
+        _ = parts.port  # raises `ValueError` if it is no number
     except ValueError:
         return None
     return parts

@@ -25,10 +25,10 @@ from api.upstash.script import Script
 from api.upstash.transport import LostError, NotSentError, RestPool
 
 CONNECT_TIMEOUT_S = 2.0
-MAX_CONNECTIONS = 32
-SUBSCRIPTION_MAX_S = 300.0
-ATTEMPTS = 3
-RETRY_S = (0.1, 1.0)
+MAX_CONNECTIONS = 32  # of one client
+SUBSCRIPTION_MAX_S = 300.0  # of silence after which a subscription is given up
+ATTEMPTS = 3  # of one call, the first included
+RETRY_S = (0.1, 1.0)  # shortest and longest pause between attempts
 
 Command = Sequence[str | int | float]
 """A Redis command: its name and then its arguments."""
@@ -46,7 +46,7 @@ class _Transport(AsyncHttpClient):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _pool(self) -> RestPool:
-        """The pool of the running loop: connections must not outlive their loop."""
+        """Return the pool of the running loop: connections must not outlive their loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
@@ -62,7 +62,7 @@ class _Transport(AsyncHttpClient):
         command: Sequence[Any],
         from_pipeline: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
     ) -> Any:
-        """The result, or for a pipeline a list with a `RedisError` in place of a bad item."""
+        """Return the result; for a pipeline a list with a `RedisError` in place of a bad item."""
         status, reply, token = await self._post(url, headers, command)
         if token and self._sync_token_cb:
             self._sync_token_cb(token)
@@ -108,7 +108,7 @@ def _item(reply: Mapping[str, Any], status: int, *, fail: bool) -> Any:
 
 
 class _Sdk(Redis):
-    """The SDK without the HTTP client that its own initialisation makes: 50 ms of certificates."""
+    """The SDK without the HTTP client of its own: loading certificates for it takes 50 ms."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
@@ -156,7 +156,7 @@ class UpstashClient:
         return twin
 
     def _attach(self) -> None:
-        """Put our transport in the place of the SDK's, which has no public hook for it."""
+        """Replace the SDK's transport with ours. The SDK has no public hook for it."""
         self._transport = _Transport(self._url, self._timeout_s / 2, self._redis._update_sync_token)
         self._redis._http = self._transport
 
@@ -267,7 +267,7 @@ class UpstashClient:
         return headers
 
     async def _patiently(self, call: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
-        """Repeat `call` with jittered pauses while that is harmless, `timeout_s` in all."""
+        """Return what `call` does; repeat it while that is harmless, for `timeout_s` in all."""
         pauses = growing_pauses(*RETRY_S, self._rng)
         try:
             async with asyncio.timeout(self._timeout_s):

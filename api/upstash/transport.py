@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httptools
 
 FINAL = 200  # below are interim responses, such as 103
-# An older one may be gone without a sign: in a frozen function nobody saw it end.
+# A connection idle for longer may have ended unnoticed, while the function was frozen.
 IDLE_S = 60.0
 # A line end in a value would write a header, or a request, of its own.
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
@@ -84,7 +84,7 @@ class _Connection(asyncio.Protocol):
         answer.body = b"".join(self._parts)
         self.is_open = self.is_open and self._parser.should_keep_alive()
         self._answer, self._parts, self._waiting = RestAnswer(), [], None
-        if waiting is None:  # nobody asked: it would be the answer to the next request
+        if waiting is None:  # without a request: it would be taken for the answer to the next one
             self.abort()
         elif not waiting.done():
             waiting.set_result(answer)
@@ -97,7 +97,7 @@ class _Connection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """False as well for an end that the loop has not seen yet, as after a freeze."""
+        """Whether it is open. Notices an end that the loop has not seen yet, as after a freeze."""
         if not self.is_open or self._transport.is_closing():
             return False
         poll = select.poll()

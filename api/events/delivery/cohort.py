@@ -16,7 +16,7 @@ from api.events.read_request import Selection
 from api.events.reasons import CloseReason, ResetReason
 from api.events.topic import TopicName
 
-SENDS_AT_ONCE = 256
+SENDS_AT_ONCE = 256  # before other tasks may run
 
 
 class Cohort:
@@ -97,7 +97,7 @@ class Cohort:
         last = first + len(messages)
         for number, connection in enumerate(tuple(self.members), start=1):
             # While others ran, this one may have caught up by itself from the backlog, or been
-            # added behind these chunks: its `seq` says which of them it has had.
+            # added after these chunks: its `seq` says which of them it has had.
             while connection.is_idle and first <= (seq := connection.seq) < last:
                 connection.offer(messages[seq - first])
             if number % SENDS_AT_ONCE == 0:

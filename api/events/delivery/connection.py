@@ -51,12 +51,12 @@ KEEP_ALIVE = body_message(sse.KEEP_ALIVE)
 
 @coroutine
 def _finish(started: Coroutine[Any, Any, None], waiting: Any) -> Generator[Any, Any, None]:
-    """Go on, in a task, with a coroutine that was started by hand and yielded `waiting`."""
+    """Continue, in a task, a coroutine that was started without one and yielded `waiting`."""
     try:
         while True:
             try:
                 value = yield waiting
-            except BaseException as error:  # noqa: BLE001  # handed on, whatever it is
+            except BaseException as error:  # noqa: BLE001  # every exception is passed on
                 waiting = started.throw(error)
             else:
                 waiting = started.send(value)
@@ -176,7 +176,7 @@ class Connection:
             await self._all_sent()
 
     async def _all_sent(self) -> None:
-        # A loop: behind its send the task may have sent `bye`, which is a task of its own.
+        # A loop: after its send the task may have sent `bye`, which is a task of its own.
         while (task := self._task) is not None:
             await asyncio.wait([task])
 
@@ -236,7 +236,7 @@ class Connection:
     def _say_bye(self) -> None:
         self.ended = reason = self._ending or CloseReason.ROTATE
         self.is_idle = False
-        # The feed's cursor is behind all chunks. For a reader that has not been sent all of them
+        # The feed's cursor is after all chunks. For a reader that has not been sent all of them
         # it would skip the others: that one keeps the id of the last event it was sent.
         is_level = self.feed is not None and self.seq == self.feed.backlog.next
         cursor = self.feed.cursor() if self.feed and is_level else None

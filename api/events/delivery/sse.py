@@ -17,7 +17,7 @@ from api.events.topic import TopicName
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE = b": keep-alive\n\n"
-CHUNK_BYTES = 65_536
+CHUNK_BYTES = 65_536  # of frames that are sent in one write
 
 
 def event_frame(event: Event, cursor: bytes, *, named: bool) -> bytes:

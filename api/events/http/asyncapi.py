@@ -19,8 +19,8 @@ CONTROLS = {
     "reset": ("ResetControl", "Events were lost: refetch the state of these topics."),
     "bye": ("ByeControl", "The last frame: reconnect after `retry_ms`."),
 }
-STREAM = "stream"
-REST_OF_TOPIC = "rest"
+STREAM = "stream"  # the channel that stands for all streams
+REST_OF_TOPIC = "rest"  # the parameter for a trailing `**` of a pattern
 
 
 def describe_asyncapi(catalogue: Catalogue, *, version: str, protocol: str, host: str) -> Document:
@@ -156,7 +156,7 @@ def _by_pattern(catalogue: Catalogue) -> dict[TopicPattern, list[EventType]]:
 
 
 def _address(pattern: TopicPattern) -> tuple[str, Document]:
-    """The pattern as an address: a parameter for each `*`, and one for a trailing `**`."""
+    """Return the pattern as an address, with a parameter for each `*` and a trailing `**`."""
     parts, parameters = [], {}
     for number, segment in enumerate(pattern.segments, start=1):
         if segment == "*":
@@ -171,7 +171,7 @@ def _address(pattern: TopicPattern) -> tuple[str, Document]:
 
 
 def _channel_name(pattern: TopicPattern) -> str:
-    """The pattern in the letters that a key may have: `*`, `:` and `~` are not among them."""
+    """Return the pattern as a key, in which `*`, `:` and `~` are not allowed."""
     spelled = re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"-{ord(found[0]):x}-", str(pattern))
     return f"topic.{spelled}"
 

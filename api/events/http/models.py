@@ -6,8 +6,8 @@ from pydantic import Field
 
 from api.payloads.models import Body, View, example
 
-MAX_BATCH = 100
-MAX_TOPICS = 50
+MAX_BATCH = 100  # events in one request
+MAX_TOPICS = 50  # of one ticket
 
 IDEMPOTENCY_KEY = r"^[\x21-\x7e]{1,255}$"
 

@@ -126,7 +126,7 @@ def _describe_reading(read: Document) -> None:
 
 
 def _describe_types(schemas: Document, catalogue: Catalogue) -> None:
-    """A declared type has its own data; any other type has any data."""
+    """Add the data schemas of declared types; events of other types have any data."""
     data = data_schemas(catalogue, "validation")
     schemas |= data.definitions
     if not data.to_publish:

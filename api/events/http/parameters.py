@@ -10,7 +10,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from api.events.cursor import MAX_TOPICS
 from api.events.http.models import IDEMPOTENCY_KEY
 
-MAX_HISTORY = 100
+MAX_HISTORY = 100  # events
 MAX_WAIT_S = 25
 LAST_EVENT_ID = "lastEventId"
 """The query parameter that stands for the header `Last-Event-ID`."""

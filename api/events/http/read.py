@@ -28,8 +28,8 @@ from api.payloads.responses import JSON, json_response
 from api.problems import NotAcceptable
 from api.security.principal import Principal
 
-MAX_EVENTS = 500
-BUSY_MS = 500
+MAX_EVENTS = 500  # in a JSON answer after which no more are read
+BUSY_MS = 500  # the usual poll hint after an answer with events
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ from api.problems import (
 )
 from api.security.principal import Principal
 
-# For the OpenAPI document: the problems of a handler besides those that every handler may have.
+# For the OpenAPI document: problems of a handler, besides those that every handler may have.
 READING = {
     "problems": (InvalidTopic, InvalidCursor, RateLimited, *OF_STREAMS),
     "takes_ticket": True,

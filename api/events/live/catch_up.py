@@ -15,9 +15,9 @@ from api.events.log.topic_log import TopicLog
 from api.events.read_request import Newest, ReadRequest
 from api.events.topic import TopicName
 
-EVENTS_PER_PAGE = 2000
-EVENTS_PER_TOPIC = 100
-GROWTH = 4
+EVENTS_PER_PAGE = 2000  # of all topics together in one read
+EVENTS_PER_TOPIC = 100  # in one read
+GROWTH = 4  # of the number of events asked for, from one read to the next
 FIRST_EVENTS = 64  # of all topics, before it is known how large they are
 
 
@@ -75,7 +75,7 @@ class CatchUp:
         silent = [topic for topic in fresh if topic not in found]
         found |= await self._hub.locate(silent, charge=self._charge)
         events = within(merged_past(pages.values())[: self._history], ANSWER_BYTES)[::-1]
-        # A chosen history has no place to go on from but its end, so no topic may be named before.
+        # A reader can go on only from the end of a chosen history: until then no topic is named.
         told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
         start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
         self.positions |= found
@@ -106,14 +106,14 @@ class CatchUp:
         limit = max(1, min(EVENTS_PER_TOPIC, self._at_once // len(positions)))
         pages = await self._log.read_after(positions, limit=limit)
         read = sum(size_of(page.events) for page in pages.values())
-        # As many of that size as fit next time. Events that `cut` leaves out are read again, so
-        # asking for too many costs their bytes twice.
+        # Next time, ask for as many events of this size as fit: those that `cut` leaves out are
+        # read again, so asking for too many costs their bytes twice.
         fitting = self._at_once * STEP_BYTES // max(1, read)
         self._at_once = max(1, min(EVENTS_PER_PAGE, self._at_once * GROWTH, fitting))
         return pages
 
     def _from_memory(self) -> tuple[dict[TopicName, LogPage], dict[TopicName, EventId]]:
-        """Pages of what the hub remembers, and the positions that must be read from the log."""
+        """Return pages from the hub's memory, and the positions after which to read the log."""
         remembered: dict[TopicName, LogPage] = {}
         unread: dict[TopicName, EventId] = {}
         for topic, at in self.positions.items():

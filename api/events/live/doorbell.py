@@ -16,9 +16,9 @@ from api.events.topic import TopicName
 from api.retry import growing_pauses
 from api.upstash import RedisError, UpstashClient
 
-CHANNEL = "millrace:doorbell"
-RECONNECT_S = (0.1, 10.0)
-SILENT_POLLS = 10
+CHANNEL = "millrace:doorbell"  # of Redis pub/sub
+RECONNECT_S = (0.1, 10.0)  # shortest and longest pause before a lost subscription is renewed
+SILENT_POLLS = 10  # polls with events and without a wake-up before a warning
 
 log = structlog.get_logger()
 

@@ -144,8 +144,8 @@ class Hub:
         if new := unknown - found.keys():
             charge(len(new))
             found |= await self._begun(new)
-        # The hub may have moved on while the reply was under way: then where it stands counts,
-        # or the reader would be behind it from the start.
+        # The hub may have moved on while the reply was under way. Then its position counts:
+        # otherwise the reader would start at an older position than the hub has.
         return known | {topic: self.position(topic) or found[topic] for topic in unknown}
 
     async def _find(self, topics: AbstractSet[TopicName]) -> dict[TopicName, EventId]:
@@ -253,8 +253,8 @@ class Hub:
         return [self._cohorts[selection] for selection in selections]
 
     async def _send(self, cohorts: Iterable[Cohort], *, moved: bool) -> None:
-        # Before the sends: a reader that is woken here stands behind these events as well, and does
-        # not have to wait for slow sends to others.
+        # Before the sends: a waiting reader that is woken here can read these events already and
+        # does not have to wait for slow sends to others.
         if moved:
             self._moved.set()
             self._moved = asyncio.Event()

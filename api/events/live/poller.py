@@ -22,11 +22,11 @@ from api.events.topic import TopicName
 from api.telemetry.metrics import Metrics
 from api.upstash import RedisError
 
-TOPICS_AT_ONCE = 500
+TOPICS_AT_ONCE = 500  # in one `XREAD`
 EVENTS_PER_POLL = 2000  # of all topics together, so that a reply stays below Upstash's 10 MB
-EVENTS_PER_TOPIC = 100
+EVENTS_PER_TOPIC = 100  # in one `XREAD`
 MIN_GAP_S = 0.02  # between polls, also when many publishes of this process wake the poller
-HOT_S = 2.0  # so long after news a topic is `anchored`: see `TopicLog.read_after`
+HOT_S = 2.0  # after its last event a topic is `anchored`: see `TopicLog.read_after`
 PATIENCE = 2  # silent polls before the pause grows
 JITTER = 0.1  # of each pause, so that processes do not poll at the same moments
 
@@ -111,7 +111,7 @@ class Poller:
         self._pace.quicken()
         self._awake.set()
         if self._task is None or self._task.done():
-            # In a context of its own, or its logs would name the request that happened to wake it.
+            # In a context of its own: otherwise its logs would name the request that woke it.
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._run(), context=Context())
 
@@ -140,8 +140,8 @@ class Poller:
             came = await self._hub.deliver({t: p for t, p in pages.items() if not p.gap})
             if gaps:
                 restarts = await self._log.restart(gaps)
-                # A topic may have been forgotten during the reads, and located anew: its readers
-                # stand elsewhere now and have lost nothing.
+                # A topic may have been forgotten during the reads and located again: its readers
+                # have other positions now and have lost nothing.
                 is_same = {t for t, page in gaps.items() if self._hub.position(t) == page.start}
                 restarts = {t: restart for t, restart in restarts.items() if t in is_same}
                 await self._hub.reset(restarts)
@@ -159,7 +159,7 @@ class Poller:
             tasks.create_task(self._poll())
 
     def _on_wake_up(self, topic: str | None) -> None:
-        """A wake-up came for `topic`, or, with None, may have come while nobody listened."""
+        """Poll at once for a wake-up of `topic`; None: one may have come while nobody listened."""
         if topic is None or self._hub.position(TopicName(topic)) is not None:
             self._pace.quicken()
             self._awake.set()
@@ -177,14 +177,14 @@ class Poller:
                 await self._rest(began, news=events > 0)
 
     async def _try_once(self) -> tuple[int, bool]:
-        """As `run_once`, but a failure is only noted: the next poll is the retry."""
+        """Do as `run_once`, but only log and count a failure: the next poll is the retry."""
         try:
             result = await self.run_once()
         except RedisError as error:
             self._failed(type(error).__name__)
             return 0, False
         except Exception:
-            # Whatever it is: without this loop no reader of the process gets anything.
+            # Any exception is caught: without this loop no reader of the process gets anything.
             log.exception("poller.broken")
             self._failed("bug")
             return 0, False

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from api.events.event import Event, EventId
 
-MAX_EVENTS = 256
-MAX_BYTES = 262_144
+MAX_EVENTS = 256  # of one topic in memory
+MAX_BYTES = 262_144  # of these events as JSON
 
 
 class RecentEvents:

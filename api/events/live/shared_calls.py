@@ -15,7 +15,7 @@ V = TypeVar("V")
 
 @dataclass(slots=True, eq=False)
 class _Round(Generic[K, V]):
-    """What those want who wait for the same call, and its answers."""
+    """The keys that callers of the same call want, and its answers."""
 
     wanted: set[K] = field(default_factory=set)
     asked: set[K] = field(default_factory=set)
@@ -42,7 +42,7 @@ class SharedCalls(Generic[K, V]):
         async with self._lock:
             if not keys <= mine.asked:
                 if self._next is mine:
-                    self._next = _Round()  # who comes from here on is not in this call any more
+                    self._next = _Round()  # for those who come from here on
                 wanted, mine.wanted = mine.wanted | keys, set()
                 mine.answers |= await self._ask(wanted)
                 mine.asked |= wanted

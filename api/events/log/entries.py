@@ -18,7 +18,7 @@ from api.upstash import RedisError, Refused, TooLarge, UpstashClient
 
 EVENT_FIELD = "e"
 """The field of an entry that holds the event. Lua scripts of features write it too."""
-LARGE_READS = 4
+LARGE_READS = 4  # that one client of Redis makes at the same time
 
 log = structlog.get_logger()
 Entry = tuple[EventId, dict[str, str]]

@@ -15,7 +15,7 @@ from api.events.log.topic_log import TopicLog
 from api.events.topic import TopicName
 from api.problems import InvalidCursor
 
-SCAN_EVENTS = 200
+SCAN_EVENTS = 200  # of a topic in each further read, where events are not shown
 
 Shows = Callable[[Event], bool]
 """Takes an event and returns whether it belongs on the page."""
@@ -80,7 +80,7 @@ async def _gathered(
     shows: Shows,
     after: Positions,
 ) -> tuple[dict[TopicName, list[Event]], dict[TopicName, EventId]]:
-    """Of each topic more than `limit` events that are shown, or all; and its newest entry."""
+    """Return more than `limit` shown events of each topic, or all; and its newest entry."""
     found: dict[TopicName, list[Event]] = {topic: [] for topic in topics}
     ends: dict[TopicName, EventId] = {}
     bounds, count = dict(before), limit + 1
@@ -112,7 +112,7 @@ def _bounds(topics: Sequence[TopicName], text: str) -> dict[TopicName, EventId]:
 
 
 def _cursor_below(last: Event, topics: Sequence[TopicName]) -> str:
-    """A position on every topic, also on those without events: new ones will be above it."""
+    """Return a cursor after `last`. It names topics without events too: new ones are above it."""
     rank = topics.index(last.topic)
     below = {topic: last.id if at <= rank else last.id.next() for at, topic in enumerate(topics)}
     return cursor_text(below)

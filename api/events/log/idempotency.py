@@ -15,8 +15,8 @@ from api.events.log.retention import Retentions
 from api.events.topic import TopicName, log_key
 from api.upstash import Script, UpstashClient
 
-GROUPS_AT_ONCE: Final = 100
-BYTES_AT_ONCE: Final = 262_144
+GROUPS_AT_ONCE: Final = 100  # in one script
+BYTES_AT_ONCE: Final = 262_144  # of events in one script
 
 
 def _calls(result: Any) -> Sequence[str]:
@@ -181,7 +181,7 @@ async def _append(
 
 
 def _fitting(groups: Sequence[Group]) -> list[Group]:
-    """The first groups, as many as one request should hold, at least one."""
+    """Return the first groups, as many as one request should hold, but at least one if any."""
     some: list[Group] = []
     size = 0
     for group in islice(groups, GROUPS_AT_ONCE):

@@ -21,10 +21,10 @@ from api.events.topic import TopicName, log_key
 from api.security.rates import Charge, free
 from api.upstash import RedisError, TooLarge, UpstashClient
 
-GENESIS_FIELD = "genesis"
-WRITES_AT_ONCE = 200
-REFRESHED_TOPICS = 10_000
-REPLICA_LAG_S = 0.25
+GENESIS_FIELD = "genesis"  # the field of a genesis entry
+WRITES_AT_ONCE = 200  # genesis entries in one transaction
+REFRESHED_TOPICS = 10_000  # whose last refresh of the TTL is kept in memory
+REPLICA_LAG_S = 0.25  # how long a replica of Redis may take to get an entry
 
 
 class TopicLog:
@@ -197,7 +197,7 @@ class TopicLog:
         spans = {topic: Span.between(topic, before or {}, after or {}) for topic in topics}
         wanted = {topic: span for topic, span in spans.items() if not span.is_empty}
         most = max(TOPIC_BYTES, (max_bytes or maxsize) // max(1, len(topics)))
-        # One for the genesis entry, one to see whether there are older ones.
+        # Two more: the genesis entry, and one to see whether there are older events.
         count = min(limit + 2, max(3, FIRST_ENTRIES // max(1, len(topics))))
         try:
             found = await self._reader.newest(wanted, count)
@@ -240,9 +240,9 @@ class TopicLog:
         most: int,
         is_all: int,
     ) -> LogPage | None:
-        """The newest events of `entries` and, where these hold too few, of those below them.
+        """Return the newest events of `entries` and, if these are too few, of older entries.
 
-        Fewer entries than `is_all` are all that there are.
+        Fewer entries than `is_all` mean that there are no older ones.
         """
         if not entries:
             return None
@@ -267,7 +267,7 @@ class TopicLog:
         return ["EXPIRE", log_key(topic), self.retention(topic).ttl_s]
 
     def _due(self, topic: TopicName) -> bool:
-        """A TTL is refreshed when a quarter of it has passed, as this process remembers."""
+        """Whether a quarter of the TTL has passed since this process last refreshed it."""
         last = self._refreshed.get(topic)
         return last is None or self.monotonic() - last > self.retention(topic).ttl_s / 4
 

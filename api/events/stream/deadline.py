@@ -7,7 +7,7 @@ from typing import Any
 
 from api.events.reasons import CloseReason
 
-SERVER_HOLD_S = 25.0
+SERVER_HOLD_S = 25.0  # the longest that a server holds a JSON answer
 FUNCTION_HOLD_S = 20.0
 """API Gateway gives up after 29 s, and an instance that waits is paid for."""
 

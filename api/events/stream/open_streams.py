@@ -8,7 +8,7 @@ from itertools import cycle
 from api.events.delivery.connection import Connection
 from api.events.reasons import CloseReason
 
-TICK_S = 1.0
+TICK_S = 1.0  # between two slots
 
 
 class OpenStreams:

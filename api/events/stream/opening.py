@@ -29,7 +29,7 @@ from api.security.principal import Principal
 from api.security.wiring import Security
 from api.settings import Settings
 
-ANONYMOUS_S = 10.0
+ANONYMOUS_S = 10.0  # the longest stream of an anonymous caller that takes an instance
 HEADERS = {
     "Content-Type": sse.MEDIA_TYPE,
     "Cache-Control": "no-cache, no-transform",
@@ -111,7 +111,7 @@ async def admit_stream(
     if deadline.one_batch:  # a buffered answer holds nothing for long
         return EventStream(session(deadline))
     if principal is None:
-        if deadline.is_alone:  # a few anonymous callers could else take every instance there is
+        if deadline.is_alone:  # a few anonymous callers could otherwise take every instance
             lifetime_s = min(deadline.lifetime_s, ANONYMOUS_S)
             deadline = replace(deadline, lifetime_s=lifetime_s)
         return EventStream(session(deadline), on_end=_enter(request, events))
@@ -150,7 +150,7 @@ async def admit_long_poll(
 
 
 def _enter(request: AnyRequest, events: Events) -> OnEnd:
-    """Count an anonymous stream; returns what is to be called at its end."""
+    """Count an anonymous stream; return the function to call at its end."""
     anonymous_streams, address = events.security.anonymous_streams, _address(request, events)
     try:
         anonymous_streams.enter(address)
@@ -203,7 +203,7 @@ class _TakenOver(ASGIResponse):
         }
         try:
             await send(head)
-            # The wrappers of the middleware only look at the head: each event would pass them all.
+            # Middleware looks only at the head. Without its wrappers each event passes fewer calls.
             await self._serve(receive, scope["state"].get("raw_send", send))
         finally:
             await asyncio.shield(self._on_end())

@@ -31,12 +31,12 @@ from api.retry import growing_pauses
 from api.telemetry.metrics import Metrics
 from api.upstash import RedisError
 
-GRACE_S = 30.0
-LOOK_AGAIN_S = 1.0
-RETRY_S = (0.2, 5.0)
-REPLAY_PATIENCE_S = 4.0
+GRACE_S = 30.0  # for a reader to take the last frame
+LOOK_AGAIN_S = 1.0  # the longest wait for the poller before the log is read again
+RETRY_S = (0.2, 5.0)  # shortest and longest pause between attempts to read from Redis
+REPLAY_PATIENCE_S = 4.0  # for a buffered answer to send events that were missed
 
-Receive = Callable[[], Awaitable[Any]]
+Receive = Callable[[], Awaitable[Any]]  # the function `receive` of ASGI
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -102,14 +102,14 @@ class Session(ABC):
 
     @abstractmethod
     async def _feed(self, connection: Connection) -> None:
-        """Send the first bytes, and see to it that more follow. Must not raise."""
+        """Send the first bytes and arrange for the rest. Runs in its own task; must not raise."""
 
     @abstractmethod
     def _closed(self, connection: Connection) -> None:
-        """Let go of the connection, whatever has come of it."""
+        """Undo what `_open` did. Called once, when the stream has ended."""
 
     def _open(self, send: Send) -> Connection:
-        """A connection that is kept alive; what a subclass adds is undone in `_closed`."""
+        """Return a connection that is kept alive; `_closed` undoes what a subclass adds."""
         streaming = self._streaming
         connection = Connection(
             send,
@@ -242,7 +242,7 @@ class TopicSession(Session):
     def _history(
         self, events: Sequence[Event], writer: CursorWriter, ends: Mapping[TopicName, EventId]
     ) -> list[bytes]:
-        """The frames of the history. If a feature chose it, only the last one moves the cursor."""
+        """Encode the history. If a feature chose it, only the last frame moves the cursor."""
         if self._request.newest is None or not events:
             return self._encoded(events, writer)
         start = writer.text()
@@ -275,7 +275,7 @@ class TopicSession(Session):
         return bool(frames)
 
     async def _patiently(self, connection: Connection, call: Callable[[], Awaitable[T]]) -> T:
-        """The result of `call`, however long Redis is away: the stream stays open meanwhile."""
+        """Return what `call` does; repeat it while Redis fails, with the stream kept open."""
         pauses = growing_pauses(*RETRY_S, self._streaming.rng)
         say = log.warning
         while not connection.ended:
