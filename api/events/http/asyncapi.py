@@ -8,6 +8,7 @@ from api.events.http.schemas import data_schemas, draft_schema, frame_schemas, r
 from api.security.patterns import TopicPattern
 
 Document = dict[str, Any]
+"""An AsyncAPI document or a part of it, as decoded JSON."""
 
 DESCRIPTION = (
     "Which events there are, and on which topics. The document describes the server: what it "

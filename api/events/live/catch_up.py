@@ -64,9 +64,10 @@ class CatchUp:
     async def begin(self) -> tuple[dict[TopicName, EventId], Sequence[Event]]:
         """Find a position on every topic that the cursor does not name, and read the history.
 
-        Returns the positions with which the stream's first cursor is made, and the history that was
-        asked for, oldest first. The positions leave out the topics of these events: a reader that
-        breaks off before the history has then no position there, and gets the history again.
+        Returns the positions for the first cursor of the stream, and the history that was asked
+        for, oldest first. These positions leave out the topics of the history's events: a reader
+        whose stream breaks before it gets them then has no position there, and is sent the history
+        again.
         """
         fresh = [topic for topic in self._topics if topic not in self.positions]
         wants_past = fresh and self._history

@@ -109,10 +109,8 @@ class Hub:
     def anchor(self, topic: TopicName, at: EventId) -> None:
         """Locate a watched topic at `at`, the id of an entry of its log.
 
-        Does nothing if it is located.
-
-        Only the first reader that finds a position sets it: setting it again would skip or repeat
-        events for the readers that are fed already.
+        Does nothing if it is located already. Only the first reader that finds a position sets it:
+        setting it again would skip or repeat events for the readers that are fed already.
         """
         recent = self._recent.get(topic)
         if recent and recent.position is None:
@@ -122,7 +120,7 @@ class Hub:
     def wake(self, topic: TopicName) -> None:
         """Make the poller read soon, if `topic` is located.
 
-        Called when an event was published here.
+        For events published in this process.
         """
         if self._knows(topic):
             self.poller.wake()

@@ -26,7 +26,7 @@ TOPICS_AT_ONCE = 500  # in one `XREAD`
 EVENTS_PER_POLL = 2000  # of all topics together, so that a reply stays below Upstash's 10 MB
 EVENTS_PER_TOPIC = 100  # in one `XREAD`
 MIN_GAP_S = 0.02  # between polls, also when many publishes of this process wake the poller
-HOT_S = 2.0  # after its last event a topic is `anchored`: see `TopicLog.read_after`
+HOT_S = 2.0  # so long after an event its topic is `anchored`: see `TopicLog.read_after`
 PATIENCE = 2  # silent polls before the pause grows
 JITTER = 0.1  # of each pause, so that processes do not poll at the same moments
 

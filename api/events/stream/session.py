@@ -57,7 +57,7 @@ class Streaming:
     rng: random.Random
 
     def pause_ms(self) -> int:
-        """Return a pause for `retry:`: `retry_ms` with jitter of half of it, at least 1000."""
+        """Return a `retry:` in ms: `retry_ms` with up to half of it as jitter, at least 1000."""
         return max(1000, int(self.retry_ms * self.rng.uniform(0.5, 1.5)))
 
 
@@ -65,7 +65,8 @@ class Session(ABC):
     """The life of one stream after the head of its response. Subclasses say what is sent.
 
     It ends at the deadline, or at `expires_at` (seconds since 1970, when the caller's token
-    expires; None is never) if that is earlier. `patience_s` is how late a buffered answer may end.
+    expires; None is never) if that is earlier. A buffered answer may be late by `patience_s`
+    seconds.
     """
 
     patience_s = 0.0
