@@ -9,8 +9,8 @@ def lazy_names(package: str, modules: Sequence[str]) -> Callable[[str], Any]:
     """Return a module-level `__getattr__` (PEP 562) for `package`.
 
     For a name that the package does not have, it imports `modules`, which are named relative to the
-    package, in this order until one defines the name. It raises `AttributeError` if none does, and
-    for every name that begins with an underscore.
+    package, in this order until one has the name; names that this module has imported count too. It
+    raises `AttributeError` if none has it, and for every name that begins with an underscore.
     """
 
     def load(name: str) -> Any:

@@ -49,7 +49,7 @@ class Cohort:
             self.fell_behind(connection)
 
     def remove(self, connection: Connection) -> None:
-        """Remove a member. Does nothing if the connection is none."""
+        """Remove a member. Does nothing if the connection is not a member."""
         self.members.discard(connection)
         self.caught_up(connection)
 

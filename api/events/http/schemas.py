@@ -46,7 +46,7 @@ BODIES: tuple[type[BaseModel], ...] = (PublishBody, BatchItem, BatchBody, Ticket
 Refs = dict[str, dict[str, str]]
 """A `$ref` object for each of some event types, by name."""
 Mode = Literal["validation", "serialization"]
-"""Of pydantic: the schema of what a model accepts, or of what it writes."""
+"""A mode of pydantic: the schema of what a model accepts, or of what it writes."""
 
 
 def ref(name: str) -> dict[str, str]:

@@ -125,9 +125,9 @@ async def admit_long_poll(
 ) -> AsyncIterator[None]:
     """Count a JSON answer that waits for events as one of the caller's streams.
 
-    It counts during the `async with` block. If the client leaves meanwhile, the block is cancelled
-    and `BadRequest` raised, which nobody gets: otherwise the next poll of this client could be
-    refused because of this one. Raises as `open_stream` does.
+    It counts during the `async with` block. When the client leaves, the block is cancelled and
+    `BadRequest` is raised, which nobody receives: otherwise the next poll of this client could be
+    refused because of the old one. Raises as `open_stream` does.
     """
     lease = await _lease(request, events, principal, conn)
     patience = asyncio.timeout(None)
