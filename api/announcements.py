@@ -1,7 +1,8 @@
-"""What happens in one feature and leads to events of others, which it does not know.
+"""Announcements: what happened in one feature, for the other features that publish events about it.
 
-A feature announces what happened. The features that care have said which events they make of
-it. The one that announced stores these events together with its own change, or none of them.
+A feature announces what happened. Other features have registered reactions, which turn the
+announcement into drafts of events. The announcing feature stores these drafts together with its own
+change: all of it is stored, or nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,12 +12,19 @@ from typing import Any, Final
 from api.events import Draft
 
 WORKSPACE_FEEDS: Final = "workspace:*:activity"
-"""The feeds of workspaces, which the members of a chat room of the same id read too."""
+"""Topic pattern of the activity feeds of workspaces.
+
+Members of a chat room may read the feed of the workspace with the same id.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    """A job came to its end; `status` is succeeded, failed, canceled or expired."""
+    """Announced when a job has ended.
+
+    `owner` is the id of the user who created the job, `kind` the job type, and `status` one of
+    succeeded, failed, canceled and expired.
+    """
 
     owner: str
     job_id: str
@@ -26,7 +34,10 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class MessagePosted:
-    """Somebody wrote in a chat room. The text itself stays in the room."""
+    """Announced when a user has written a message in a chat room.
+
+    `room`, `user` and `message_id` are ids. The text of the message is not included.
+    """
 
     room: str
     user: str
@@ -35,7 +46,11 @@ class MessagePosted:
 
 @dataclass(frozen=True, slots=True)
 class UserMentioned:
-    """A message in a chat room names a user; `author` is None where Ably does not say."""
+    """Announced when a message in a chat room names the user with the id `user`.
+
+    `author` is the id of the user who wrote the message, or None if Ably does not say. `text` is
+    the text of the message.
+    """
 
     user: str
     author: str | None
@@ -45,20 +60,23 @@ class UserMentioned:
 
 
 Reaction = Callable[[Any], Sequence[Draft]]
-"""The drafts that one announcement leads to."""
+"""Takes one announcement and returns the drafts of the events that it leads to, or no drafts."""
 
 
 class Announcements:
-    """The reactions of all features, by the type of what is announced."""
+    """The reactions of all features, by the class of the announcement."""
 
     def __init__(self) -> None:
         self._reactions: dict[type, list[Reaction]] = {}
 
     def add(self, kind: type, reaction: Reaction) -> None:
-        """Have `reaction` asked whenever something of this type is announced."""
+        """Have `reaction` called for every announcement whose class is exactly `kind`."""
         self._reactions.setdefault(kind, []).append(reaction)
 
     def drafts(self, announced: object) -> list[Draft]:
-        """What is to be published because of `announced`; the announcer stores it."""
+        """Return the drafts of all reactions to `announced`, in the order of their registration.
+
+        Nothing is published here: the caller stores the drafts together with its own change.
+        """
         reactions = self._reactions.get(type(announced), ())
         return [draft for reaction in reactions for draft in reaction(announced)]

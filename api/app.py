@@ -1,4 +1,4 @@
-"""The application: its routes, and what stands before and around them."""
+"""Builds the web application: its routes, and the middleware that every request passes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ from api.telemetry.requests import RequestLog
 from api.telemetry.routes import Watch, telemetry_routes
 from api.upstash import AuthFailed, UpstashClient
 
-TYPES = [Principal]
+TYPES = [Principal]  # types that Litestar must know to resolve the annotations of handlers
 DEPENDENCIES = {"principal": Provide(principal_of)}
 
 
@@ -40,10 +40,11 @@ def create_app(
     services: Services | None = None,
     queue: JobQueue | None = None,
 ) -> Litestar:
-    """The application.
+    """Build the Litestar application. No network is touched before it is started.
 
-    `deadlines` says how long answers last where it is deployed, and `queue` brings jobs to
-    workers where Redis does not.
+    `deadlines` says how long an answer may last; None ends streams after 80 to 100 % of the setting
+    `stream_max_s`. `services` are the parts to use; None builds them from `settings`. `queue`
+    brings jobs to workers; None uses a queue in Redis. It is not used when `services` are given.
     """
     services = services or build_services(settings, queue=queue)
     limits = deadlines or rotation(settings.stream_max_s, services.streaming.rng)
@@ -117,7 +118,7 @@ def _routes(
 
 
 async def _look_at(request: Request[Any, Any, Any]) -> Response[None] | None:
-    """What comes before every handler: answer OPTIONS, and refuse a query that is a slip."""
+    """Run before every handler: answer OPTIONS, and refuse misspelled query parameters."""
     answer = await before_request(request)
     if answer is None:
         check_query(request)

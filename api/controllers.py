@@ -1,4 +1,4 @@
-"""How a controller gets what it works with."""
+"""Gives Litestar controllers the objects that they work with."""
 
 from typing import TypeVar
 
@@ -6,9 +6,10 @@ Controller = TypeVar("Controller")
 
 
 def bound(controller: type[Controller], **parts: object) -> type[Controller]:
-    """`controller` with `parts` as attributes of the class, since Litestar makes the instances.
+    """Return a subclass of `controller` that has `parts` as class attributes.
 
-    This is not done by Litestar's dependency injection: it resolves two dependencies of a
-    request in a task group, which costs more than the rest of a connect.
+    Litestar itself creates the instances of a controller, so nothing can be passed to them. Its
+    dependency injection is not used for this: it resolves two dependencies of a request in a task
+    group, which costs more than the rest of opening a stream.
     """
     return type(controller.__name__, (controller,), parts)

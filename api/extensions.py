@@ -1,4 +1,4 @@
-"""What a team's own modules add: event types, grants and job handlers."""
+"""Loads the team's own modules, which add event types, grant rules and job handlers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,10 @@ from api.settings import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """What an extension module gets: `def extend(millrace: Extensions) -> None`."""
+    """The argument of `extend(millrace: Extensions) -> None`, which every extension module defines.
+
+    `extend` is called once, when the process starts, and adds to the application with the methods.
+    """
 
     catalogue: Catalogue
     access: Access
@@ -24,23 +27,32 @@ class Extensions:
     def event(
         self, name: str, model: type[BaseModel], *, topics: Sequence[str], summary: str = ""
     ) -> None:
-        """Declare an event type; publishing it validates its data against `model`."""
+        """Declare an event type. What is published with this type is validated against `model`.
+
+        `topics` are the patterns of the topics that it may be published to. `summary` is its line
+        in the AsyncAPI document; if it is empty, the first line of the model's docstring is used.
+        Raises `ValueError` if `name` is malformed, reserved or declared already.
+        """
         self.catalogue.declare(name, model, topics=tuple(topics), summary=summary)
 
     def rule(self, pattern: str, rule: TopicRule) -> None:
-        """Let `rule` grant reading or publishing on topics of `pattern`."""
+        """Add a grant rule, which may allow access to the topics that match `pattern`.
+
+        Raises `InvalidPattern` if `pattern` is malformed.
+        """
         self.access.add_rule(pattern, rule)
 
     def job(self, handler: JobHandler[Any, Any]) -> None:
-        """Have jobs of this type accepted and done."""
+        """Register a job handler: callers can create jobs of its type, and workers run them."""
         self.jobs.add(handler)
 
 
 def load(names: Sequence[str], extensions: Extensions) -> None:
-    """Import the modules and let each `extend`.
+    """Import the modules in `names` in this order, and call the `extend` of each with `extensions`.
 
-    Raises `SettingsError` for a module that is not there or has no `extend`, and for a job handler
-    without its decorator. Whatever else a module raises is passed on, so that the start stops.
+    Raises `SettingsError` for a module that does not exist or has no `extend`, and for a job
+    handler without its decorator. Any other exception of a module is passed on, which stops the
+    start.
     """
     for name in names:
         extend = _extend_of(name)

@@ -1,7 +1,7 @@
-"""The one shape of a feature: what it is built on, and what it brings to the application.
+"""The common shape of features: what a feature is built from, and what it adds to the application.
 
 Each feature package has `feature.py` with `build(settings, base) -> Feature`. Features do not
-import each other: what one does reaches others by `announcements`.
+import each other: what happens in one reaches others as announcements.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,7 +24,10 @@ if TYPE_CHECKING:  # a worker starts without the web framework
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What every feature may use. It is complete before the first feature is built."""
+    """The parts that every feature may use.
+
+    They are all built before the first feature is built.
+    """
 
     system: System
     redis: UpstashClient
@@ -38,9 +41,10 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class OwnEventType:
-    """An event type of a feature, and the topic patterns that it may be published to.
+    """An event type that a feature declares, and the patterns of the topics that may carry it.
 
-    `summary` is its line in the AsyncAPI document; without one, the model's own first line.
+    `model` validates the data of such events. `summary` is the line of the type in the AsyncAPI
+    document; if it is empty, the first line of the model's docstring is used.
     """
 
     name: str
@@ -63,12 +67,13 @@ def _as_it_is(_: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """What a feature brings.
+    """What a feature adds to the application.
 
-    `routes` gives its controllers; it imports the web framework only when it is called.
-    `describe` adds to the OpenAPI document what the framework cannot read off them. `rules` and
-    `retention` are by topic pattern, `reactions` by the type of announcement. `close` is awaited
-    when the process ends.
+    `routes` returns its Litestar controllers; it imports the web framework only when it is called.
+    `describe` changes the OpenAPI document in place, to add what Litestar cannot derive from the
+    handlers. `events` are its event types. `rules` are grant rules with the topic pattern of each.
+    `retention` is by topic pattern, and `reactions` are by the class of the announcement. `close`
+    is awaited once when the process ends.
     """
 
     routes: Callable[["Events"], Sequence[type]] = _no_routes

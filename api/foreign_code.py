@@ -1,8 +1,9 @@
-"""Code that is not ours, such as a team's handlers and rules, may raise anything at all.
+"""Runs code that is not ours, such as a team's handlers and rules, which may raise any exception.
 
 `sys.exit` and Ctrl-C would end the event loop, a panic in a Rust extension is a `BaseException`
-that no `except Exception` sees, and a library may let a cancellation of its own escape. All of
-these become a `ForeignError`, an ordinary exception. A cancellation from outside stays one.
+that `except Exception` does not catch, and a library may let a cancellation of its own escape. All
+of these become a `ForeignError`, which is an ordinary exception. A cancellation that comes from
+outside of the foreign code stays a cancellation.
 """
 
 import asyncio
@@ -18,12 +19,15 @@ _IS_FOREIGN: Final = ContextVar("is_foreign", default=False)
 
 
 class ForeignError(Exception):
-    """Code that is not ours raised what is no `Exception`; that is the cause of this."""
+    """Raised when foreign code raised something that is no `Exception`; see its `__cause__`."""
 
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Within it only `Exception`s are raised, but for a cancellation from outside."""
+    """Turn every `BaseException` that is raised in the `with` block into a `ForeignError`.
+
+    An `Exception` passes unchanged, and so does a cancellation that comes from outside.
+    """
     task = _current_task()
     try:
         yield
@@ -36,10 +40,13 @@ def contained() -> Iterator[None]:
 
 
 async def result_of(work: Callable[P, Awaitable[T]], *args: P.args, **options: P.kwargs) -> T:
-    """What comes of `work`, contained together with the tasks that it begins.
+    """Await `work(*args, **options)` and return its result.
 
-    A task that ends by `SystemExit` or `KeyboardInterrupt` would end its event loop, whoever
-    waits for that task.
+    Exceptions are turned as in `contained`.
+
+    This holds for the tasks that `work` creates too: a task that ended by `SystemExit` or
+    `KeyboardInterrupt` would end the event loop, even if nobody waits for that task. Raises
+    `ForeignError`, and every `Exception` of `work`.
     """
     loop = asyncio.get_running_loop()
     if not isinstance(loop.get_task_factory(), _TaskFactory):
@@ -60,7 +67,7 @@ def _current_task() -> asyncio.Task[Any] | None:
 
 
 def _is_from_outside(error: BaseException, task: asyncio.Task[Any] | None) -> bool:
-    """Whether the event loop put it there: the task is cancelled, or closed without an end."""
+    """Whether the event loop raised it: the task is cancelled, or closed before its end."""
     if task is None:
         return False
     if isinstance(error, asyncio.CancelledError):
@@ -70,7 +77,7 @@ def _is_from_outside(error: BaseException, task: asyncio.Task[Any] | None) -> bo
 
 
 class _TaskFactory:
-    """Makes tasks as `inner` does, None being asyncio's way; foreign ones are contained."""
+    """Makes tasks as `inner` does (None is asyncio's way); those of foreign code are contained."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner or _made

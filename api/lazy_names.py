@@ -1,4 +1,4 @@
-"""Names of a package's face that are loaded when they are first asked for."""
+"""Lets a package export names whose modules are imported when such a name is first used."""
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -6,9 +6,11 @@ from typing import Any
 
 
 def lazy_names(package: str, modules: Sequence[str]) -> Callable[[str], Any]:
-    """The `__getattr__` of `package` (PEP 562) for all names that stand in these of its modules.
+    """Return a module-level `__getattr__` (PEP 562) for `package`.
 
-    They are loaded in this order until one has the name. It raises `AttributeError` for others.
+    For a name that the package does not have, it imports `modules`, which are named relative to the
+    package, in this order until one has the name; names that this module has imported count too. It
+    raises `AttributeError` if none has it, and for every name that begins with an underscore.
     """
 
     def load(name: str) -> Any:

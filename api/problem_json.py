@@ -1,4 +1,4 @@
-"""How a problem is told: as problem+json (RFC 9457), whoever answers."""
+"""Writes problems as problem+json (RFC 9457)."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
 def outline(kind: type[ApiError]) -> dict[str, Any]:
-    """What all problem documents of one kind have in common."""
+    """Return what all problem documents of one kind share: type, title, status, code, remedy."""
     return {
         "type": f"urn:millrace:problem:{kind.code}",
         "title": kind.title,
@@ -21,7 +21,10 @@ def outline(kind: type[ApiError]) -> dict[str, Any]:
 
 
 def render(error: ApiError, *, ref: str | None = None) -> dict[str, Any]:
-    """The problem document of `error`; `ref` is the request id that logs carry too."""
+    """Return the problem document of `error` as a JSON object.
+
+    `ref` is the request id, which is in the logs too; None leaves it out.
+    """
     body = outline(type(error))
     if error.detail:
         body["detail"] = error.detail
@@ -33,7 +36,10 @@ def render(error: ApiError, *, ref: str | None = None) -> dict[str, Any]:
 
 
 def answer_of(error: ApiError, *, ref: str | None = None) -> tuple[dict[str, str], bytes]:
-    """The header fields, with names in lower case, and the body of the answer for `error`."""
+    """Return the header fields, with lower-case names, and the body of the HTTP answer for `error`.
+
+    `ref` is the request id for the document; None leaves it out.
+    """
     body = msgspec.json.encode(render(error, ref=ref))
     fields = {
         "content-type": PROBLEM_MEDIA_TYPE,

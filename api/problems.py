@@ -1,4 +1,7 @@
-"""What can go wrong, as one tree. Each `title` says what a kind of problem means."""
+"""The exceptions that callers see as problem documents, in one tree.
+
+The `title` of each class says in one sentence what this kind of problem means.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -7,17 +10,20 @@ from pydantic import ValidationError
 
 from api.payloads.models import plain
 
-MAX_ERRORS = 20
-OBJECT = "Input should be a JSON object"
-MAX_FIELD_CHARS = 200
+MAX_ERRORS = 20  # wrong fields that one problem document lists
+OBJECT = "Input should be a JSON object"  # the message for a value that is no JSON object
+MAX_FIELD_CHARS = 200  # of a field's name in a problem document
 
 
 class ApiError(Exception):
-    """A failure that the caller may see.
+    """Base class of every failure that is shown to the caller.
 
-    Subclasses fix `code` (stable, for programs), `status` (HTTP), `title` and
-    `remediation` (the first thing to do). `detail` says what happened this time and must
-    never carry a token, a payload or the text of a foreign exception.
+    Raised as such, it is a failure of ours.
+
+    Subclasses define `code` (stable, for programs), `status` (HTTP), `title` and `remediation`
+    (what the caller should do first). `detail` says what happened this time; it must never hold a
+    token, a payload or the text of a foreign exception. `headers` are added to the HTTP answer, and
+    `errors` has one entry for each wrong field.
     """
 
     code: ClassVar[str] = "internal-error"
@@ -39,7 +45,7 @@ class ApiError(Exception):
 
 
 class BadRequest(ApiError):
-    """The request breaks a rule of HTTP or of this API, so that it was not looked at further."""
+    """Raised when a request breaks a rule of HTTP or of this API. Nothing was done."""
 
     code = "bad-request"
     status = 400
@@ -48,7 +54,7 @@ class BadRequest(ApiError):
 
 
 class InvalidTopic(BadRequest):
-    """A text that should name a topic does not."""
+    """Raised when a text that should be a topic name does not follow the grammar of topic names."""
 
     code = "invalid-topic"
     title = "This is not a topic name"
@@ -56,7 +62,7 @@ class InvalidTopic(BadRequest):
 
 
 class InvalidCursor(BadRequest):
-    """A cursor was not made by us, or was made for something else."""
+    """Raised when a text is no cursor of ours, or is a cursor of another list."""
 
     code = "invalid-cursor"
     title = "This is not a cursor of ours"
@@ -64,7 +70,7 @@ class InvalidCursor(BadRequest):
 
 
 class InvalidEventId(BadRequest):
-    """A text that should be an event id is not."""
+    """Raised when a text that should be an event id is none."""
 
     code = "invalid-event-id"
     title = "This is not an event id"
@@ -72,7 +78,7 @@ class InvalidEventId(BadRequest):
 
 
 class Unauthorized(ApiError):
-    """The request does not prove who calls."""
+    """Raised when the request has no valid token, session cookie or ticket."""
 
     code = "unauthorized"
     status = 401
@@ -84,7 +90,7 @@ class Unauthorized(ApiError):
 
 
 class TokenExpired(Unauthorized):
-    """A token of ours or of the team's was good, and its time is over."""
+    """Raised when a token, ours or the team's, is genuine but has expired."""
 
     code = "token-expired"
     title = "The token has expired"
@@ -92,7 +98,7 @@ class TokenExpired(Unauthorized):
 
 
 class TicketUsed(Unauthorized):
-    """A stream ticket was used a second time; it is good for one connection."""
+    """Raised when a ticket is used a second time: a ticket opens one stream."""
 
     code = "ticket-used"
     title = "The ticket was used before"
@@ -100,7 +106,10 @@ class TicketUsed(Unauthorized):
 
 
 class Forbidden(ApiError):
-    """The caller may not do this, whether or not what it is about exists."""
+    """Raised when the caller may not do this.
+
+    It does not say whether the thing in question exists.
+    """
 
     code = "forbidden"
     status = 403
@@ -109,7 +118,7 @@ class Forbidden(ApiError):
 
 
 class ForeignOrigin(Forbidden):
-    """A page that may not write has sent a write with the cookie of its visitor."""
+    """Raised when a write that is authenticated by cookie has an origin that is not allowed."""
 
     code = "foreign-origin"
     title = "A write by cookie must come from an allowed origin"
@@ -117,7 +126,7 @@ class ForeignOrigin(Forbidden):
 
 
 class NotFound(ApiError):
-    """There is no such path, or nothing of this name for the caller."""
+    """Raised when there is no such path, or nothing of this name that the caller may see."""
 
     code = "not-found"
     status = 404
@@ -126,7 +135,7 @@ class NotFound(ApiError):
 
 
 class MethodNotAllowed(ApiError):
-    """The path exists, but not for this method."""
+    """Raised when the path exists but does not take the method of the request."""
 
     code = "method-not-allowed"
     status = 405
@@ -135,7 +144,7 @@ class MethodNotAllowed(ApiError):
 
 
 class NotAcceptable(ApiError):
-    """`Accept` excludes every form of the answer."""
+    """Raised when the header `Accept` excludes every media type that the path can answer with."""
 
     code = "not-acceptable"
     status = 406
@@ -144,7 +153,7 @@ class NotAcceptable(ApiError):
 
 
 class PayloadTooLarge(ApiError):
-    """The body, or an event in it, is larger than a setting allows."""
+    """Raised when the request body, or one event in it, is larger than the settings allow."""
 
     code = "payload-too-large"
     status = 413
@@ -153,7 +162,7 @@ class PayloadTooLarge(ApiError):
 
 
 class UnsupportedMediaType(ApiError):
-    """The body's Content-Type is not the one that the path takes."""
+    """Raised when the `Content-Type` of the body is not the one that the path takes."""
 
     code = "unsupported-media-type"
     status = 415
@@ -162,7 +171,7 @@ class UnsupportedMediaType(ApiError):
 
 
 class ValidationFailed(ApiError):
-    """Fields of the body break the rules of its model.
+    """Raised when fields of the body break the rules of its model.
 
     `errors` holds one `{"field": dotted path, "message": text}` for each of them.
     """
@@ -174,7 +183,7 @@ class ValidationFailed(ApiError):
 
 
 class ReservedEventType(ValidationFailed):
-    """A publish used a type of the events by which a stream speaks about itself."""
+    """Raised when somebody publishes an event of a reserved type, such as a control event."""
 
     code = "reserved-event-type"
     title = "This event type belongs to the stream itself"
@@ -182,7 +191,7 @@ class ReservedEventType(ValidationFailed):
 
 
 class IdempotencyKeyReused(ApiError):
-    """A key that belongs to one request came with another one."""
+    """Raised when an idempotency key comes a second time with another body than the first time."""
 
     code = "idempotency-key-reused"
     status = 422
@@ -191,7 +200,10 @@ class IdempotencyKeyReused(ApiError):
 
 
 class RateLimited(ApiError):
-    """The caller has used up its rate. `retry_after_s` is when it may go on."""
+    """Raised when the caller has used up its rate.
+
+    It may try again after `retry_after_s` seconds.
+    """
 
     code = "rate-limited"
     status = 429
@@ -204,7 +216,7 @@ class RateLimited(ApiError):
 
 
 class OverConnectionLimit(RateLimited):
-    """A user or an address has as many open streams as are allowed."""
+    """Raised when a user or an IP address already has as many open streams as are allowed."""
 
     code = "over-connection-limit"
     title = "Too many open streams"
@@ -212,7 +224,10 @@ class OverConnectionLimit(RateLimited):
 
 
 class StoreUnavailable(ApiError):
-    """Redis does not answer, so that the request could not be done."""
+    """Raised when Redis does not answer or refuses a command, so that the request cannot be served.
+
+    `retry_after_s` is the value of the header `Retry-After`, in seconds.
+    """
 
     code = "store-unavailable"
     status = 503
@@ -224,7 +239,10 @@ class StoreUnavailable(ApiError):
 
 
 class PublishUncertain(StoreUnavailable):
-    """The connection to the store broke while an event was being stored."""
+    """Raised when the connection to Redis broke while an event was being stored.
+
+    The event may be stored or not. Sending it again is safe only with an idempotency key.
+    """
 
     code = "publish-uncertain"
     title = "The event may or may not have been stored"
@@ -232,7 +250,7 @@ class PublishUncertain(StoreUnavailable):
 
 
 class KeysUnavailable(ApiError):
-    """A token needs a key of the identity provider, which does not answer."""
+    """Raised when a token cannot be checked: the identity provider does not deliver its keys."""
 
     code = "keys-unavailable"
     status = 503
@@ -249,7 +267,10 @@ OF_STREAMS = (Forbidden, TicketUsed, NotAcceptable, OverConnectionLimit)
 
 
 def field_errors(error: ValidationError, *, within: str = "") -> list[dict[str, str]]:
-    """The offences by dotted field name, without the values that offended."""
+    """Return one `{"field": dotted path, "message": text}` for each error, `MAX_ERRORS` at most.
+
+    `within` is a path that is put before every field name. The values of the fields are left out.
+    """
     found = error.errors(include_input=False, include_url=False, include_context=False)
     return [
         {

@@ -1,15 +1,16 @@
-"""Pauses between the tries of something that failed."""
+"""Computes the pauses between attempts at something that fails."""
 
 import random
 from collections.abc import Iterator
 
 
 def growing_pauses(shortest_s: float, longest_s: float, rng: random.Random) -> Iterator[float]:
-    """Seconds to wait after each failure in turn: from `shortest_s`, doubling up to `longest_s`.
+    """Yield the seconds to wait after each failure in turn, without end.
 
-    Each is made half to one and a half times as long at random: callers that failed at the
-    same moment would else come back at the same moment, and fail again. Begin a new iterator
-    after a success. Never ends.
+    The first pause is `shortest_s`, and each further one is twice as long, up to `longest_s`. Each
+    is multiplied by a random factor from 0.5 to 1.5, because callers that failed at the same moment
+    would otherwise come back at the same moment and fail again. After a success, start a new
+    iterator.
     """
     pause_s = shortest_s
     while True:

@@ -1,4 +1,4 @@
-"""Everything that lives as long as the process, built once from the settings."""
+"""Builds everything that lives as long as the process, once, from the settings."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -33,14 +33,15 @@ from api.telemetry.metrics import Metrics
 from api.upstash import UpstashClient
 
 EXAMPLES: Final = ("api.examples",)
+"""Extension modules with job types to try out, loaded if the setting `has_example_jobs` is true."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts that the application and entry points use.
+    """The parts of a process that the application and the entry points use.
 
-    `clients` are all connections to Redis of this process. `jobs` is also among the features:
-    workers need more of it than its routes.
+    `clients` are all connections of this process to Redis, which `running` closes. `jobs` is one of
+    `features`; it has a field of its own because workers use more of it than its routes.
     """
 
     settings: Settings
@@ -58,7 +59,11 @@ class Services:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Renew leases meanwhile, and leave no task and no connection behind."""
+        """Renew the leases of open streams during the `async with` block.
+
+        At its end, stop renewing, close all features and the poller, and then the connections to
+        Redis.
+        """
         renewing = asyncio.create_task(self.security.connections.run())
         try:
             yield
@@ -75,7 +80,13 @@ class Services:
 def build_services(
     settings: Settings, *, queue: JobQueue | None = None, system: System | None = None
 ) -> Services:
-    """Build all parts; no network is touched. Jobs go through `queue`; without one, Redis is it."""
+    """Build all parts of a process, load the extensions, and return the parts.
+
+    No network is touched.
+
+    `queue` brings jobs to workers; None uses a queue in Redis. `system` provides time, randomness
+    and ids; None uses the real ones.
+    """
     base, retentions, events = _base(settings, system or System.real())
     jobs = build_jobs_feature(settings, base, queue=queue)
     features = (

@@ -1,4 +1,4 @@
-"""What a process is given and cannot compute: time, chance and names."""
+"""Time, randomness and new ids, passed in as parameters so that tests can replace them."""
 
 import random
 import time
@@ -9,9 +9,10 @@ from uuid import uuid4
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """`clock` gives epoch seconds, `monotonic` seconds that never go back.
+    """The sources of time, randomness and ids that a process uses.
 
-    `rng` is for jitter. `new_id` gives random texts, 122 bits of chance or more.
+    `clock` returns seconds since 1970, `monotonic` seconds that never go back. `rng` is for jitter,
+    not for secrets. `new_id` returns texts with at least 122 random bits.
     """
 
     clock: Callable[[], float]
@@ -21,6 +22,6 @@ class System:
 
     @staticmethod
     def real() -> "System":
-        """That of a process in production."""
+        """Return the sources that a process in production uses."""
         rng = random.Random()  # noqa: S311  # jitter
         return System(time.time, time.monotonic, rng, lambda: uuid4().hex)

@@ -1,12 +1,12 @@
-"""Events: published to topics, kept in logs, and streamed to whoever may read them.
+"""Events: they are published to topics, kept in logs, and streamed to those who may read them.
 
-This is the face of the package: code outside imports nothing else of it. An event goes through
-the rooms in this order: `http` takes it, the `publisher` puts it into its `log`, the poller in
-`live` brings it to this process, `delivery` writes it to each connection. `stream` is the life
-of one connection, from the opening to the last frame.
+This is the face of the package: code outside of it imports nothing else of it. An event passes
+through the modules in this order: `http` receives it, `publisher` stores it in its `log`, the
+poller in `live` reads it into this process, and `delivery` writes it to each connection. `stream`
+is the life of one connection, from its opening to its last frame.
 
-What needs the web framework is loaded when it is first asked for, because a worker serves no
-requests and starts faster without it.
+Names that need the web framework are loaded when they are first used, because a worker serves no
+requests and starts faster without the framework.
 """
 
 from typing import TYPE_CHECKING

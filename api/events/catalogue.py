@@ -1,4 +1,4 @@
-"""The event types that the application declares: their names, their data and their topics."""
+"""The event types that the application declares: the name, the data and the topics of each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,11 @@ from api.security.patterns import TopicPattern
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One declared type: `model` is its data, `topics` are the patterns it may be published to."""
+    """One declared event type.
+
+    `model` describes the data of its events. `topics` are the patterns of the topics that it may be
+    published to. `summary` is its line in the AsyncAPI document.
+    """
 
     name: str
     model: type[BaseModel]
@@ -22,7 +26,10 @@ class EventType:
 
 
 class Catalogue:
-    """The declared types by name. Events of other types may be published with any data."""
+    """The declared event types by name. Events of types that are not declared may have any data.
+
+    Iterating over it yields the types in the order of their declaration.
+    """
 
     def __init__(self) -> None:
         self._types: dict[str, EventType] = {}
@@ -30,9 +37,10 @@ class Catalogue:
     def declare(
         self, name: str, model: type[BaseModel], *, topics: tuple[str, ...], summary: str = ""
     ) -> None:
-        """Add a type. Without a `summary` it has the first line of the model's docstring.
+        """Declare an event type, its data model and the patterns of the topics that may carry it.
 
-        Raises `ValueError` for a bad, reserved or repeated name.
+        If `summary` is empty, the first line of the model's docstring is used. Raises `ValueError`
+        if the name is malformed, reserved or declared already.
         """
         if not EVENT_TYPE.fullmatch(name) or name in RESERVED_TYPES:
             raise ValueError(f"{name!r} cannot be an event type")
@@ -46,9 +54,11 @@ class Catalogue:
         return iter(self._types.values())
 
     def checked(self, topic: str, name: str, data: Any) -> Any:
-        """The data to store; that of a declared type is as its model writes it.
+        """Return the data to store for an event of type `name` on `topic`.
 
-        Raises `ReservedEventType`, or `ValidationFailed` naming each field that is wrong.
+        Data of a declared type is validated and returned in the form in which its model writes
+        JSON; other data is returned unchanged. Raises `ReservedEventType`, or `ValidationFailed`,
+        which names each wrong field.
         """
         if name in RESERVED_TYPES:
             raise ReservedEventType

@@ -1,9 +1,9 @@
-"""Where a client stands on every topic of its stream, as one opaque text.
+"""Cursors: a client's positions on all topics of its stream, as one opaque text.
 
-Layout before base64url: a version byte, the number of topics, then for each topic eight
-bytes of its name's hash and the two parts of the event id as LEB128 numbers. The hash names
-the topic, so a cursor stays right when the client asks for other topics than before, and
-stays short: about 22 characters a topic.
+Before base64url a cursor has a version byte, the number of topics, and then for each topic eight
+bytes of the hash of its name and the two parts of the event id as LEB128 numbers. Because the hash
+names the topic, a cursor stays valid when the client asks for other topics than before. It has
+about 22 characters for each topic.
 """
 
 import re
@@ -19,9 +19,9 @@ from api.events.event import MAX_PART, EventId
 from api.events.topic import TopicName
 from api.problems import InvalidCursor
 
-VERSION: Final = 1
-MAX_TOPICS: Final = 50
-MAX_CHARS: Final = 4096
+VERSION: Final = 1  # the first byte of a cursor
+MAX_TOPICS: Final = 50  # of one stream
+MAX_CHARS: Final = 4096  # of the text of a cursor
 _HASH_BYTES: Final = 8
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)  # the decoder would skip anything else
 _VARINT_BITS: Final = 63
@@ -29,7 +29,7 @@ _VARINT_BITS: Final = 63
 
 @lru_cache(maxsize=65_536)
 def topic_hash(topic: str) -> bytes:
-    """The eight bytes that stand for `topic` in cursors."""
+    """Return the eight bytes that stand for `topic` in cursors."""
     return blake2b(topic.encode(), digest_size=_HASH_BYTES).digest()
 
 
@@ -67,13 +67,16 @@ def _text(parts: Mapping[TopicName, bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A client's positions, by topic hash. A topic that it does not name has no position."""
+    """A client's positions on its topics. The keys of `positions` are topic hashes."""
 
     positions: Mapping[bytes, EventId]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a cursor that a client sent back. Raises `InvalidCursor` for any other text."""
+        """Return the cursor in a text that a client sent.
+
+        Raises `InvalidCursor` for any other text.
+        """
         if len(text) > MAX_CHARS or not _ALPHABET.fullmatch(text):
             raise InvalidCursor
         try:
@@ -95,16 +98,16 @@ class Cursor:
 
     @classmethod
     def at(cls, positions: Mapping[TopicName, EventId]) -> Self:
-        """The cursor of a client that stands on these positions."""
+        """Return the cursor that holds exactly these positions."""
         return cls({topic_hash(topic): at for topic, at in positions.items()})
 
     def position(self, topic: str) -> EventId | None:
-        """Where the client stands on `topic`; None if the cursor does not name it."""
+        """Return the client's position on `topic`; None if the cursor does not name the topic."""
         return self.positions.get(topic_hash(topic))
 
 
 class CursorWriter:
-    """The cursor of a stream while it moves. Each step encodes only the topic that moved."""
+    """The cursor of a reader or cohort that moves. A move encodes only the topic that moved."""
 
     __slots__ = ("_parts",)
 
@@ -112,14 +115,14 @@ class CursorWriter:
         self._parts = {topic: _pack(topic, at) for topic, at in sorted(positions.items())}
 
     def move(self, topic: TopicName, position: EventId) -> None:
-        """Stand on `position` on this topic, which may be a new one."""
+        """Set the position on `topic`, which may be a topic that the cursor did not name before."""
         self._parts[topic] = _pack(topic, position)
 
     def text(self) -> bytes:
-        """The cursor, in URL-safe ASCII."""
+        """Return the cursor as it is sent to clients: URL-safe ASCII."""
         return _text(self._parts)
 
 
 def cursor_text(positions: Mapping[TopicName, EventId]) -> str:
-    """The cursor of a client that stands on these positions, as it is sent."""
+    """Return the cursor with exactly these positions, as it is sent to clients."""
     return CursorWriter(positions).text().decode()

@@ -1,4 +1,4 @@
-"""One thing that happened: its id, its type and its data."""
+"""Events and their ids."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,10 +10,10 @@ import msgspec
 from api.events.topic import TopicName
 from api.problems import InvalidEventId
 
-MAX_PART: Final = 2**64 - 1
+MAX_PART: Final = 2**64 - 1  # both parts of an id are unsigned 64-bit numbers in Redis
 _ID = re.compile(r"(\d{1,20})-(\d{1,20})", re.ASCII)
 EVENT_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
-"""What an event's type may look like."""
+"""The grammar of event types: a letter, then up to 63 letters, digits or `_.-`."""
 # Our control events, and the two events that an `EventSource` fires by itself. A published event
 # of such a name would call every reader's `onopen` or `onerror` as if its connection had changed.
 RESERVED_TYPES: Final = frozenset({"connected", "reset", "bye", "open", "error"})
@@ -21,14 +21,21 @@ RESERVED_TYPES: Final = frozenset({"connected", "reset", "bye", "open", "error"}
 
 @dataclass(frozen=True, slots=True, order=True)
 class EventId:
-    """Position of one event in one topic's log: milliseconds since 1970, then a counter."""
+    """The id of an event, and so its position in the log of its topic.
+
+    `ms` is milliseconds since 1970, and `seq` counts the events of one millisecond. Ids are
+    ordered.
+    """
 
     ms: int
     seq: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read "1763650000000-0". Raises `InvalidEventId` for anything else."""
+        """Return the id in a text such as "1763650000000-0".
+
+        Raises `InvalidEventId` for any other text.
+        """
         match = _ID.fullmatch(text)
         if not match:
             raise InvalidEventId
@@ -41,7 +48,10 @@ class EventId:
         return f"{self.ms}-{self.seq}"
 
     def previous(self) -> "EventId":
-        """The greatest id below this one: reading after it includes this one."""
+        """Return the greatest id below this one, so that reading after it includes this one.
+
+        The lowest id of all, `0-0`, returns itself.
+        """
         if self.seq:
             return EventId(self.ms, self.seq - 1)
         if self.ms:
@@ -49,12 +59,12 @@ class EventId:
         return self
 
     def next(self) -> "EventId":
-        """The smallest id above this one."""
+        """Return the smallest id above this one."""
         return EventId(self.ms, self.seq + 1) if self.seq < MAX_PART else EventId(self.ms + 1, 0)
 
     @property
     def time(self) -> str:
-        """When Redis stored it, as RFC 3339 with milliseconds."""
+        """The time when Redis stored the event, in RFC 3339 with milliseconds and in UTC."""
         try:
             moment = datetime.fromtimestamp(self.ms / 1000, UTC)
         except (OverflowError, ValueError):  # a log may be closed by an entry with the largest id
@@ -63,7 +73,7 @@ class EventId:
 
 
 class StoredEvent(msgspec.Struct):
-    """What the field of a log entry holds, as JSON text."""
+    """The JSON that an entry of a log holds: the type of an event and its data."""
 
     type: str
     data: msgspec.Raw = msgspec.Raw(b"null")
@@ -71,10 +81,10 @@ class StoredEvent(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as read from a log.
+    """An event that was read from a log.
 
-    `data` is its JSON, `body` the JSON of the whole event as clients get it. Both are on one line
-    and are made once, however many readers there are.
+    `data` is its data as JSON, and `body` the whole event as JSON in the form that clients get.
+    Both have no line breaks and are encoded once, however many readers there are.
     """
 
     id: EventId
@@ -85,7 +95,10 @@ class Event:
 
     @classmethod
     def of(cls, event_id: EventId, topic: TopicName, stored: str) -> Self:
-        """The event in a log entry's text. Raises `msgspec.DecodeError` if we did not write it."""
+        """Return the event in the text of a log entry.
+
+        Raises `msgspec.DecodeError` if the text is not in the form in which we store events.
+        """
         entry = msgspec.json.decode(stored, type=StoredEvent)
         if not EVENT_TYPE.fullmatch(entry.type):  # a line break in it would end an SSE line
             raise msgspec.ValidationError("type")

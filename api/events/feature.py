@@ -1,6 +1,6 @@
-"""The parts of this package, built from the settings and connected.
+"""Builds the parts of this package from the settings and connects them.
 
-A process has one log, one poller that reads it, one hub that hands out what came, and one
+A process has one log, one poller that reads it, one hub that hands out the events, and one
 publisher.
 """
 
@@ -24,7 +24,10 @@ from api.upstash import UpstashClient
 
 @dataclass(frozen=True, slots=True)
 class EventParts:
-    """What features and entry points use of this package. `reader` is the poller's own client."""
+    """The parts of this package that features and entry points use.
+
+    `reader` is the client of Redis that only the poller uses. It must be closed at the end too.
+    """
 
     publisher: Publisher
     streaming: Streaming
@@ -41,7 +44,11 @@ def build_events(
     metrics: Metrics,
     system: System,
 ) -> EventParts:
-    """Build the parts; no network is touched."""
+    """Build the parts and connect them to each other. No network is touched.
+
+    `redis` is the client for everything but the poller, which gets a client of its own from it.
+    `retentions` says how much each topic keeps.
+    """
     reader = redis.sibling()  # many commands at once must not hold up the poller
     log = TopicLog(redis, retentions, system.monotonic)
     reader_log = TopicLog(reader, retentions, system.monotonic)

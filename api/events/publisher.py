@@ -1,7 +1,7 @@
-"""Publishing: from a draft to an entry in the log.
+"""Publishes events: from a draft to an entry in the log of its topic.
 
-A draft is checked against the catalogue, encoded, and appended to its topic's log; then the
-readers of this process and of others are woken. They read the event from the log.
+A draft is checked against the catalogue, encoded and appended to the log. Then the pollers of this
+process and, with a doorbell, of the others are woken; readers get the event from the log.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,14 +32,15 @@ from api.upstash import NoReply, RedisError, TooLarge
 log = structlog.get_logger()
 
 WakeUpCommands = Callable[[Sequence[TopicName]], Sequence[Sequence[str]]]
-"""The commands that tell other processes of news on topics; none without a doorbell."""
+"""Takes topics and returns the commands that wake other processes; none without a doorbell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An event to publish.
+    """An event to publish. `data` is anything that JSON can hold.
 
-    With an `idempotency_key` it is stored once, however often it is sent.
+    With an `idempotency_key` the event is stored once, however often the same owner sends it to the
+    same topic with this key. With None every call stores it.
     """
 
     topic: TopicName
@@ -50,19 +51,26 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A stored event's id. `replayed` means that an earlier request had stored it."""
+    """The result of publishing one event: its `id`.
+
+    `replayed` is true if an earlier request with the same idempotency key had stored it.
+    """
 
     id: EventId
     replayed: bool = False
 
 
 Outcome = Published | ApiError
-"""What became of one draft."""
+"""The result of one draft: what was stored, or the problem that says why it was not."""
 
 
 @dataclass(slots=True)
 class Publisher:
-    """Publishes for all features. `wake(topic)` has this process read the topic at once."""
+    """Publishes the events of all features.
+
+    `max_event_bytes` limits the JSON of one event. `wake(topic)` makes the poller of this process
+    read the topic at once. `wake_up_commands` makes the commands that wake other processes.
+    """
 
     log: TopicLog
     catalogue: Catalogue
@@ -72,9 +80,10 @@ class Publisher:
     wake_up_commands: WakeUpCommands
 
     async def publish(self, draft: Draft, *, owner: str) -> Published:
-        """Store one event. Raises the `ApiError` that says why not.
+        """Store one event and return its id. Raises the `ApiError` that says why it was not stored.
 
-        `owner` scopes the idempotency key: two callers may use the same one.
+        `owner` is the id of the user or part of the application that publishes. Idempotency keys of
+        different owners are independent.
         """
         (outcome,) = await self.publish_many([draft], owner=owner)
         if isinstance(outcome, ApiError):
@@ -82,9 +91,10 @@ class Publisher:
         return outcome
 
     async def publish_many(self, drafts: Sequence[Draft], *, owner: str) -> list[Outcome]:
-        """Store events, those of one topic in this order. Returns an outcome for each.
+        """Store events and return an outcome for each, in the order of `drafts`. Nothing is raised.
 
-        Neighbours without an idempotency key take one round trip together.
+        Events of one topic are stored in this order. Consecutive drafts without an idempotency key
+        are sent in one request, and each draft with a key in a request of its own.
         """
         outcomes: list[Outcome] = []
         pending: list[tuple[TopicName, str]] = []
@@ -104,10 +114,12 @@ class Publisher:
     async def publish_together(
         self, drafts: Sequence[Draft], *, owner: str, scope: str, key: str | None
     ) -> list[Published]:
-        """Store one event on each of several topics, all or none. Raises `ApiError`.
+        """Store all of the events or none, and return their ids in the order of `drafts`.
 
-        With a `key` they are stored once, however often `owner` sends it within `scope`. A scope
-        is any text that is not a topic, because each topic is the scope of its own keys.
+        With a `key` they are stored once, however often `owner` sends the same key within `scope`;
+        None stores them at every call. A scope is any text that is not a topic name, because topic
+        names are the scopes of single events. Raises the `ApiError` that says why nothing was
+        stored.
         """
         entries = []
         for draft in drafts:
@@ -126,17 +138,21 @@ class Publisher:
         return published
 
     async def stored(self, topics: Sequence[TopicName]) -> None:
-        """Count and announce events that a feature stored by itself, together with its state."""
+        """Count events that a feature has stored together with its own state, and wake readers.
+
+        `topics` names the topic of each event, so a topic may be there more than once.
+        """
         self.metrics.published.inc(len(topics))
         await self._announce(list(dict.fromkeys(topics)))
 
     async def publish_groups(
         self, groups: Mapping[str, Sequence[Draft]], *, owner: str, mark_ttl_s: int
     ) -> list[bool]:
-        """Store the drafts of each key together, once in `mark_ttl_s` seconds.
+        """Store groups of events, each group completely and only once in `mark_ttl_s` seconds.
 
-        Returns for each key whether its drafts were stored now, False if they had been before. A
-        refused draft is left out and logged. Raises `StoreUnavailable`.
+        The keys of `groups` identify the groups of `owner`. Returns a bool for each group, in their
+        order: True if it was stored now, False if it had been stored before. A draft that is
+        refused is left out and logged. Raises `StoreUnavailable`.
         """
         ready = [
             Group(digest_of(owner, key), list(self._entries(drafts)))
@@ -161,7 +177,7 @@ class Publisher:
                 log.warning("publish.refused", type=draft.type, problem=entry.code)
 
     def _entry(self, draft: Draft) -> str | ApiError:
-        """The text to store, or why the draft is refused."""
+        """Return the text to store, or the problem for which the draft is refused."""
         try:
             data = self.catalogue.checked(draft.topic, draft.type, draft.data)
         except ApiError as error:
@@ -199,7 +215,7 @@ class Publisher:
     async def _stored_once(
         self, entries: Sequence[tuple[TopicName, str]], key: str
     ) -> tuple[tuple[EventId, ...], bool]:
-        """The ids, and whether they were there before. Raises `ApiError`."""
+        """Return the ids, and whether they were stored before. Raises `ApiError`."""
         fingerprint = digest_of(*chain.from_iterable(entries))
         try:
             stored = await self.log.append_once(entries, key=key, fingerprint=fingerprint)
@@ -208,7 +224,7 @@ class Publisher:
         if stored.fingerprint != fingerprint:
             raise IdempotencyKeyReused
         self.metrics.published.inc(0 if stored.replayed else len(entries))
-        # Also for a repeat: the request that stored it may have failed before it woke anybody.
+        # Also for a repeat: the first request may have failed after storing and before waking.
         await self._announce([topic for topic, _ in entries])
         return stored.ids, stored.replayed
 

@@ -1,4 +1,4 @@
-"""What a client asks to read, whether it is answered with a stream or with JSON."""
+"""What a client asks to read. It is the same for streams and for JSON answers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ from api.security.rates import Charge, free
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The topics, the event types (None for all of them), and whether frames have `event:` lines.
+    """Which topics and event types a reader wants, and the form of its frames.
 
-    Readers with equal selections get the same bytes.
+    `types` None means all types. With `named` the frames have `event:` lines. Readers with equal
+    selections get the same bytes.
     """
 
     topics: tuple[TopicName, ...]
@@ -23,17 +24,21 @@ class Selection:
     named: bool
 
     def shows(self, event: Event) -> bool:
-        """Whether the reader is sent this event; its cursor moves over the others too."""
+        """Return whether the reader is sent this event.
+
+        Its cursor also moves over events that it is not.
+        """
         return self.types is None or event.type in self.types
 
 
 class Newest(Protocol):
-    """Chooses the history that a new reader begins with, for all its topics together.
+    """A function of a feature that chooses the history with which a new reader begins.
 
-    Returns pages as `TopicLog.newest` does: `LogPage.events` oldest first, and `LogPage.end`
-    where the reader goes on. A topic without a page starts now. A feature may leave events out,
-    so a reader cannot go on from the middle of what was chosen: one that was cut off there, or
-    asks for one topic more, begins anew.
+    It is called once with all topics of the reader and returns pages as `TopicLog.newest` does,
+    each with at most `limit` events, oldest first; the reader goes on after `LogPage.end`. A topic
+    without a page starts now. Because a feature may leave events out, a reader cannot go on from
+    the middle of such a history: it begins again if it was cut off there or asks for one more
+    topic.
     """
 
     async def __call__(
@@ -43,10 +48,12 @@ class Newest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """What to read, and from where: `cursor` None starts now, with `history` newest events.
+    """What to read and from where.
 
-    `newest` chooses which events these are; None means the newest of the logs. `charge` is told
-    how many topics without any entry are written for this reader, and may raise instead.
+    A topic that `cursor` does not name is read from now on, after the `history` newest events of
+    all such topics together; `cursor` None names no topic. `newest` chooses these events; None
+    takes the newest of the logs. `charge` is called with the number of topics that were never used,
+    before a first entry is written for them; it may raise `RateLimited` instead.
     """
 
     selection: Selection
@@ -67,12 +74,15 @@ class ReadRequest:
         newest: Newest | None = None,
         charge: Charge = free,
     ) -> Self:
-        """The request for `topics`; `types` are event types, comma separated, None for all."""
+        """Build the request for `topics`, which are sorted and of which repeated ones are dropped.
+
+        `types` are event types separated by commas; None or an empty text means all types.
+        """
         shown = frozenset(filter(None, types.split(","))) if types else None
         selection = Selection(tuple(sorted(set(topics))), shown, named)
         return cls(selection, cursor, history, newest, charge)
 
     @property
     def topics(self) -> tuple[TopicName, ...]:
-        """The topics of the selection, sorted, each once."""
+        """The topics of the selection, sorted and without repetition."""
         return self.selection.topics

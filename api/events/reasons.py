@@ -1,13 +1,16 @@
-"""Why a stream ended, and why a reader has to start anew. Both are words of the wire."""
+"""The reasons why a stream ends and why a reader has lost events, in the words that clients get."""
 
 from enum import StrEnum
 
 
 class CloseReason(StrEnum):
-    """Why a stream ended, as `bye` says it.
+    """Why a stream ended.
 
-    The last two are never sent, only counted. GONE: the client closed the connection. COMPLETE:
-    all was sent, and nothing will ever follow.
+    The first five are sent in `bye`. ROTATE: it was open for long enough, or failed on our side.
+    DEADLINE: the function that serves it has to end its answer. OVERFLOW: the reader was too slow.
+    SHUTDOWN: the process ends. UNAUTHORIZED: the caller's token expired. The last two are only
+    counted in metrics. GONE: the client closed the connection. COMPLETE: everything was sent and
+    nothing will ever follow.
     """
 
     ROTATE = "rotate"
@@ -20,10 +23,10 @@ class CloseReason(StrEnum):
 
 
 class ResetReason(StrEnum):
-    """Why events after a cursor are lost, as `reset` says it.
+    """Why events after a position are no longer in the log; `reset` tells it to the client.
 
-    TRIMMED: the log has dropped its oldest entries. EXPIRED: the log was empty. UNKNOWN: the
-    cursor is ahead of the log.
+    TRIMMED: the oldest entries were dropped. EXPIRED: the log has no entries. UNKNOWN: the position
+    is later than everything in the log.
     """
 
     TRIMMED = "trimmed"

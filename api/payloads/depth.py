@@ -1,13 +1,16 @@
-"""How deep JSON may be nested.
+"""Limits how deep JSON may be nested.
 
-What we store is decoded again by every reader, and decoders fail or crash on deep nesting.
+Every reader decodes again what we store, and decoders fail or crash on deep nesting.
 """
 
 from collections.abc import Iterable
 
 
 def is_nested_deeper(value: object, limit: int) -> bool:
-    """Whether `value` has arrays or objects within one another, more than `limit` levels deep."""
+    """Return whether arrays and objects in `value` are nested more than `limit` levels deep.
+
+    `value` is decoded JSON. A number or a text has no level, `[]` has one, and `[[]]` has two.
+    """
     level = [value]
     for _ in range(limit):
         level = [child for one in level for child in _children(one)]

@@ -1,11 +1,12 @@
-"""A short text for any number of long ones."""
+"""Makes a short, fixed-length key from any number of texts."""
 
 from hashlib import sha256
 
 
 def digest_of(*parts: str) -> str:
-    """32 hexadecimal digits (128 bits of SHA-256) that differ where any of the parts does.
+    """Return 32 hexadecimal digits (128 bits of SHA-256) that differ if any of the parts differs.
 
-    They are joined by line breaks, so only the last one may hold line breaks of a caller's own.
+    The parts are joined by line breaks. Only the last part may therefore be a text of a caller that
+    can hold line breaks: otherwise two different lists could have the same digest.
     """
     return sha256("\n".join(parts).encode()).hexdigest()[:32]

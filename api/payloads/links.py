@@ -1,4 +1,4 @@
-"""Links that are safe to put into a page: to the web, or to a path of the same site."""
+"""Links that are safe to put into a web page: to the web, or to a path of the same site."""
 
 import re
 from typing import Annotated, Final
@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-MAX_CHARS: Final = 2048
+MAX_CHARS: Final = 2048  # of a link
 # Refused are: `javascript:` and other schemes, `//elsewhere`, which looks like a path and is a
 # host, a name and password before the host, and the characters that browsers remove or turn into
 # a slash before they read an address.

@@ -1,4 +1,4 @@
-"""All that an operator can set, read from the environment once."""
+"""All that an operator can set. It is read from the environment once, at the start."""
 
 from api.settings.reading import SettingsError
 from api.settings.relay_sources import RelaySource

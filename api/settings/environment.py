@@ -1,11 +1,11 @@
-"""The environment of a process: which of its names are ours, and what a value says."""
+"""Reads environment variables: which names are ours, and what a value means."""
 
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from difflib import get_close_matches
 from typing import Final
 
-OURS: Final = "MILLRACE_"
+OURS: Final = "MILLRACE_"  # the prefix of our settings
 # Names that start like a setting of the application and are read by something else.
 OTHERS: Final = frozenset(
     {
@@ -24,15 +24,16 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def value_of(environ: Mapping[str, str], name: str) -> str | None:
-    """The value without white space around it; None for a blank one, which is as good as none."""
+    """Return the value of `name` without white space around it; None if it is missing or blank."""
     return environ.get(name, "").strip() or None
 
 
 def unknown_names(environ: Mapping[str, str], settings: Iterable[str]) -> list[str]:
-    """A complaint for each name that starts with `MILLRACE_` and that nothing of ours reads.
+    """Return a complaint for each name that starts with `MILLRACE_` but is not read by Millrace.
 
-    `settings` are the names of the application's settings, in upper case. A blank value sets
-    nothing, so its name does no harm.
+    `settings` are the names of the application's settings, in upper case. A name with a blank value
+    is left out, because it sets nothing. A complaint names the most similar setting, if there is
+    one.
     """
     known = OTHERS.union(settings)
     return [
@@ -53,10 +54,10 @@ def _hint(name: str, known: Iterable[str]) -> str:
 
 
 def keep_loopback_from_proxies(environ: MutableMapping[str, str]) -> None:
-    """Have every HTTP client of this process connect to loopback itself.
+    """Change NO_PROXY in `environ` so that HTTP clients connect to loopback addresses directly.
 
-    A proxy that `HTTP_PROXY` names has a loopback of its own, where none of our servers is.
-    Clients of libraries (Ably's, AWS's) read the same variables.
+    Otherwise a proxy that `HTTP_PROXY` names would look for our local servers on its own loopback.
+    The libraries of Ably and AWS read the same variables.
     """
     given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     hosts = [host.strip() for host in given.split(",") if host.strip()]

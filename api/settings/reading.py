@@ -1,4 +1,4 @@
-"""How settings are read from the environment, and what is said of those that are wrong."""
+"""Reads settings from the environment and describes those that are wrong."""
 
 import os
 from typing import Any, Final, Self
@@ -14,7 +14,10 @@ OWN_NAMES: Final = {"UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN", "ABLY_
 
 
 class SettingsError(Exception):
-    """The environment does not make a deployment; `complaints` has a line for each reason."""
+    """Raised when the settings are wrong, so that the process must not start.
+
+    `complaints` has a line for each reason. It names the setting and never shows a secret.
+    """
 
     def __init__(self, complaints: list[str]) -> None:
         super().__init__("; ".join(complaints))
@@ -22,9 +25,9 @@ class SettingsError(Exception):
 
 
 class FromEnvironment(BaseSettings):
-    """Settings that are read from the environment once, at start, under names with our prefix.
+    """Base class of settings that are read from environment variables that start with `MILLRACE_`.
 
-    White space around a value is no part of it, and a blank value is as good as none.
+    White space around a value is removed, and a blank value counts as missing.
     """
 
     model_config = SettingsConfigDict(
@@ -42,7 +45,10 @@ class FromEnvironment(BaseSettings):
 
     @classmethod
     def read(cls) -> Self:
-        """From the environment. Raises `SettingsError`, which names what is wrong and no value."""
+        """Return the settings that the environment of this process contains.
+
+        Raises `SettingsError` for missing, wrong and unknown settings, with one complaint for each.
+        """
         unknown = unknown_names(os.environ, cls.names())
         try:
             settings = cls()
@@ -55,7 +61,7 @@ class FromEnvironment(BaseSettings):
 
     @classmethod
     def names(cls) -> list[str]:
-        """What the settings are called in the environment."""
+        """Return the names of the environment variables that hold the settings."""
         return [
             str(field.validation_alias or f"MILLRACE_{name.upper()}")
             for name, field in cls.model_fields.items()

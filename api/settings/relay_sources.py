@@ -1,4 +1,4 @@
-"""The upstreams that a relay passes on, as an operator names them."""
+"""The setting that lists the relay sources: SSE streams of others that Millrace passes on."""
 
 import json
 import re
@@ -10,16 +10,17 @@ from pydantic_settings import NoDecode
 
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,8192}")
-# What the relay says itself, and what frames a request.
+# Headers that the relay sets itself, and those that delimit a request.
 OUR_HEADERS = {
     *("host", "accept", "accept-encoding", "cache-control", "connection", "content-length"),
     *("last-event-id", "te", "transfer-encoding", "upgrade"),
 }
 SourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,64}$")]
+"""The name of a relay source: 1 to 64 letters, digits or `_.~-`."""
 
 
 class RelaySource(BaseModel):
-    """An upstream SSE stream that is passed on. Its URL and headers may hold secrets."""
+    """One relay source as the operator configures it. Its URL and its headers may hold secrets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +65,7 @@ class RelaySource(BaseModel):
 
     @property
     def is_https(self) -> bool:
-        """Whether nobody on the way reads what the upstream sends and is sent."""
+        """Whether the URL is https, so that nobody on the way can read stream and headers."""
         return self.url.get_secret_value().lower().startswith("https://")
 
 
@@ -78,4 +79,7 @@ def _decoded(value: object) -> object:
 
 
 RelaySources = Annotated[dict[SourceName, RelaySource], NoDecode, BeforeValidator(_decoded)]
-"""Upstreams by the name that clients read them under. Its text form is a JSON object."""
+"""The relay sources by the name under which clients read them.
+
+In the environment: a JSON object.
+"""

@@ -1,4 +1,4 @@
-"""All that can be set, in one place. Four settings make a deployment; the rest have defaults."""
+"""All settings of the application. Four of them make a deployment; the others have defaults."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -21,7 +21,7 @@ from api.settings.urls import travels_in_clear
 
 
 class Settings(FromEnvironment):
-    """One process's settings; a bad value stops the start and is named."""
+    """The settings of one process. A wrong value stops the start with a complaint that names it."""
 
     env: Environment = Environment.PRODUCTION
 
@@ -287,10 +287,13 @@ class Settings(FromEnvironment):
 
     @property
     def is_local(self) -> bool:
-        """Whether the process runs on a developer's machine, for that developer alone."""
+        """Whether the process runs in local mode: on the machine of one developer."""
         return self.env is Environment.LOCAL
 
     @property
     def has_example_jobs(self) -> bool:
-        """Whether callers may create jobs of the types that come with Millrace to try it."""
+        """Whether callers may create jobs of the example types: as `example_jobs` says.
+
+        If that is None, only in local mode.
+        """
         return self.is_local if self.example_jobs is None else self.example_jobs

@@ -1,4 +1,4 @@
-"""Types of single settings: each knows what a good value is and says what is wrong with others.
+"""The types of single settings. Each accepts good values only and says what is wrong with others.
 
 No complaint shows a secret.
 """
@@ -13,11 +13,15 @@ from api.settings.relay_sources import HEADER_VALUE
 from api.settings.urls import origin, rest_url, service_url
 
 MIN_SECRET_CHARS: Final = 32
-MIN_SECRET_VARIETY: Final = 10
+MIN_SECRET_VARIETY: Final = 10  # different characters
 
 
 class Environment(StrEnum):
-    """Where the process runs. Local mode takes the place of what production must set."""
+    """Where the process runs.
+
+    LOCAL allows plain http and the local secret, and serves routes for development. PRODUCTION
+    refuses to start with settings that are unsafe.
+    """
 
     LOCAL = "local"
     PRODUCTION = "production"
@@ -60,9 +64,16 @@ def _ably_shape(value: SecretStr) -> SecretStr:
 
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Texts that are separated by commas in the environment. Empty ones are left out."""
 Origins = Annotated[CommaSeparated, AfterValidator(_origins)]
+"""Web origins in the form in which browsers send them, or `*` for all, separated by commas."""
 HeaderSecret = Annotated[SecretStr, AfterValidator(_goes_into_a_header)]
+"""A secret that is sent in a header: one line of visible ASCII characters, without quotes."""
 AblyApiKey = Annotated[HeaderSecret, AfterValidator(_ably_shape)]
+"""An API key of Ably, which looks like `appId.keyId:secret`."""
 SigningSecret = Annotated[SecretStr, AfterValidator(_strong)]
+"""A secret that signs tokens: at least 32 characters, and at least 10 different ones."""
 ServiceUrl = Annotated[str, AfterValidator(service_url)]
+"""The http(s) URL of a server, checked by `service_url`."""
 RestUrl = Annotated[str, AfterValidator(rest_url)]
+"""The URL of Upstash's REST API, checked by `rest_url`."""

@@ -1,18 +1,22 @@
-"""How the settings read URLs and origins."""
+"""Checks the URLs and origins in settings."""
 
 import re
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-SCHEMES: Final = {"http": 80, "https": 443}
-VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
-ANY_ORIGIN: Final = "*"
+SCHEMES: Final = {"http": 80, "https": 443}  # with their default ports
+VISIBLE: Final = re.compile(r"[\x21-\x7e]+")  # ASCII characters without white space
+ANY_ORIGIN: Final = "*"  # allows every origin
 _HOST: Final = re.compile(r"[a-z0-9_.-]+", re.ASCII)
 
 
 def service_url(text: str) -> str:
-    """An http(s) URL of a server. Raises `ValueError`, whose text does not hold the URL."""
+    """Return `text` unchanged if it is an http(s) URL of a server.
+
+    Raises `ValueError` if it is none or has a user, a password or a fragment. The error never shows
+    the URL.
+    """
     parts = _split(text)
     if parts is None or parts.scheme not in SCHEMES:
         raise ValueError("must be a URL that begins with https:// and has nothing but visible text")
@@ -24,7 +28,11 @@ def service_url(text: str) -> str:
 
 
 def rest_url(text: str) -> str:
-    """The URL of Upstash's REST API, without a slash at its end. Raises `ValueError`."""
+    """Return the URL of Upstash's REST API without a slash at its end.
+
+    Raises `ValueError` if it is no URL for `service_url`, has a query, or is for Redis clients
+    (`redis://`).
+    """
     parts = _split(text)
     if parts is not None and parts.scheme in {"redis", "rediss"}:
         raise ValueError(
@@ -38,13 +46,16 @@ def rest_url(text: str) -> str:
 
 
 def travels_in_clear(url: str) -> bool:
-    """Whether others on the way read what is sent to this http(s) URL."""
+    """Return whether others on the way can read what is sent to this http(s) URL.
+
+    Loopback counts as safe.
+    """
     parts = urlsplit(url)
     return parts.scheme != "https" and not is_loopback(parts.hostname or "")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host, a name or an address, is this machine itself."""
+    """Return whether `host`, a name or an IP address, is this machine itself."""
     if host == "localhost":
         return True
     try:
@@ -54,10 +65,11 @@ def is_loopback(host: str) -> bool:
 
 
 def origin(text: str) -> str:
-    """An origin as browsers write it in `Origin`; `*` stays. Raises `ValueError`.
+    """Return an origin in the form in which browsers send it in the header `Origin`.
 
-    Lower case, without the scheme's own port, and without a slash at the end (RFC 6454,
-    section 6.2). What no browser can send is refused: it would never match.
+    That is in lower case, without the default port and without a slash at the end (RFC 6454,
+    section 6.2). `*` is returned unchanged. Raises `ValueError` for a text that no browser can send
+    as an origin, because it would never match.
     """
     if text == ANY_ORIGIN:
         return text
@@ -84,12 +96,12 @@ def _is_ipv6(host: str) -> bool:
 
 
 def _split(text: str) -> SplitResult | None:
-    """The parts; None for no URL. The standard library drops line ends, which we do not."""
+    """Return the parts of a URL, or None. The standard library would drop line ends."""
     if not VISIBLE.fullmatch(text):
         return None
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises when it is none
+        _ = parts.port  # raises `ValueError` if it is no number
     except ValueError:
         return None
     return parts

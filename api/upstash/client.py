@@ -1,8 +1,8 @@
-"""The Upstash SDK made safe: time-outs, honest errors, retries only where a repeat is harmless.
+"""A client for Upstash Redis: the SDK with time-outs, exact errors and safe retries.
 
-The SDK itself has no time-out, retries writes blindly, hides the HTTP status and loses the
-good results of a pipeline with one bad item. Its transport is therefore replaced here, and
-nothing else in the application touches it.
+The SDK itself has no time-out, repeats writes without knowing whether they ran, hides the HTTP
+status, and loses the good results of a pipeline with one bad item. This module therefore replaces
+its transport. No other module of the application uses the SDK.
 """
 
 import asyncio
@@ -25,12 +25,13 @@ from api.upstash.script import Script
 from api.upstash.transport import LostError, NotSentError, RestPool
 
 CONNECT_TIMEOUT_S = 2.0
-MAX_CONNECTIONS = 32
-SUBSCRIPTION_MAX_S = 300.0
-ATTEMPTS = 3
-RETRY_S = (0.1, 1.0)
+MAX_CONNECTIONS = 32  # of one client
+SUBSCRIPTION_MAX_S = 300.0  # of silence after which a subscription is given up
+ATTEMPTS = 3  # of one call, the first included
+RETRY_S = (0.1, 1.0)  # shortest and longest pause between attempts
 
 Command = Sequence[str | int | float]
+"""A Redis command: its name and then its arguments."""
 T = TypeVar("T")
 
 
@@ -45,7 +46,7 @@ class _Transport(AsyncHttpClient):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _pool(self) -> RestPool:
-        """The pool of the running loop: connections must not outlive their loop."""
+        """Return the pool of the running loop: connections must not outlive their loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
@@ -61,7 +62,7 @@ class _Transport(AsyncHttpClient):
         command: Sequence[Any],
         from_pipeline: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
     ) -> Any:
-        """The result, or for a pipeline a list with a `RedisError` in place of a bad item."""
+        """Return the result; for a pipeline a list with a `RedisError` in place of a bad item."""
         status, reply, token = await self._post(url, headers, command)
         if token and self._sync_token_cb:
             self._sync_token_cb(token)
@@ -107,7 +108,7 @@ def _item(reply: Mapping[str, Any], status: int, *, fail: bool) -> Any:
 
 
 class _Sdk(Redis):
-    """The SDK without the HTTP client that its own initialisation makes: 50 ms of certificates."""
+    """The SDK without the HTTP client of its own: loading certificates for it takes 50 ms."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
@@ -118,7 +119,14 @@ class _Sdk(Redis):
 
 
 class UpstashClient:
-    """All access to Redis. Raises `RedisError` and nothing else."""
+    """All access of this process to one Redis database.
+
+    The methods raise `RedisError` and nothing else.
+
+    `timeout_s` is the longest that one call may take, with all its attempts, in seconds. `meter`
+    counts the commands as Upstash bills them. `rng` gives the jitter of the pauses between
+    attempts.
+    """
 
     def __init__(
         self,
@@ -137,7 +145,10 @@ class UpstashClient:
         self._attach()
 
     def sibling(self) -> "UpstashClient":
-        """A client of the same database whose calls never wait for a connection of this one's."""
+        """Return a client of the same database with connections of its own.
+
+        Its calls therefore never wait for a free connection of this client. It shares the meter.
+        """
         twin = copy(self)
         twin._redis = copy(self._redis)
         twin._redis._headers = dict(self._redis._headers)
@@ -145,20 +156,31 @@ class UpstashClient:
         return twin
 
     def _attach(self) -> None:
-        """Put our transport in the place of the SDK's, which has no public hook for it."""
+        """Replace the SDK's transport with ours. The SDK has no public hook for it."""
         self._transport = _Transport(self._url, self._timeout_s / 2, self._redis._update_sync_token)
         self._redis._http = self._transport
 
     async def read(self, *command: str | float) -> Any:
-        """Run a command that changes nothing; repeated after a transient failure."""
+        """Run a command that changes nothing and return its result.
+
+        It is retried after transient errors.
+        """
         return await self._patiently(lambda: self._single(command), repeatable=True)
 
     async def write(self, *command: str | float, repeatable: bool = False) -> Any:
-        """Run a command that changes data; repeated only if it cannot have run, or may."""
+        """Run a command that changes data and return its result.
+
+        It is retried after a transient error only if it was certainly not executed, or if
+        `repeatable` says that running it twice does no harm.
+        """
         return await self._patiently(lambda: self._single(command), repeatable=repeatable)
 
     async def pipeline(self, commands: Sequence[Command], *, repeatable: bool = False) -> list[Any]:
-        """Run all, not atomically: a list with a `RedisError` in place of a failed item."""
+        """Run `commands` in one request, not atomically. Return their results in the same order.
+
+        A failed command has a `RedisError` in place of its result. `repeatable` is as in `write`;
+        it must hold for all of them.
+        """
         return await self._patiently(
             lambda: self._many("pipeline", commands), repeatable=repeatable
         )
@@ -166,7 +188,11 @@ class UpstashClient:
     async def transaction(
         self, commands: Sequence[Command], *, repeatable: bool = False
     ) -> list[Any]:
-        """Run all as one; a failed item does not undo the others, a refused whole raises."""
+        """Run `commands` atomically (MULTI and EXEC). Return their results in the same order.
+
+        A command that fails while it runs has a `RedisError` in place of its result, and the others
+        stay done. Raises `RedisError` if Redis refuses the whole. `repeatable` is as in `write`.
+        """
         return await self._patiently(
             lambda: self._many("multi-exec", commands), repeatable=repeatable
         )
@@ -179,7 +205,11 @@ class UpstashClient:
         args: Sequence[str | float],
         repeatable: bool = False,
     ) -> Any:
-        """Run a script; all keys it touches are in `keys`, the time is in `args`."""
+        """Run a Lua script atomically (EVAL) and return its result.
+
+        `keys` must name all keys that the script touches. The script gets everything else, such as
+        the current time, in `args`. `repeatable` is as in `write`.
+        """
 
         async def run() -> Any:
             self._meter.add(["EVAL"])
@@ -190,9 +220,11 @@ class UpstashClient:
         return await self._patiently(run, repeatable=repeatable)
 
     async def listen(self, channel: str) -> AsyncGenerator[str, None]:
-        """The messages of a pub/sub channel, first an empty text once it is subscribed.
+        """Subscribe to a pub/sub channel and yield its messages.
 
-        Ends when the server ends the stream, or `SUBSCRIPTION_MAX_S` after its last line.
+        First yields an empty text, once the subscription is active. Ends when the server ends the
+        response, and raises `NoReply` when the connection breaks or has been silent for
+        `SUBSCRIPTION_MAX_S` seconds. Nothing is retried.
         """
         headers = {**self._redis._headers, "Accept": "text/event-stream"}
         self._meter.add(["SUBSCRIBE"])
@@ -215,6 +247,7 @@ class UpstashClient:
                 raise NoReply(type(error).__name__) from error
 
     async def close(self) -> None:
+        """Close the idle connections, if they belong to the running event loop."""
         await self._transport.close()
 
     async def _single(self, command: Command) -> Any:
@@ -234,7 +267,7 @@ class UpstashClient:
         return headers
 
     async def _patiently(self, call: Callable[[], Awaitable[T]], *, repeatable: bool) -> T:
-        """Repeat `call` with jittered pauses while that is harmless, `timeout_s` in all."""
+        """Return what `call` does; repeat it while that is harmless, for `timeout_s` in all."""
         pauses = growing_pauses(*RETRY_S, self._rng)
         try:
             async with asyncio.timeout(self._timeout_s):

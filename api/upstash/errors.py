@@ -1,34 +1,41 @@
-"""What can go wrong with a call of Redis, as one tree."""
+"""The exceptions that a call of Redis can raise, in one tree."""
 
 import httpx
 
 
 class RedisError(Exception):
-    """A call that brought no result. `executed` is False only where that is certain."""
+    """Base class: a call of Redis gave no result.
+
+    `executed` is False if the command was certainly not executed, and None if that is not known.
+    `transient` says that the same call may succeed when it is tried again.
+    """
 
     executed: bool | None = None
     transient = False
 
 
 class Unreachable(RedisError):
-    """No connection was made, so nothing was executed."""
+    """Raised when no connection could be made, so that nothing was executed."""
 
     executed = False
     transient = True
 
 
 class NoReply(RedisError):
-    """The request went out and no usable answer came back: it may have been executed."""
+    """Raised when a request was sent but no usable answer came. It may have been executed."""
 
     transient = True
 
 
 class BadGateway(NoReply):
-    """Something other than the REST API answered."""
+    """Raised when something answered that is not Upstash's REST API, such as a proxy."""
 
 
 class Refused(RedisError):
-    """Redis or the REST API said no. `kind` is the first word of its text."""
+    """Raised when Redis or the REST API answered with an error. It counts as not executed.
+
+    `kind` is the first word of the error's text, such as `WRONGTYPE`, and `status` the HTTP status.
+    """
 
     executed = False
 
@@ -39,29 +46,29 @@ class Refused(RedisError):
 
 
 class AuthFailed(Refused):
-    """The token is wrong or may not run the command."""
+    """Raised when the token is wrong or does not allow the command."""
 
 
 class QuotaExceeded(Refused):
-    """The plan's limit is reached, or calls come too fast."""
+    """Raised when a limit of the Upstash plan is reached, or when requests come too fast."""
 
     transient = True
 
 
 class TooLarge(Refused):
-    """A request or its reply is above the plan's size limit."""
+    """Raised when a request or its reply is above the size limit of the Upstash plan."""
 
 
 class ScriptMissing(Refused):
-    """EVALSHA of a script that this server does not hold."""
+    """Raised when EVALSHA names a script that the server does not have (NOSCRIPT)."""
 
 
 class WrongType(Refused):
-    """The key holds another type."""
+    """Raised when the command does not fit the type of the value under the key (WRONGTYPE)."""
 
 
 def classify(text: str, status: int) -> Refused:
-    """The error of one `{"error": text}` answer."""
+    """Return, not raise, the exception for an answer `{"error": text}` with this HTTP status."""
     kinds = {
         "WRONGPASS": AuthFailed,
         "NOPERM": AuthFailed,

@@ -1,4 +1,4 @@
-"""A Lua script that Redis runs as one step."""
+"""A Lua script that Redis runs atomically."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script and how to bill it: `calls(result)` names the commands it ran.
+    """A Lua script with the rule by which it is billed.
 
-    Always sent as EVAL with its body: EVALSHA may meet a replica that does not know it yet,
-    and both take the same time on Upstash.
+    `calls` takes the result of a run and returns the names of the commands that it ran, for the
+    meter. A script is always sent as EVAL with its whole `source`: EVALSHA may reach a replica that
+    does not know the script yet, and both take the same time on Upstash.
     """
 
     source: str

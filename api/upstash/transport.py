@@ -1,7 +1,7 @@
-"""A pool of kept-alive HTTP/1.1 connections for small POSTs: what each poll goes through.
+"""A pool of kept-alive HTTP/1.1 connections for small POST requests, which carry all polls.
 
-httpx costs 0.6 ms of CPU a call, and several times that when calls overlap, which would be
-most of what a process with a thousand idle readers does. The parsing is llhttp's, by httptools.
+httpx costs 0.6 ms of CPU for each call, and several times that when calls overlap. That would be
+most of the CPU time of a process with a thousand idle readers. The parser is llhttp, in httptools.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httptools
 
 FINAL = 200  # below are interim responses, such as 103
-# An older one may be gone without a sign: in a frozen function nobody saw it end.
+# A connection idle for longer may have ended unnoticed, while the function was frozen.
 IDLE_S = 60.0
 # A line end in a value would write a header, or a request, of its own.
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
@@ -27,16 +27,16 @@ PATH = re.compile(r"[\x21-\x7e]+")
 
 
 class NotSentError(Exception):
-    """No connection was made, so the request did not leave."""
+    """Raised when nothing was sent: no connection was made, or the head would be malformed."""
 
 
 class LostError(Exception):
-    """The connection ended before the whole answer was there."""
+    """Raised when the connection ended or sent no HTTP before the answer was complete."""
 
 
 @dataclass(slots=True)
 class RestAnswer:
-    """An HTTP response. Header names are in lower case."""
+    """An HTTP response: status, header fields with names in lower case, and the whole body."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class _Connection(asyncio.Protocol):
         answer.body = b"".join(self._parts)
         self.is_open = self.is_open and self._parser.should_keep_alive()
         self._answer, self._parts, self._waiting = RestAnswer(), [], None
-        if waiting is None:  # nobody asked: it would be the answer to the next request
+        if waiting is None:  # without a request: it would be taken for the answer to the next one
             self.abort()
         elif not waiting.done():
             waiting.set_result(answer)
@@ -97,7 +97,7 @@ class _Connection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """False as well for an end that the loop has not seen yet, as after a freeze."""
+        """Whether it is open. Notices an end that the loop has not seen yet, as after a freeze."""
         if not self.is_open or self._transport.is_closing():
             return False
         poll = select.poll()
@@ -115,11 +115,12 @@ class _Connection(asyncio.Protocol):
 
 
 class RestPool:
-    """Connections to one origin, at most `size` at a time; more callers wait their turn.
+    """A pool of connections to the origin of `url`, for one event loop.
 
-    Bound to the event loop that first uses it. Time-outs are the caller's: a call that is
-    cancelled closes its connection, so that no answer meets the wrong request. `clock` gives
-    epoch seconds, which go on while the process is frozen.
+    It opens at most `size` connections; further callers wait for their turn. `connect_timeout_s`
+    limits how long a connection may take to open. Callers limit the rest of a call themselves: when
+    a call is cancelled, its connection is closed, so that no answer is taken for that of another
+    request. `clock` returns seconds since 1970, which also pass while the process is frozen.
     """
 
     def __init__(
@@ -142,9 +143,10 @@ class RestPool:
         self._tls: ssl.SSLContext | None = None
 
     async def post(self, path: str, headers: Mapping[str, str], body: bytes) -> RestAnswer:
-        """The answer to one POST. Raises NotSentError and LostError.
+        """Send one POST request and return its answer, whatever its status is.
 
-        Nothing is sent when the path or a header cannot stand in the head of a request.
+        Raises `LostError`, and `NotSentError`, also if `path` or a header holds characters that
+        could end the line in the head of the request.
         """
         request = self._head(path, headers, len(body)) + body
         async with self._turn:
@@ -162,7 +164,7 @@ class RestPool:
             return answer
 
     async def close(self) -> None:
-        """Close what is idle; what is under way ends with its callers."""
+        """Close the idle connections. Those in use end when their calls end."""
         while self._idle:
             self._idle.pop().abort()
         await asyncio.sleep(0)  # transports close in the loop's next round

@@ -1,4 +1,4 @@
-"""Encoded chunks that some readers have not taken yet, numbered from zero."""
+"""The chunks that some readers of a cohort have not taken yet."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from itertools import islice
 
 
 class Overrun(Exception):
-    """The chunk that was asked for is gone: the reader was too slow."""
+    """Raised when the chunk that a reader needs was dropped: the reader was too slow."""
 
 
 class Backlog:
-    """The chunks that the slow readers of a cohort still need.
+    """The encoded chunks that the slow readers of a cohort still need, numbered from zero.
 
-    One backlog serves all of them: each only remembers the number of its next chunk. It is
-    empty while every reader keeps up, and holds at most `max_bytes` after `trim`.
+    All of them share one backlog, and each keeps only the number of its next chunk. The backlog is
+    empty while no reader is slow, and holds at most `max_bytes` after `trim`.
     """
 
     __slots__ = ("_bytes", "_chunks", "_first", "max_bytes")
@@ -26,39 +26,40 @@ class Backlog:
 
     @property
     def next(self) -> int:
-        """The number that the next chunk will get."""
+        """The number that the next appended chunk will get."""
         return self._first + len(self._chunks)
 
     @property
     def first(self) -> int:
-        """The number of the oldest chunk; equals `next` when there is none."""
+        """The number of the oldest chunk that is still here; equal to `next` if there is none."""
         return self._first
 
     def since(self, number: int) -> Iterator[bytes]:
-        """The chunks from `number` on, which must all still be there."""
+        """Yield the chunks from `number` on. They must all still be here."""
         return islice(self._chunks, number - self._first, None)
 
     def append(self, chunk: bytes) -> None:
-        """Add a chunk under the number `next`."""
+        """Add a chunk, which gets the number `next`. Nothing is dropped before `trim`."""
         self._chunks.append(chunk)
         self._bytes += len(chunk)
 
     def trim(self) -> None:
-        """Drop the oldest chunks until the rest is within `max_bytes`."""
+        """Drop the oldest chunks until the rest has at most `max_bytes`."""
         while self._bytes > self.max_bytes:
             self._bytes -= len(self._chunks.popleft())
             self._first += 1
 
     def clear(self) -> None:
-        """Drop all chunks; the numbers go on."""
+        """Drop all chunks. The numbers are not used again."""
         self._first = self.next
         self._chunks.clear()
         self._bytes = 0
 
     def take(self, number: int, max_bytes: int) -> tuple[bytes, int]:
-        """The chunks from `number` on, up to `max_bytes` in one text, and the number after them.
+        """Return the chunks from `number` on as one text, and the number of the chunk after them.
 
-        At least one chunk if there is one. Raises `Overrun` when `number` is gone.
+        Takes as many as fit into `max_bytes`, but at least one if there is one. Raises `Overrun` if
+        the chunk `number` was dropped.
         """
         if number < self._first:
             raise Overrun

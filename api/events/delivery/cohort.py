@@ -1,8 +1,7 @@
-"""Readers who get the same bytes: the same topics, filter and form.
+"""Cohorts: the connections that get the same bytes, because their selections are equal.
 
-The hub hands a cohort what the poller read. While its readers are level, which means that each
-has been sent all that came so far, they also have the same cursor, so a frame is encoded once
-for all of them.
+The hub gives a cohort what the poller has read. Members that are level, which means that they were
+sent everything so far, have the same cursor. A frame is therefore encoded once for all of them.
 """
 
 import asyncio
@@ -17,13 +16,14 @@ from api.events.read_request import Selection
 from api.events.reasons import CloseReason, ResetReason
 from api.events.topic import TopicName
 
-SENDS_AT_ONCE = 256
+SENDS_AT_ONCE = 256  # before other tasks may run
 
 
 class Cohort:
-    """The connections of one selection, and the backlog of those that lag.
+    """The connections with one selection, and the backlog of those that lag.
 
-    `positions` is where all of them stand when the first is added.
+    `positions` are those of the first member when it is added. `lag_max_bytes` limits the backlog:
+    a member that needs more is ended with OVERFLOW.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class Cohort:
         self._unsent: int | None = None  # the first chunk that `fan_out` has not handed out
 
     def cursor(self) -> bytes:
-        """The cursor behind all that came so far."""
+        """Return the cursor after everything that was encoded so far."""
         return self._writer.text()
 
     def add(self, connection: Connection) -> None:
-        """Feed a connection that stands exactly where the cohort does."""
+        """Make a connection a member. It must stand at the positions of the cohort."""
         connection.feed = self
         connection.seq = self.backlog.next
         self.members.add(connection)
@@ -49,23 +49,24 @@ class Cohort:
             self.fell_behind(connection)
 
     def remove(self, connection: Connection) -> None:
-        """Feed it no longer. Does nothing for one that is not a member."""
+        """Remove a member. Does nothing if the connection is not a member."""
         self.members.discard(connection)
         self.caught_up(connection)
 
     def fell_behind(self, connection: Connection) -> None:
-        """Keep chunks in the backlog for a member that has to wait for its reader."""
+        """Keep the chunks from now on in the backlog for a member whose last send has to wait."""
         self._lagging.add(connection)
 
     def caught_up(self, connection: Connection) -> None:
-        """Keep no more chunks for this member."""
+        """Stop keeping chunks for this member. Does nothing if it was not lagging."""
         self._lagging.discard(connection)
         self._release()
 
     def take_in(self, events: Sequence[Event], ends: Mapping[TopicName, EventId]) -> int:
-        """Encode what has come on the topics, in the order of ids; the cursor stands at `ends`.
+        """Encode new events and append them to the backlog. Nothing is sent before `fan_out`.
 
-        Sends nothing yet. Returns how many of the events the selection shows.
+        `events` are in the order of their ids. `ends` are the positions of their topics after them,
+        to which the cursor moves. Returns how many of the events the selection shows.
         """
         frames = sse.event_frames(self.selection, events, self._writer)
         for topic, end in ends.items():
@@ -74,14 +75,18 @@ class Cohort:
         return len(frames)
 
     def take_reset(self, topic: TopicName, head: EventId, reason: ResetReason) -> None:
-        """Encode that events of `topic` were lost and that it goes on at `head`."""
+        """Encode a `reset`: events of `topic` were lost, and it goes on after `head`.
+
+        Nothing is sent before `fan_out`.
+        """
         named = self.selection.named
         self._queue([sse.reset(topic, head, reason, self._writer, named=named)])
 
     async def fan_out(self) -> None:
-        """Start the sends to all members that are level; the slow ones go on by themselves.
+        """Start sending the encoded chunks to all members that are level.
 
-        Returns when all sends have begun; lets other tasks run after each `SENDS_AT_ONCE`.
+        Slow members go on by themselves. Returns when all sends have begun, and lets other tasks
+        run after each `SENDS_AT_ONCE` members.
         """
         if self._unsent is None:
             return
@@ -92,7 +97,7 @@ class Cohort:
         last = first + len(messages)
         for number, connection in enumerate(tuple(self.members), start=1):
             # While others ran, this one may have caught up by itself from the backlog, or been
-            # added behind these chunks: its `seq` says which of them it has had.
+            # added after these chunks: its `seq` says which of them it has had.
             while connection.is_idle and first <= (seq := connection.seq) < last:
                 connection.offer(messages[seq - first])
             if number % SENDS_AT_ONCE == 0:

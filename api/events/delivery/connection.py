@@ -1,8 +1,9 @@
-"""One open response: the hub's cohort starts its sends, mostly without a task.
+"""One open response and the sends to it, most of which need no task.
 
-To wake a task for each reader and event costs as much as the write itself. So a send is first
-run by hand: if the server takes the bytes at once, it is done. Only a send that has to wait
-for its reader gets a task, which then catches up from the cohort's backlog until it is level.
+Waking a task for each reader and event costs as much as the write itself. A send is therefore first
+run without a task: if the server takes the bytes at once, it is done. Only a send that has to wait
+for its reader gets a task, which then sends from the cohort's backlog until the connection is
+level.
 """
 
 import asyncio
@@ -15,30 +16,33 @@ from api.events.delivery.backlog import Backlog, Overrun
 from api.events.reasons import CloseReason
 
 Message = Mapping[str, Any]
-"""A message of ASGI."""
+"""A message of ASGI, as a mapping."""
 Send = Callable[[Any], Awaitable[None]]
-"""ASGI's `send`."""
+"""The function `send` of ASGI, which takes one message."""
 
 
 class Feed(Protocol):
-    """What feeds a connection: where one that lags finds what it has missed."""
+    """What a connection needs of its cohort: missed chunks, and to be told when it lags."""
 
     @property
     def backlog(self) -> Backlog:
-        """The chunks that some connection has not sent yet."""
+        """The chunks that some member has not been sent yet."""
 
     def cursor(self) -> bytes:
-        """The cursor behind the last chunk."""
+        """Return the cursor after the last chunk."""
 
     def fell_behind(self, connection: "Connection") -> None:
-        """The connection has to wait for its reader."""
+        """Called by a connection when a send has to wait for its reader."""
 
     def caught_up(self, connection: "Connection") -> None:
-        """The connection is level again."""
+        """Called by a connection when it has been sent every chunk of the backlog."""
 
 
 def body_message(chunk: bytes, *, more: bool = True) -> Message:
-    """The ASGI message that sends `chunk`; one message serves any number of connections."""
+    """Return the ASGI message that sends `chunk`. It may be sent to any number of connections.
+
+    `more` False says that the response ends after it.
+    """
     return {"type": "http.response.body", "body": chunk, "more_body": more}
 
 
@@ -47,12 +51,12 @@ KEEP_ALIVE = body_message(sse.KEEP_ALIVE)
 
 @coroutine
 def _finish(started: Coroutine[Any, Any, None], waiting: Any) -> Generator[Any, Any, None]:
-    """Go on, in a task, with a coroutine that was started by hand and yielded `waiting`."""
+    """Continue, in a task, a coroutine that was started without one and yielded `waiting`."""
     try:
         while True:
             try:
                 value = yield waiting
-            except BaseException as error:  # noqa: BLE001  # handed on, whatever it is
+            except BaseException as error:  # noqa: BLE001  # every exception is passed on
                 waiting = started.throw(error)
             else:
                 waiting = started.send(value)
@@ -65,14 +69,15 @@ async def _awaited(awaitable: Awaitable[None]) -> None:
 
 
 class Connection:
-    """A reader's response, behind its head.
+    """One open response after its head was sent: what is sent to it, and how it ends.
 
-    `seq` is the number of the chunk that it takes next from what feeds it. `is_idle` says that
-    nothing is being sent and more may be. `one_batch` ends the stream behind its first events
-    (a buffered answer). `ended` is why it ended, None while it is open.
+    `feed` is its cohort; None until it is added to one. `seq` is the number of the chunk of the
+    feed that it gets next. `is_idle` is true while nothing is being sent and more may be. `named`
+    says whether frames have `event:` lines. `one_batch` ends the stream after its first events (a
+    buffered answer). `ended` is the reason of its end; None while it is open.
 
-    `retry_ms()` is the usual pause for a client before it comes back, in milliseconds. `abort()`
-    is called for a reader that does not even take the last frame within `grace_s` seconds.
+    `retry_ms()` returns the usual pause before a client comes back, in milliseconds. `abort()` is
+    called if the reader does not take the last frame within `grace_s` seconds.
     """
 
     __slots__ = (
@@ -118,22 +123,25 @@ class Connection:
         self.is_idle = True
 
     def offer(self, message: Message) -> None:
-        """Send the chunk number `seq`. A reader that makes us wait lags from here."""
+        """Send the chunk with the number `seq`. Called only while the connection is idle.
+
+        If the send has to wait for its reader, the connection lags from here.
+        """
         self.seq += 1
         self._write(message)
         if self.one_batch:
             self.end(CloseReason.DEADLINE)
 
     def keep_alive(self) -> None:
-        """Send a comment, which shows the client and every proxy that the stream is alive."""
+        """Send a comment, unless something is being sent. It shows that the stream is alive."""
         if self.is_idle:
             self._write(KEEP_ALIVE)
 
     def end(self, reason: CloseReason, *, retry_ms: int | None = None) -> None:
-        """Send `bye` and end: now, or as soon as the send that waits is done.
+        """Send `bye` with `reason` and end the response, after the send that is under way, if any.
 
-        Tells the client to come back after `retry_ms` milliseconds, or after the usual pause.
-        The first end counts: later ones change nothing.
+        The client is told to come back after `retry_ms` milliseconds; None means the usual pause.
+        Only the first call has an effect.
         """
         if self.ended or self._ending:
             return
@@ -145,7 +153,10 @@ class Connection:
             self._loop.call_later(self.grace_s, self._give_up)
 
     def finish(self) -> None:
-        """End behind what was pushed, without a `bye`: nothing will ever follow."""
+        """End the response after what was sent, without `bye`, because nothing will ever follow.
+
+        Does nothing if the connection has ended or is about to end.
+        """
         if self.ended or self._ending:
             return
         self.ended = CloseReason.COMPLETE
@@ -153,19 +164,27 @@ class Connection:
         self._write(body_message(b"", more=False))
 
     async def push(self, chunk: bytes) -> None:
-        """Send before the connection is fed; returns when the reader has taken the bytes."""
+        """Send `chunk` to a connection that has no feed yet.
+
+        Return when the server has taken the bytes.
+
+        Does nothing if the connection has ended.
+        """
         await self._all_sent()  # a keep-alive may be waiting
         if self.ended is None:
             self._write(body_message(chunk))
             await self._all_sent()
 
     async def _all_sent(self) -> None:
-        # A loop: behind its send the task may have sent `bye`, which is a task of its own.
+        # A loop: after its send the task may have sent `bye`, which is a task of its own.
         while (task := self._task) is not None:
             await asyncio.wait([task])
 
     def drop(self) -> None:
-        """The client is gone: stop what is still being sent."""
+        """Mark the connection as ended and cancel the send that is under way. Nothing more is sent.
+
+        Called when the client has closed the connection, or when its session is over.
+        """
         self.ended = self.ended or self._ending or CloseReason.GONE
         self.is_idle = False
         if self._task is not None:
@@ -217,7 +236,7 @@ class Connection:
     def _say_bye(self) -> None:
         self.ended = reason = self._ending or CloseReason.ROTATE
         self.is_idle = False
-        # The feed's cursor is behind all chunks. For a reader that has not been sent all of them
+        # The feed's cursor is after all chunks. For a reader that has not been sent all of them
         # it would skip the others: that one keeps the id of the last event it was sent.
         is_level = self.feed is not None and self.seq == self.feed.backlog.next
         cursor = self.feed.cursor() if self.feed and is_level else None

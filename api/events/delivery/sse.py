@@ -1,7 +1,7 @@
-"""The bytes on the wire: Server-Sent Events (WHATWG HTML, section 9.2).
+"""Encodes Server-Sent Events (WHATWG HTML, section 9.2).
 
-Written in the form that all clients read alike: LF only, one `data:` line, `id:` after it. What
-comes out of here goes to a `Connection`, directly or through a `Cohort`.
+The form is one that all clients read alike: lines end with LF only, `data:` is one line, and `id:`
+comes after it. The bytes go to a `Connection`, directly or through a `Cohort`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,11 +17,14 @@ from api.events.topic import TopicName
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE = b": keep-alive\n\n"
-CHUNK_BYTES = 65_536
+CHUNK_BYTES = 65_536  # of frames that are sent in one write
 
 
 def event_frame(event: Event, cursor: bytes, *, named: bool) -> bytes:
-    """One event with the cursor behind it; `named` gives it an `event:` line."""
+    """Return the frame of one event, with `cursor` as its `id:`.
+
+    With `named` it has an `event:` line, which holds the event's type.
+    """
     if named:
         return b"event: %s\ndata: %s\nid: %s\n\n" % (event.type.encode(), event.body, cursor)
     return b"data: %s\nid: %s\n\n" % (event.body, cursor)
@@ -30,7 +33,10 @@ def event_frame(event: Event, cursor: bytes, *, named: bool) -> bytes:
 def event_frames(
     selection: Selection, events: Iterable[Event], writer: CursorWriter
 ) -> list[bytes]:
-    """A frame for each event that the selection shows; the cursor moves over the others too."""
+    """Return a frame for each event that the selection shows, in their order.
+
+    `writer` moves over every event, also over those that are not shown.
+    """
     frames = []
     for event in events:
         writer.move(event.topic, event.id)
@@ -40,9 +46,9 @@ def event_frames(
 
 
 def chunks_of(frames: Iterable[bytes]) -> list[bytes]:
-    """The frames put together, in their order, into few chunks of at most `CHUNK_BYTES` each.
+    """Put the frames together, in their order, into few chunks of at most `CHUNK_BYTES` each.
 
-    A frame that is larger is a chunk of its own.
+    A larger frame is a chunk of its own. Without frames there are no chunks.
     """
     chunks: list[bytes] = []
     pending: list[bytes] = []
@@ -59,7 +65,11 @@ def chunks_of(frames: Iterable[bytes]) -> list[bytes]:
 
 
 def control_frame(kind: str, data: dict[str, Any], *, cursor: bytes | None, named: bool) -> bytes:
-    """A `connected`, `reset` or `bye`. Its type is in the data too, for `named=False`."""
+    """Return the frame of a control event: `kind` is `connected`, `reset` or `bye`.
+
+    Its type is also in the data, for readers without `event:` lines (`named` False). A cursor of
+    None leaves the `id:` out.
+    """
     lines = [b"event: " + kind.encode()] if named else []
     lines.append(b"data: " + msgspec.json.encode({"type": kind, **data}))
     if cursor is not None:
@@ -68,14 +78,18 @@ def control_frame(kind: str, data: dict[str, Any], *, cursor: bytes | None, name
 
 
 def opening(retry_ms: int) -> bytes:
-    """The first bytes of each stream: they open it in the client and set its pause."""
+    """Return the first bytes of every stream.
+
+    They open it in the client and set its retry pause.
+    """
     return b": millrace\nretry: %d\n\n" % retry_ms
 
 
 def come_back(retry_ms: int, why: str) -> bytes:
-    """A whole stream for a client that should try again in `retry_ms` milliseconds.
+    """Return a whole stream that only tells the client to try again in `retry_ms` milliseconds.
 
-    An EventSource closes for good on any status but 200, so overload is not a status.
+    `why` is sent as a comment. Overload is not answered with an HTTP status, because an EventSource
+    never tries again after any status but 200.
     """
     return b"retry: %d\n: %s\n\n" % (retry_ms, why.encode())
 
@@ -83,7 +97,11 @@ def come_back(retry_ms: int, why: str) -> bytes:
 def connected(
     topics: Sequence[TopicName], *, cursor: bytes, time: str, keep_alive_s: int, named: bool
 ) -> bytes:
-    """The first frame: because of its cursor a stream cut before its first event resumes too."""
+    """Return the control frame `connected`, the first frame of every stream of topics.
+
+    It holds the cursor, so that a stream that breaks before its first event can be resumed too.
+    `time` is the server's time in RFC 3339, and `keep_alive_s` the seconds between keep-alives.
+    """
     data = {
         "topics": list(topics),
         "cursor": cursor.decode(),
@@ -96,14 +114,17 @@ def connected(
 def reset(
     topic: TopicName, head: EventId, reason: ResetReason, writer: CursorWriter, *, named: bool
 ) -> bytes:
-    """The frame that tells of lost events of `topic`; moves the cursor to `head`, its newest."""
+    """Return the control frame that tells the reader that events of `topic` were lost.
+
+    `writer` moves to `head`, the newest entry of the topic, where the reader goes on.
+    """
     writer.move(topic, head)
     data = reset_data([topic], reason)
     return control_frame("reset", data, cursor=writer.text(), named=named)
 
 
 def reset_data(topics: Sequence[TopicName], reason: ResetReason) -> dict[str, Any]:
-    """What a `reset` says: which topics lost events, why, and where to fetch their state."""
+    """Return the data of a `reset`: which topics lost events, why, and where to refetch."""
     query = "&".join(f"topic={topic}" for topic in topics)
     return {
         "topics": list(topics),
@@ -113,7 +134,10 @@ def reset_data(topics: Sequence[TopicName], reason: ResetReason) -> dict[str, An
 
 
 def bye(reason: CloseReason, retry_ms: int, *, cursor: bytes | None, named: bool) -> bytes:
-    """The last frame. Without a cursor the client keeps the id of the last event it got."""
+    """Return the control frame `bye`, the last frame of a stream, with a `retry:` of `retry_ms`.
+
+    A `cursor` of None leaves the `id:` out: the client keeps the id of the last event that it got.
+    """
     data = {"reason": reason.value, "retry_ms": retry_ms}
     frame = control_frame("bye", data, cursor=cursor, named=named)
     return b"retry: %d\n" % retry_ms + frame

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document: which events there are, on which topics, and how they are read."""
+"""Builds the AsyncAPI 3 document: event types, their topics, how to read and publish them."""
 
 import re
 from typing import Any
@@ -8,6 +8,7 @@ from api.events.http.schemas import data_schemas, draft_schema, frame_schemas, r
 from api.security.patterns import TopicPattern
 
 Document = dict[str, Any]
+"""An AsyncAPI document or a part of it, as decoded JSON."""
 
 DESCRIPTION = (
     "Which events there are, and on which topics. The document describes the server: what it "
@@ -19,12 +20,15 @@ CONTROLS = {
     "reset": ("ResetControl", "Events were lost: refetch the state of these topics."),
     "bye": ("ByeControl", "The last frame: reconnect after `retry_ms`."),
 }
-STREAM = "stream"
-REST_OF_TOPIC = "rest"
+STREAM = "stream"  # the channel that stands for all streams
+REST_OF_TOPIC = "rest"  # the parameter for a trailing `**` of a pattern
 
 
 def describe_asyncapi(catalogue: Catalogue, *, version: str, protocol: str, host: str) -> Document:
-    """The document for a server at `host`, reached by `protocol` (http or https)."""
+    """Return the document for a server at `host`, which is reached by `protocol` (http or https).
+
+    `version` is that of the application.
+    """
     data = data_schemas(catalogue, "validation", "serialization")
     messages = _controls() | {"event": _any_event()}
     channels = {STREAM: _stream_channel()}
@@ -153,7 +157,7 @@ def _by_pattern(catalogue: Catalogue) -> dict[TopicPattern, list[EventType]]:
 
 
 def _address(pattern: TopicPattern) -> tuple[str, Document]:
-    """The pattern as an address: a parameter for each `*`, and one for a trailing `**`."""
+    """Return the pattern as an address, with a parameter for each `*` and a trailing `**`."""
     parts, parameters = [], {}
     for number, segment in enumerate(pattern.segments, start=1):
         if segment == "*":
@@ -168,7 +172,7 @@ def _address(pattern: TopicPattern) -> tuple[str, Document]:
 
 
 def _channel_name(pattern: TopicPattern) -> str:
-    """The pattern in the letters that a key may have: `*`, `:` and `~` are not among them."""
+    """Return the pattern as a key, in which `*`, `:` and `~` are not allowed."""
     spelled = re.sub(r"[^A-Za-z0-9_.-]", lambda found: f"-{ord(found[0]):x}-", str(pattern))
     return f"topic.{spelled}"
 

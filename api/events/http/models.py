@@ -1,4 +1,4 @@
-"""The JSON that comes in and goes out, as the OpenAPI document describes it."""
+"""The JSON bodies of requests and answers, as the OpenAPI document describes them."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,8 +6,8 @@ from pydantic import Field
 
 from api.payloads.models import Body, View, example
 
-MAX_BATCH = 100
-MAX_TOPICS = 50
+MAX_BATCH = 100  # events in one request
+MAX_TOPICS = 50  # of one ticket
 
 IDEMPOTENCY_KEY = r"^[\x21-\x7e]{1,255}$"
 
@@ -15,7 +15,7 @@ IdempotencyKey = Annotated[str, Field(pattern=IDEMPOTENCY_KEY)]
 
 
 class PublishBody(Body):
-    """An event to publish."""
+    """Request body of `POST /api/events/{topic}`: an event to publish on this topic."""
 
     model_config = example(type="order.shipped", data={"order": 42})
 
@@ -24,7 +24,10 @@ class PublishBody(Body):
 
 
 class BatchItem(PublishBody):
-    """An event to publish, with its topic."""
+    """One event of a batch, with the topic to publish it on.
+
+    With an `idempotency_key` it is stored once, however often it is sent.
+    """
 
     model_config = example(topic="public:orders", type="order.shipped", data={"order": 42})
 
@@ -33,7 +36,10 @@ class BatchItem(PublishBody):
 
 
 class BatchBody(Body):
-    """Events to publish; those of one topic are stored in this order."""
+    """Request body of `POST /api/events`: events to publish.
+
+    Those of one topic are stored in the order of the list.
+    """
 
     model_config = example(
         events=[
@@ -52,7 +58,10 @@ class PublishedView(View):
 
 
 class BatchResult(View):
-    """`status` 201 with the event's `id`, or another status with a `problem`."""
+    """The result of one event of a batch.
+
+    `status` is 201 with the `id` of the stored event, or the status of an error with its `problem`.
+    """
 
     status: int
     id: str | None = None
@@ -60,13 +69,16 @@ class BatchResult(View):
 
 
 class BatchView(View):
-    """One result for each event, in the order of the request."""
+    """The results of a batch, in the order of its events."""
 
     results: list[BatchResult]
 
 
 class EventView(View):
-    """An event, in JSON answers and in the `data:` of a frame alike."""
+    """An event, as it is in JSON answers and in the `data:` of frames.
+
+    `id` is its position in the log of its topic, and `time` is when it was stored.
+    """
 
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["user:42:notifications"])
@@ -76,7 +88,7 @@ class EventView(View):
 
 
 class ResetView(View):
-    """Events were lost on these topics: fetch their state anew from `refetch`."""
+    """Events were lost on these topics. Fetch their state again from `refetch`."""
 
     topics: list[str]
     reason: Literal["trimmed", "expired", "unknown"]
@@ -94,13 +106,19 @@ class ConnectedControl(View):
 
 
 class ResetControl(ResetView):
-    """Events were lost; the stream goes on with what comes from now."""
+    """Events were lost on these topics.
+
+    Fetch their state from `refetch`; the stream goes on from now.
+    """
 
     type: Literal["reset"]
 
 
 class ByeControl(View):
-    """The last frame. Reconnect after `retry_ms` with the last id; EventSource does."""
+    """The last frame of a stream, which the server ends for this `reason`.
+
+    Reconnect after `retry_ms` milliseconds with the last id. An EventSource does so by itself.
+    """
 
     type: Literal["bye"]
     reason: Literal["rotate", "deadline", "overflow", "shutdown", "unauthorized"]
@@ -108,7 +126,11 @@ class ByeControl(View):
 
 
 class PollView(View):
-    """What is new behind the cursor. `poll_after_ms` 0 means: ask again at once."""
+    """The events after the cursor of the request.
+
+    Send `cursor` with the next request, after `poll_after_ms` milliseconds; 0 means at once.
+    `reset` names the topics that lost events, null if there are none.
+    """
 
     events: list[EventView]
     cursor: str
@@ -117,7 +139,10 @@ class PollView(View):
 
 
 class HistoryView(View):
-    """A page of a topic's past, newest first; `before` leads to the next page, null at the end."""
+    """A page of the past events of one topic, newest first.
+
+    Send `before` with the next request to get older events; null means that there are none.
+    """
 
     events: list[EventView]
     before: str | None
@@ -125,7 +150,7 @@ class HistoryView(View):
 
 
 class TicketBody(Body):
-    """The topics that a ticket is for."""
+    """Request body of `POST /api/stream-tickets`: the topics that the ticket is for."""
 
     model_config = example(topics=["public:orders"])
 
@@ -133,7 +158,7 @@ class TicketBody(Body):
 
 
 class TicketView(View):
-    """For one connection: `GET /api/events?ticket=…` with these topics, within a minute."""
+    """A ticket for one connection: send it as `GET /api/events?ticket=…` before `expires_at`."""
 
     ticket: str
     expires_at: str

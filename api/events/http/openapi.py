@@ -1,6 +1,6 @@
-"""What is added to the OpenAPI document by hand: streams, polls and declared event types.
+"""Adds streams, polls and declared event types to the OpenAPI document.
 
-Litestar makes the document from the handlers, and cannot know what these answer with.
+Litestar makes the document from the handlers, and cannot derive these from them.
 """
 
 from typing import Any
@@ -10,6 +10,7 @@ from api.events.delivery import sse
 from api.events.http.schemas import data_schemas, draft_schema, ref, wire_schemas
 
 Document = dict[str, Any]
+"""An OpenAPI document or a part of it, as decoded JSON."""
 
 STREAM_TEXT = """\
 Server-Sent Events, UTF-8, LF only. First a comment and `retry:`, then `connected`, then events
@@ -68,7 +69,10 @@ REPLAYED = {
 
 
 def describe_events(document: Document, catalogue: Catalogue) -> None:
-    """Complete the operations of this package in `document`, in place."""
+    """Complete the operations and schemas of this package in `document`, which is changed in place.
+
+    Every operation that takes an Idempotency-Key gets the header of a repeated answer too.
+    """
     schemas = document["components"]["schemas"]
     schemas |= wire_schemas()
     operations = {
@@ -86,7 +90,10 @@ def describe_events(document: Document, catalogue: Catalogue) -> None:
 
 
 def describe_stream(operation: Document) -> None:
-    """Complete an operation that answers with a stream; with JSON too if it takes `wait`."""
+    """Complete the answers of an operation that streams, in place.
+
+    If it has the parameter `wait`, it answers with JSON too.
+    """
     if any(parameter["name"] == "wait" for parameter in operation["parameters"]):
         _describe_reading(operation)
         return
@@ -119,7 +126,7 @@ def _describe_reading(read: Document) -> None:
 
 
 def _describe_types(schemas: Document, catalogue: Catalogue) -> None:
-    """A declared type has its own data; any other type has any data."""
+    """Add the data schemas of declared types; events of other types have any data."""
     data = data_schemas(catalogue, "validation")
     schemas |= data.definitions
     if not data.to_publish:

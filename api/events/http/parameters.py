@@ -1,4 +1,7 @@
-"""The query parameters and headers of requests, as the OpenAPI document describes them."""
+"""The types of query parameters and headers, with the descriptions in the OpenAPI document.
+
+Other features use them for their own routes.
+"""
 
 from typing import Annotated
 
@@ -7,7 +10,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from api.events.cursor import MAX_TOPICS
 from api.events.http.models import IDEMPOTENCY_KEY
 
-MAX_HISTORY = 100
+MAX_HISTORY = 100  # events
 MAX_WAIT_S = 25
 LAST_EVENT_ID = "lastEventId"
 """The query parameter that stands for the header `Last-Event-ID`."""

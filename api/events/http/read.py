@@ -1,7 +1,7 @@
-"""Reading topics over HTTP: as a stream or as one JSON answer, from the same cursor.
+"""Answers reads of topics over HTTP: with a stream or with JSON, from the same cursor.
 
-Which of the two, the `Accept` header says (RFC 9110, section 12.5.1). A JSON answer may be held
-until there is news (a long poll).
+The header `Accept` decides which of the two (RFC 9110, section 12.5.1). A JSON answer may be held
+until there are events (a held poll).
 """
 
 import asyncio
@@ -28,16 +28,16 @@ from api.payloads.responses import JSON, json_response
 from api.problems import NotAcceptable
 from api.security.principal import Principal
 
-MAX_EVENTS = 500
-BUSY_MS = 500
+MAX_EVENTS = 500  # in a JSON answer after which no more are read
+BUSY_MS = 500  # the usual poll hint after an answer with events
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAnswer:
-    """What is new behind a cursor.
+    """The content of a JSON answer to a read.
 
-    `restarts` are the topics that lost events. `cursor` is the one to ask with next; `more` says
-    that there is more to ask for at once.
+    `restarts` are the topics that lost events. `cursor` is the one to send with the next read, and
+    `more` says that there is more to read at once.
     """
 
     events: Sequence[Event]
@@ -47,15 +47,15 @@ class ReadAnswer:
 
     @property
     def is_news(self) -> bool:
-        """Whether anything happened: an event or a loss."""
+        """Whether it has anything to tell: events, or topics that lost events."""
         return bool(self.events or self.restarts)
 
 
 def first_cursor(*given: str | None) -> Cursor | None:
-    """The first of these texts that is not empty, as a cursor; None to start now.
+    """Return the cursor in the first of these texts that is not empty; None if there is none.
 
-    A client gives its cursor as `Last-Event-ID`, `lastEventId` or `cursor`: in this order, the
-    first one counts. Raises `InvalidCursor`.
+    Callers pass what the client sent as `Last-Event-ID`, `lastEventId` and `cursor`, in this order.
+    Raises `InvalidCursor`.
     """
     text = next(filter(None, given), None)
     return Cursor.parse(text) if text else None
@@ -71,10 +71,12 @@ async def answer_read(
     conn: str | None,
     meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Response[Any]:
-    """The topics of `read_request`, which the caller may read, in the form that it accepts.
+    """Answer a read with a stream or with JSON, as the client's `Accept` says.
 
-    A JSON answer is held up to `wait_s` seconds for news. `meanwhile()` is entered as long as the
-    answer or stream lasts. Raises `NotAcceptable`, `OverConnectionLimit`, `RedisError`.
+    The caller must have checked that `principal` may read the topics. A JSON answer waits for
+    events for up to `wait_s` seconds. `conn` is as in `open_stream`. The context manager that
+    `meanwhile()` returns is entered as long as the answer or stream lasts. Raises `NotAcceptable`,
+    `OverConnectionLimit` and `RedisError`.
     """
     if not wants_json(request):
         return await open_stream(
@@ -88,9 +90,10 @@ async def answer_read(
 
 
 async def poll(streaming: Streaming, read_request: ReadRequest, *, wait_s: float) -> ReadAnswer:
-    """What follows the cursor; if nothing does, the first that comes within `wait_s` seconds.
+    """Return what follows the cursor of `read_request`.
 
-    Raises `RedisError`, and what the request's charge does.
+    If nothing does, waits up to `wait_s` seconds for the first events. Raises `RedisError`, and
+    what the `charge` of the request raises.
     """
     if read_request.cursor is not None:
         streaming.metrics.resumes.inc()
@@ -167,12 +170,15 @@ def _hint_ms(events: Events, answer: ReadAnswer) -> int:
 
 
 def encoded(events: Iterable[Event]) -> list[msgspec.Raw]:
-    """The events as JSON, encoded once when they were read from the log."""
+    """Return the JSON of each event, which was encoded when the event was read from its log."""
     return [msgspec.Raw(event.body) for event in events]
 
 
 def wants_json(request: AnyRequest) -> bool:
-    """Whether the caller prefers JSON to a stream. Raises `NotAcceptable` if it takes neither."""
+    """Return whether the client prefers JSON to a stream.
+
+    Raises `NotAcceptable` if it takes neither.
+    """
     best = _best(request, [sse.MEDIA_TYPE, JSON])
     if best is None:
         raise NotAcceptable
@@ -180,9 +186,9 @@ def wants_json(request: AnyRequest) -> bool:
 
 
 def require_stream_accepted(request: AnyRequest, json_path: str) -> None:
-    """For a path that only streams: raises `NotAcceptable` for a caller that takes no stream.
+    """Raise `NotAcceptable` if the client does not accept a stream. For paths that only stream.
 
-    The problem names `json_path`, where there is JSON.
+    The problem names `json_path`, where the client can get JSON.
     """
     if _best(request, [sse.MEDIA_TYPE]) is None:
         raise NotAcceptable(f"This path only streams; GET {json_path} answers JSON.")

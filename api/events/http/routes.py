@@ -1,4 +1,4 @@
-"""`/api/events` and `/api/stream-tickets`: where events come in, and where they are asked for."""
+"""The routes `/api/events` and `/api/stream-tickets`: publish, read and get a ticket."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ from api.problems import (
 )
 from api.security.principal import Principal
 
-# For the OpenAPI document: the problems of a handler besides those that every handler may have.
+# For the OpenAPI document: problems of a handler, besides those that every handler may have.
 READING = {
     "problems": (InvalidTopic, InvalidCursor, RateLimited, *OF_STREAMS),
     "takes_ticket": True,
@@ -64,7 +64,7 @@ PUBLISHING = {"problems": (InvalidTopic, ReservedEventType, *OF_PUBLISHING)}
 
 
 class EventsController(Controller):
-    """Reads and publishes."""
+    """The routes below `/api/events`, which read and publish events."""
 
     path = "/api/events"
     tags = ("events",)
@@ -86,7 +86,10 @@ class EventsController(Controller):
         wait: Wait = 0,
         conn: Conn = None,
     ) -> Response[Any]:
-        """Read topics as a held stream, or as one JSON answer, from one cursor."""
+        """Read topics from a cursor, as a stream that stays open or as one JSON answer.
+
+        The header `Accept` decides which. All topics must be readable for the caller.
+        """
         read_request = ReadRequest.of(
             map(parse_topic, topic),
             first_cursor(last_event_id, last_id_in_query, cursor),
@@ -109,7 +112,10 @@ class EventsController(Controller):
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[PublishedView]:
-        """Publish one event; with an Idempotency-Key it is stored once however often sent."""
+        """Publish one event and return its id.
+
+        With an Idempotency-Key it is stored once, however often it is sent.
+        """
         name = parse_topic(topic)
         await self.services.security.access.require_publish(principal, [name])
         self.services.security.publish_rate.take(principal.id)
@@ -124,7 +130,10 @@ class EventsController(Controller):
         data: JSONBody[BatchBody],
         principal: NamedDependency[Principal],
     ) -> BatchView:
-        """Publish several events in one round trip; each has its own result."""
+        """Publish up to 100 events in one request and return a result for each.
+
+        The answer is 200 even if some of them were refused.
+        """
         self.services.security.publish_rate.take(principal.id, len(data.events))
         drafts = [await self._draft(item, principal) for item in data.events]
         ready = [draft for draft in drafts if isinstance(draft, Draft)]
@@ -145,7 +154,7 @@ class EventsController(Controller):
         limit: Limit = 50,
         before: Before = None,
     ) -> Response[HistoryView]:
-        """A page of a topic's past, newest first."""
+        """Return a page of the past events of one topic, newest first."""
         name = parse_topic(topic)
         await self.services.security.access.require_read(principal, [name])
         bounds = {name: EventId.parse(before)} if before else None
@@ -172,7 +181,7 @@ class EventsController(Controller):
 
 
 class TicketsController(Controller):
-    """Issues tickets, which stand for the token in the address of one stream."""
+    """The route `/api/stream-tickets`, which issues tickets."""
 
     path = "/api/stream-tickets"
     tags = ("events",)
@@ -182,7 +191,10 @@ class TicketsController(Controller):
     async def issue(
         self, data: JSONBody[TicketBody], principal: NamedDependency[Principal]
     ) -> Response[TicketView]:
-        """A ticket for one `EventSource` on another origin: a minute long, for these topics."""
+        """Issue a ticket that opens one stream of these topics within a minute.
+
+        It is for an `EventSource` on another origin, which can send no token in a header.
+        """
         topics = [parse_topic(topic) for topic in data.topics]
         ticket = await self.services.security.tickets.issue(principal, topics)
         expires = EventId(int(ticket.expires_at * 1000), 0).time
@@ -191,7 +203,7 @@ class TicketsController(Controller):
 
 
 def event_routes(services: Events) -> list[type[Controller]]:
-    """The handlers of this package."""
+    """Return the controllers of this package, which use `services`."""
     return [bound(one, services=services) for one in (EventsController, TicketsController)]
 
 

@@ -1,6 +1,6 @@
-"""JSON schemas of all that comes in and goes out, for the OpenAPI and the AsyncAPI document.
+"""JSON schemas of all requests, answers and frames, for the OpenAPI and the AsyncAPI document.
 
-They come from the pydantic models: ours in `models`, and those of the declared event types.
+They are made from pydantic models: our own in `models`, and those of the declared event types.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ from api.events.http.models import (
 )
 
 REF = "#/components/schemas/{model}"
-"""Where a document holds the schema of a model."""
+"""The reference to the schema of a class in a document; `{model}` stands for the class name."""
 FRAMES: tuple[type[BaseModel], ...] = (EventView, ConnectedControl, ResetControl, ByeControl)
 VIEWS: tuple[type[BaseModel], ...] = (
     *FRAMES,
@@ -44,30 +44,32 @@ VIEWS: tuple[type[BaseModel], ...] = (
 )
 BODIES: tuple[type[BaseModel], ...] = (PublishBody, BatchItem, BatchBody, TicketBody)
 Refs = dict[str, dict[str, str]]
+"""A `$ref` object for each of some event types, by name."""
 Mode = Literal["validation", "serialization"]
+"""A mode of pydantic: the schema of what a model accepts, or of what it writes."""
 
 
 def ref(name: str) -> dict[str, str]:
-    """The reference to a schema of the document, by its class name."""
+    """Return the `$ref` object for the schema of the class with this name."""
     return {"$ref": REF.format(model=name)}
 
 
 def frame_schemas() -> dict[str, Any]:
-    """The schemas of a frame's `data:`, by class name."""
+    """Return the schemas of the `data:` of frames, by class name."""
     return _definitions(FRAMES, "serialization")
 
 
 def wire_schemas() -> dict[str, Any]:
-    """The schemas of our own models, by class name; the same for every application."""
+    """Return the schemas of the models of this package, by class name."""
     return _definitions(VIEWS, "serialization") | _definitions(BODIES, "validation")
 
 
 @dataclass(frozen=True, slots=True)
 class DataSchemas:
-    """The schemas of declared types' data.
+    """The schemas of the data of all declared event types.
 
-    `to_publish` and `as_read` are references by the type's name: they differ where a model has
-    computed fields. `definitions` is what they refer to.
+    `to_publish` and `as_read` are references by the name of the event type; the two differ if a
+    model has computed fields. `definitions` are the schemas that they refer to, by class name.
     """
 
     to_publish: Refs
@@ -76,9 +78,10 @@ class DataSchemas:
 
 
 def data_schemas(catalogue: Catalogue, *modes: Mode) -> DataSchemas:
-    """The schemas of all declared types, for these modes of pydantic.
+    """Return the schemas of all declared types, for each of these modes of pydantic.
 
-    "validation" is what a client publishes, "serialization" what it reads.
+    "validation" is for what clients publish, and "serialization" for what they read. The references
+    of a mode that is not asked for are empty.
     """
     models = [(kind.model, mode) for kind in catalogue for mode in modes]
     found, rest = models_json_schema(models, ref_template=REF)
@@ -90,7 +93,10 @@ def data_schemas(catalogue: Catalogue, *modes: Mode) -> DataSchemas:
 
 
 def draft_schema(kind: EventType, data: dict[str, str]) -> dict[str, Any]:
-    """What a client sends to publish an event of a declared type; `data` is the data's schema."""
+    """Return the schema of a request body that publishes an event of a declared type.
+
+    `data` is the reference to the schema of its data.
+    """
     return {
         "type": "object",
         "description": kind.summary,

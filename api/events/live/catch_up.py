@@ -1,6 +1,6 @@
 """Brings one reader from its cursor to the end of the logs, before the hub feeds it.
 
-Events come from the hub's memory where that is complete, else from the log.
+Events come from the hub's memory where that is complete, and otherwise from the log.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,29 +15,33 @@ from api.events.log.topic_log import TopicLog
 from api.events.read_request import Newest, ReadRequest
 from api.events.topic import TopicName
 
-EVENTS_PER_PAGE = 2000
-EVENTS_PER_TOPIC = 100
-GROWTH = 4
+EVENTS_PER_PAGE = 2000  # of all topics together in one read
+EVENTS_PER_TOPIC = 100  # in one read
+GROWTH = 4  # of the number of events asked for, from one read to the next
 FIRST_EVENTS = 64  # of all topics, before it is known how large they are
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A step forward: first what was lost (`restarts`), then the events, in the order of ids."""
+    """The result of one step: the topics that lost events (`restarts`), and then the events.
+
+    The events are in the order of their ids, of all topics together.
+    """
 
     events: Sequence[Event]
     restarts: Restarts = field(default_factory=dict)
 
 
 class CatchUp:
-    """What one reader still has to read. `positions` is where it stands; each call moves it.
+    """What one reader has still to read. Call `begin` once and then `step` until it returns None.
 
-    The topics must be watched in the hub meanwhile. What one call returns is bounded in bytes,
-    because it stays in memory until the reader has taken it. Reading a topic that was never used
-    writes its first entry: the request's `charge` is told of these.
+    `positions` are those of the reader; each call moves them. The topics must be watched in the hub
+    meanwhile. One call returns a bounded number of bytes, because they stay in memory until the
+    reader has taken them. For a topic that was never used a first entry is written, and the
+    request's `charge` is called before.
 
-    Every method raises `RedisError`, and what `charge` raises. Then nothing has moved, and the
-    caller may call it again.
+    Both methods raise `RedisError` and what `charge` raises. Then nothing has moved, and the caller
+    may repeat the call.
     """
 
     def __init__(self, hub: Hub, log: TopicLog, request: ReadRequest) -> None:
@@ -58,11 +62,12 @@ class CatchUp:
             self.positions = {}  # see `Newest`: its history is for all topics or for none
 
     async def begin(self) -> tuple[dict[TopicName, EventId], Sequence[Event]]:
-        """Find a position on the topics that the cursor does not name. Call this first.
+        """Find a position on every topic that the cursor does not name, and read the history.
 
-        Returns the positions to begin with, and the history: the newest events that were asked
-        for, oldest first. The positions leave out the topics of these events. Then a reader that
-        is cut off before the history has no position there, and gets the history again.
+        Returns the positions for the first cursor of the stream, and the history that was asked
+        for, oldest first. These positions leave out the topics of the history's events: a reader
+        whose stream breaks before it gets them then has no position there, and is sent the history
+        again.
         """
         fresh = [topic for topic in self._topics if topic not in self.positions]
         wants_past = fresh and self._history
@@ -74,7 +79,7 @@ class CatchUp:
             pages |= await self._newest(empty, limit=self._history)
         found |= {topic: page.end for topic, page in pages.items()}
         events = within(merged_past(pages.values())[: self._history], ANSWER_BYTES)[::-1]
-        # A chosen history has no place to go on from but its end, so no topic may be named before.
+        # A reader can go on only from the end of a chosen history: until then no topic is named.
         told = set(fresh) if events and self._is_chosen else {event.topic for event in events}
         start = self.positions | {topic: at for topic, at in found.items() if topic not in told}
         self.positions |= found
@@ -82,9 +87,9 @@ class CatchUp:
         return start, events
 
     async def step(self) -> Batch | None:
-        """What comes next; None when there is nothing more to read now.
+        """Return what comes next, or None if there is nothing more to read now.
 
-        A batch may be empty: then there is more to read.
+        A batch without events and restarts means that there is more to read.
         """
         remembered, unread = self._from_memory()
         # What the hub gets from here on is not in `remembered`: the next step finds it.
@@ -105,14 +110,14 @@ class CatchUp:
         limit = max(1, min(EVENTS_PER_TOPIC, self._at_once // len(positions)))
         pages = await self._log.read_after(positions, limit=limit)
         read = sum(size_of(page.events) for page in pages.values())
-        # As many of that size as fit next time. Events that `cut` leaves out are read again, so
-        # asking for too many costs their bytes twice.
+        # Next time, ask for as many events of this size as fit: those that `cut` leaves out are
+        # read again, so asking for too many costs their bytes twice.
         fitting = self._at_once * STEP_BYTES // max(1, read)
         self._at_once = max(1, min(EVENTS_PER_PAGE, self._at_once * GROWTH, fitting))
         return pages
 
     def _from_memory(self) -> tuple[dict[TopicName, LogPage], dict[TopicName, EventId]]:
-        """Pages of what the hub remembers, and the positions that must be read from the log."""
+        """Return pages from the hub's memory, and the positions after which to read the log."""
         remembered: dict[TopicName, LogPage] = {}
         unread: dict[TopicName, EventId] = {}
         for topic, at in self.positions.items():

@@ -1,8 +1,8 @@
-"""Wake-ups by pub/sub: faster than polling, and nearly free while nothing is published.
+"""The doorbell: wakes pollers by pub/sub, which is faster than polling.
 
-A publisher sends a wake-up that names the topic; the processes that read it poll at once. The
-events themselves are always read from the log. The poller also goes on at a slow pace, so a
-wake-up that is lost costs time and never an event.
+It costs almost nothing while nothing is published. A publisher sends a wake-up that names the
+topic, and the processes that read this topic poll at once. Events are always read from the log.
+Pollers also go on polling at a slow pace, so a lost wake-up delays an event but never loses it.
 """
 
 import asyncio
@@ -16,20 +16,23 @@ from api.events.topic import TopicName
 from api.retry import growing_pauses
 from api.upstash import RedisError, UpstashClient
 
-CHANNEL = "millrace:doorbell"
-RECONNECT_S = (0.1, 10.0)
-SILENT_POLLS = 10
+CHANNEL = "millrace:doorbell"  # of Redis pub/sub
+RECONNECT_S = (0.1, 10.0)  # shortest and longest pause before a lost subscription is renewed
+SILENT_POLLS = 10  # polls with events and without a wake-up before a warning
 
 log = structlog.get_logger()
 
 
 def wake_up_commands(topics: Sequence[TopicName]) -> list[list[str]]:
-    """The commands that tell all processes of news on `topics`: one billed command each."""
+    """Return the commands that wake the pollers of all processes: one billed command a topic."""
     return [["PUBLISH", CHANNEL, topic] for topic in topics]
 
 
 class Doorbell:
-    """The one subscription of a process. `is_connected` says that wake-ups arrive now."""
+    """The subscription of this process to wake-ups.
+
+    `is_connected` is true while wake-ups arrive.
+    """
 
     def __init__(self, client: UpstashClient, *, rng: random.Random) -> None:
         self._client = client
@@ -39,10 +42,11 @@ class Doorbell:
         self._has_told = False
 
     def note_poll(self, events: int) -> None:
-        """Note how many events a poll found; warns once if no wake-up ever tells of them.
+        """Count a poll that found `events` events. Called after each poll.
 
-        Then publishers run without the doorbell. A wake-up may be late by a round trip, so each
-        one starts the count anew.
+        Logs one warning if `SILENT_POLLS` polls find events without any wake-up between them: then
+        the publishers run without a doorbell. One poll proves nothing, because a wake-up may come
+        later than the poll that finds its event.
         """
         if not events or not self.is_connected or self._has_told:
             return
@@ -52,11 +56,11 @@ class Doorbell:
             log.warning("doorbell.silent", polls=self._unannounced)
 
     async def listen(self, on_wake_up: Callable[[str | None], None]) -> None:
-        """Call `on_wake_up` with the topic of each wake-up.
+        """Call `on_wake_up` with the topic of each wake-up. Never returns.
 
-        With None after every connect, when some may have been missed, and after every loss, for
-        then the pace is that of a process without a doorbell. Never returns: a subscription
-        that ends is renewed after a pause.
+        It is called with None after every connect, because wake-ups may have been missed before,
+        and after every loss, because polls must now be as frequent as without a doorbell. A
+        subscription that ends is renewed after a pause.
         """
         pauses = growing_pauses(*RECONNECT_S, self._rng)
         while True:

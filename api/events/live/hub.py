@@ -1,12 +1,11 @@
-"""All readers of this process: which topics they watch, and who gets which events.
+"""The hub: which topics the readers of this process watch, and who gets which events.
 
-The poller brings pages of the logs (`deliver`); the hub remembers the newest events of each
-topic and hands them to the cohorts whose connections read it. A new reader first catches up
-(`CatchUp`) and is fed from here once it stands where the hub does.
+The poller passes pages of the logs to `deliver`. The hub keeps the newest events of each topic in
+memory and hands events to the cohorts whose members read the topic. A new reader first catches up
+(`CatchUp`) and is fed from here when its positions are those of the hub.
 
-A topic goes three steps. It is *watched* while somebody wants it. It is *located* when its
-position in the log is known: from then on the poller reads it. It is forgotten when nobody
-watches it any more.
+A topic is first *watched*, while any reader wants it. It is *located* when its position in the log
+is known; from then on the poller reads it. It is forgotten when nobody watches it any more.
 """
 
 import asyncio
@@ -33,15 +32,15 @@ if TYPE_CHECKING:  # the poller is built around its hub
     from api.events.live.poller import Poller
 
 Restarts = Mapping[TopicName, tuple[EventId, ResetReason]]
-"""The topics that lost events: where each goes on, and why they were lost."""
+"""The topics that lost events: where each goes on (its newest entry), and why events were lost."""
 
 
 class Hub:
-    """The readers of one process, fed by one poller.
+    """All readers of one process, fed by one poller.
 
-    `poller(hub)` makes that poller. The hub wakes it when there may be something to read: for a
-    newly located topic and for an event published here; and when nothing is left to follow, so
-    that it stops. `lag_max_bytes` is how far the readers of one cohort may lag.
+    `poller(hub)` builds that poller. The hub wakes it when a topic is newly located and when an
+    event was published in this process. It also wakes it when no topic is located any more, so that
+    it stops. `lag_max_bytes` limits the backlog of each cohort.
     """
 
     def __init__(
@@ -67,12 +66,12 @@ class Hub:
         self.poller = poller(self)
 
     def watch(self, topics: Iterable[TopicName]) -> None:
-        """Watch these topics until `unwatch` was called as often as this."""
+        """Watch these topics. Each call must be undone by one call of `unwatch`."""
         for topic in topics:
             self._recent.setdefault(topic, RecentEvents()).readers += 1
 
     def unwatch(self, topics: Iterable[TopicName]) -> None:
-        """Undo one `watch`; forget the topics that nobody watches any more."""
+        """Undo one `watch` of these topics, and forget those that nobody watches any more."""
         for topic in topics:
             recent = self._recent[topic]
             recent.readers -= 1
@@ -87,28 +86,31 @@ class Hub:
         return any(recent.position is not None for recent in self._recent.values())
 
     def positions(self) -> dict[TopicName, EventId]:
-        """The position of each located topic."""
+        """Return the position of each located topic."""
         return self._known(self._recent)
 
     def had_news_since(self, moment: float) -> set[TopicName]:
-        """The watched topics with news since `moment`, in monotonic seconds."""
+        """Return the watched topics with events since `moment`, in monotonic seconds."""
         return {topic for topic, recent in self._recent.items() if recent.last_news_at >= moment}
 
     def position(self, topic: TopicName) -> EventId | None:
-        """Where this process stands in the topic's log; None if it is not located."""
+        """Return this process's position in the log of `topic`; None if it is not located."""
         recent = self._recent.get(topic)
         return recent.position if recent else None
 
     def after(self, topic: TopicName, at: EventId) -> Sequence[Event] | None:
-        """The events after `at` from memory; None if some may be missing there."""
+        """Return the events after `at` from memory, oldest first.
+
+        None means that some may be missing there, so that the log has to be read.
+        """
         recent = self._recent.get(topic)
         return recent.after(at) if recent and recent.position is not None else None
 
     def anchor(self, topic: TopicName, at: EventId) -> None:
-        """Locate a watched topic at `at`, an id in its log. Does nothing if it is located.
+        """Locate a watched topic at `at`, the id of an entry of its log.
 
-        Only the first reader to find a position sets it: to set it again would skip or repeat
-        events for the readers that are already fed.
+        Does nothing if it is located already. Only the first reader that finds a position sets it:
+        setting it again would skip or repeat events for the readers that are fed already.
         """
         recent = self._recent.get(topic)
         if recent and recent.position is None:
@@ -116,18 +118,21 @@ class Hub:
             self.poller.wake()
 
     def wake(self, topic: TopicName) -> None:
-        """An event was just published on `topic`: read it soon, if anybody here follows it."""
+        """Make the poller read soon, if `topic` is located.
+
+        For events published in this process.
+        """
         if self._knows(topic):
             self.poller.wake()
 
     async def locate(
         self, topics: Collection[TopicName], *, charge: Charge = free
     ) -> dict[TopicName, EventId]:
-        """The newest position of each topic; located ones cost no command.
+        """Return the newest position of each topic. Located topics cost no command.
 
-        Those who ask at the same time share one round trip, and one more for the topics that
-        were never used, which are written; `charge` is told how many these are for this caller.
-        Raises `RedisError`, and what `charge` raises.
+        Callers at the same time share one request, and one more for the topics that were never
+        used, for which a genesis entry is written. `charge` is called before with the number of
+        these. Raises `RedisError` and what `charge` raises.
         """
         known = self._known(topics)
         unknown = set(topics) - known.keys()
@@ -137,8 +142,8 @@ class Hub:
         if new := unknown - found.keys():
             charge(len(new))
             found |= await self._begun(new)
-        # The hub may have moved on while the reply was under way: then where it stands counts,
-        # or the reader would be behind it from the start.
+        # The hub may have moved on while the reply was under way. Then its position counts:
+        # otherwise the reader would start at an older position than the hub has.
         return known | {topic: self.position(topic) or found[topic] for topic in unknown}
 
     async def _find(self, topics: AbstractSet[TopicName]) -> dict[TopicName, EventId]:
@@ -161,13 +166,16 @@ class Hub:
         return self.position(topic) is not None
 
     def is_level(self, positions: Mapping[TopicName, EventId]) -> bool:
-        """Whether a reader at `positions` can be fed without losing or repeating an event."""
+        """Return whether a reader at `positions` can be fed without a lost or repeated event."""
         return all(self.position(topic) == at for topic, at in positions.items())
 
     def feed(
         self, connection: Connection, selection: Selection, positions: Mapping[TopicName, EventId]
     ) -> None:
-        """Feed a connection, which must be level, until `drop`."""
+        """Add a connection to the cohort of its selection, which sends it events until `drop`.
+
+        The reader must be level at `positions`: see `is_level`.
+        """
         cohort = self._cohorts.get(selection)
         if cohort is None:
             cohort = Cohort(selection, positions, lag_max_bytes=self._lag_max_bytes)
@@ -178,7 +186,7 @@ class Hub:
         self._fed[connection] = cohort
 
     def drop(self, connection: Connection) -> None:
-        """Stop what is being sent, and feed the connection no longer."""
+        """Remove a connection from its cohort, if any, and cancel what is being sent to it."""
         connection.drop()
         cohort = self._fed.pop(connection, None)
         if cohort is None:  # it was still catching up
@@ -194,19 +202,19 @@ class Hub:
 
     @property
     def movement(self) -> asyncio.Event:
-        """An event of asyncio that is set when the poller next brings news or finds a gap.
+        """An asyncio event that is set when the poller next brings events or finds a gap.
 
-        Take it before looking for what there is: one taken afterwards would miss what came in
-        between, and be waited for in vain.
+        Take it before looking for events and wait for it afterwards. One that is taken after
+        looking would miss what came in between.
         """
         return self._moved
 
     async def deliver(self, pages: Mapping[TopicName, LogPage]) -> int:
-        """Hand out the pages that the poller read. Returns how many events were new.
+        """Hand out the pages that the poller has read. Return how many events were new.
 
-        All is encoded and all positions are moved before the first send. Sending lets other
-        tasks run; a connection that is added meanwhile so stands behind these events and does
-        not get them twice.
+        Everything is encoded and all positions are moved before the first send. Other tasks run
+        during the sends: a connection that is added then stands after these events and does not get
+        them again.
         """
         news = {topic: page for topic, page in pages.items() if self._take_in(topic, page)}
         cohorts = self._affected(news)
@@ -220,7 +228,7 @@ class Hub:
         return sum(len(page.events) for page in news.values())
 
     async def reset(self, restarts: Restarts) -> None:
-        """Tell the readers of these topics that events were lost; go on where `restarts` says."""
+        """Tell the readers of these topics about lost events, and go on where `restarts` says."""
         for topic, (head, reason) in restarts.items():
             if recent := self._recent.get(topic):
                 recent.restart(head)
@@ -243,8 +251,8 @@ class Hub:
         return [self._cohorts[selection] for selection in selections]
 
     async def _send(self, cohorts: Iterable[Cohort], *, moved: bool) -> None:
-        # Before the sends: a reader that is woken here stands behind these events as well, and does
-        # not have to wait for slow sends to others.
+        # Before the sends: a waiting reader that is woken here can read these events already and
+        # does not have to wait for slow sends to others.
         if moved:
             self._moved.set()
             self._moved = asyncio.Event()

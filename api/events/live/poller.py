@@ -1,7 +1,7 @@
-"""Reads the logs of all topics that the hub follows, with one `XREAD`, and brings it the news.
+"""The poller: reads the logs of all located topics with one `XREAD` and passes events to the hub.
 
-It polls fast after an event and more and more seldom while nothing happens, because each poll
-is a billed command. A wake-up, from this process or through the doorbell, makes it poll at once.
+It polls often after an event and less and less often while nothing happens, because each poll is a
+billed command. A wake-up, from this process or through the doorbell, makes it poll at once.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from api.events.topic import TopicName
 from api.telemetry.metrics import Metrics
 from api.upstash import RedisError
 
-TOPICS_AT_ONCE = 500
+TOPICS_AT_ONCE = 500  # in one `XREAD`
 EVENTS_PER_POLL = 2000  # of all topics together, so that a reply stays below Upstash's 10 MB
-EVENTS_PER_TOPIC = 100
+EVENTS_PER_TOPIC = 100  # in one `XREAD`
 MIN_GAP_S = 0.02  # between polls, also when many publishes of this process wake the poller
-HOT_S = 2.0  # so long after news a topic is `anchored`: see `TopicLog.read_after`
+HOT_S = 2.0  # so long after an event its topic is `anchored`: see `TopicLog.read_after`
 PATIENCE = 2  # silent polls before the pause grows
 JITTER = 0.1  # of each pause, so that processes do not poll at the same moments
 
@@ -35,11 +35,12 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Pace:
-    """The pause between polls, in seconds: short after news, then growing up to a cap.
+    """The pause between polls, in seconds: short after an event, then growing up to a maximum.
 
-    The first silent polls keep the short pause: if it grew at once, then at a few events a
-    second the median event would wait longer than the shortest pause. `pause_s` and `silent`
-    are where it stands now.
+    `longest_with_doorbell_s` is the maximum while the doorbell is connected. The first polls
+    without events keep the short pause: if it grew at once, then at a few events a second most
+    events would wait longer than the shortest pause. `pause_s` and `silent` are the current pause
+    and the number of polls without events.
     """
 
     shortest_s: float
@@ -49,9 +50,10 @@ class Pace:
     silent: int = 0
 
     def after(self, *, news: bool, has_doorbell: bool) -> float:
-        """The pause to make now. With a doorbell few polls are needed, and none is urgent.
+        """Return the pause after a poll; `news` says whether it found events.
 
-        Then it grows faster, up to a larger cap.
+        With a connected doorbell the pause grows faster and up to a larger maximum, because polls
+        are then needed only for lost wake-ups.
         """
         if news:
             self.quicken()
@@ -64,14 +66,15 @@ class Pace:
         return self.pause_s
 
     def quicken(self) -> None:
-        """Begin again with the shortest pause: news is expected."""
+        """Begin again with the shortest pause, because events are expected."""
         self.pause_s, self.silent = self.shortest_s, 0
 
 
 class Poller:
-    """Polls for all readers of a process. It runs while the hub follows any topic.
+    """Polls for all readers of a process. It runs while any topic is located in the hub.
 
-    `clock` gives epoch seconds, to tell how old events are; `monotonic` measures the pauses.
+    `doorbell` is None if the setting is off. `clock` returns seconds since 1970, to tell how old
+    events are; `monotonic` measures the pauses; `rng` is for their jitter.
     """
 
     def __init__(
@@ -99,7 +102,7 @@ class Poller:
         self._is_failing = False
 
     def wake(self) -> None:
-        """Poll soon: starts the task if need be, and stops it if nothing is followed."""
+        """Poll soon. Starts the task if it does not run, and stops it if no topic is located."""
         if not self._hub.follows_anything:
             if self._task is not None:
                 self._task.cancel()
@@ -108,21 +111,23 @@ class Poller:
         self._pace.quicken()
         self._awake.set()
         if self._task is None or self._task.done():
-            # In a context of its own, or its logs would name the request that happened to wake it.
+            # In a context of its own: otherwise its logs would name the request that woke it.
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._run(), context=Context())
 
     async def close(self) -> None:
-        """Stop; returns when its task has ended."""
+        """Stop polling, and return when the task has ended."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
     async def run_once(self) -> tuple[int, bool]:
-        """Read the logs once and hand out. Returns how many events came, and if there are more.
+        """Read all located topics once and pass the events to the hub.
 
-        Raises `RedisError`. What was handed out before has moved; the next poll reads the rest.
+        Returns how many events came, and whether there are more to read at once. Raises
+        `RedisError`. What the hub has taken before an error stays with it, and the next poll reads
+        the rest.
         """
         hot = self._hub.had_news_since(self._monotonic() - HOT_S)
         events, more = 0, False
@@ -135,8 +140,8 @@ class Poller:
             came = await self._hub.deliver({t: p for t, p in pages.items() if not p.gap})
             if gaps:
                 restarts = await self._log.restart(gaps)
-                # A topic may have been forgotten during the reads, and located anew: its readers
-                # stand elsewhere now and have lost nothing.
+                # A topic may have been forgotten during the reads and located again: its readers
+                # have other positions now and have lost nothing.
                 is_same = {t for t, page in gaps.items() if self._hub.position(t) == page.start}
                 restarts = {t: restart for t, restart in restarts.items() if t in is_same}
                 await self._hub.reset(restarts)
@@ -154,7 +159,7 @@ class Poller:
             tasks.create_task(self._poll())
 
     def _on_wake_up(self, topic: str | None) -> None:
-        """A wake-up came for `topic`, or, with None, may have come while nobody listened."""
+        """Poll at once for a wake-up of `topic`; None: one may have come while nobody listened."""
         if topic is None or self._hub.position(TopicName(topic)) is not None:
             self._pace.quicken()
             self._awake.set()
@@ -172,14 +177,14 @@ class Poller:
                 await self._rest(began, news=events > 0)
 
     async def _try_once(self) -> tuple[int, bool]:
-        """As `run_once`, but a failure is only noted: the next poll is the retry."""
+        """Do as `run_once`, but only log and count a failure: the next poll is the retry."""
         try:
             result = await self.run_once()
         except RedisError as error:
             self._failed(type(error).__name__)
             return 0, False
         except Exception:
-            # Whatever it is: without this loop no reader of the process gets anything.
+            # Any exception is caught: without this loop no reader of the process gets anything.
             log.exception("poller.broken")
             self._failed("bug")
             return 0, False

@@ -1,6 +1,6 @@
-"""The newest events of one watched topic, in memory, so that a reconnect seldom costs a command.
+"""The newest events of one watched topic, in memory, so that most reconnects cost no command.
 
-Up to 256 events and 256 KB. The hub has one of these for each topic that is watched.
+Up to 256 events and 256 KB. The hub has one such memory for each watched topic.
 """
 
 from bisect import bisect_right
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 from api.events.event import Event, EventId
 
-MAX_EVENTS = 256
-MAX_BYTES = 262_144
+MAX_EVENTS = 256  # of one topic in memory
+MAX_BYTES = 262_144  # of these events as JSON
 
 
 class RecentEvents:
-    """What this process has seen of a topic.
+    """The newest events of one topic that this process has read.
 
-    `position` is where the process stands in the topic's log, None while it is not known.
-    `readers` counts who watches the topic. `last_news_at` is when events last came, in monotonic
-    seconds. Inside, `_base` is the position before the oldest event in memory.
+    `position` is this process's position in the topic's log; None until it is known. `readers`
+    counts those who watch the topic. `last_news_at` is when events last came, in monotonic seconds.
+    `_base` is the position before the oldest event in memory.
     """
 
     __slots__ = ("_base", "_bytes", "_events", "last_news_at", "position", "readers")
@@ -31,13 +31,16 @@ class RecentEvents:
         self._bytes = 0
 
     def restart(self, position: EventId) -> None:
-        """Go on from `position`, and forget all events before it."""
+        """Set the position, and forget all events."""
         self.position = self._base = position
         self._events = []
         self._bytes = 0
 
     def extend(self, events: Sequence[Event], *, end: EventId, now: float) -> None:
-        """Add the events that follow `position`; `end` is the new one. Drops the oldest."""
+        """Add the events that follow `position`, and set `position` to `end`.
+
+        `now` is the time in monotonic seconds. The oldest events are dropped beyond the limits.
+        """
         self._events += events
         self._bytes += sum(len(event.body) for event in events)
         self.position = end
@@ -53,10 +56,10 @@ class RecentEvents:
             self._bytes = size
 
     def after(self, at: EventId) -> Sequence[Event] | None:
-        """The events after `at`, oldest first; None if some may be missing in memory.
+        """Return the events after `at`, oldest first; None if some may be missing in memory.
 
-        They are complete only if `at` is `position`, `_base` or the id of an event here: between
-        `at` and the next event here there may have been others.
+        They are complete only if `at` is `position`, `_base` or the id of an event here: otherwise
+        there may have been other events between `at` and the next event here.
         """
         if at == self.position:
             return ()

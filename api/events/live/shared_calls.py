@@ -1,6 +1,6 @@
-"""One call for all who ask at the same time: many readers that connect cost one command.
+"""Lets callers that ask at the same time share one call, so that many connects cost one command.
 
-Like "single flight", but for sets of keys: those who come during a call share the next one.
+This is known as "single flight", but for sets of keys: those who come during a call share the next.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ V = TypeVar("V")
 
 @dataclass(slots=True, eq=False)
 class _Round(Generic[K, V]):
-    """What those want who wait for the same call, and its answers."""
+    """The keys that callers of the same call want, and its answers."""
 
     wanted: set[K] = field(default_factory=set)
     asked: set[K] = field(default_factory=set)
@@ -23,10 +23,11 @@ class _Round(Generic[K, V]):
 
 
 class SharedCalls(Generic[K, V]):
-    """Calls `ask` with the keys of all who came while the call before was under way.
+    """Calls `ask` with the keys of all callers that came while the call before was under way.
 
-    `ask` leaves out the keys that have no answer. If it fails, the error goes to the one caller
-    that made the call; those who waited for it make calls of their own.
+    `ask` returns a mapping and leaves out the keys that have no answer. If it fails, only the
+    caller that made the call gets the exception; those who waited for it make calls of their own.
+    Await the object itself: `answers = await calls(keys)`.
     """
 
     def __init__(self, ask: Callable[[AbstractSet[K]], Awaitable[Mapping[K, V]]]) -> None:
@@ -41,7 +42,7 @@ class SharedCalls(Generic[K, V]):
         async with self._lock:
             if not keys <= mine.asked:
                 if self._next is mine:
-                    self._next = _Round()  # who comes from here on is not in this call any more
+                    self._next = _Round()  # for those who come from here on
                 wanted, mine.wanted = mine.wanted | keys, set()
                 mine.answers |= await self._ask(wanted)
                 mine.asked |= wanted

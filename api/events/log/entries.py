@@ -1,7 +1,7 @@
-"""The entries of logs as Redis holds them: how they are written and read, and what replies say.
+"""The entries of logs in Redis: how they are written, read and decoded.
 
-A log is a Redis stream. Its entries are events, each in one field as JSON text, and at most a
-few genesis entries, which only mark a place in a log without events.
+A log is a Redis stream. An entry is either an event, which is one field with JSON text, or a
+genesis entry, which only marks a position in a log without events.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from api.events.topic import TopicName, log_key, topic_of_key
 from api.upstash import RedisError, Refused, TooLarge, UpstashClient
 
 EVENT_FIELD = "e"
-"""The field of an entry that holds the event. Scripts of features write it too."""
-LARGE_READS = 4
+"""The field of an entry that holds the event. Lua scripts of features write it too."""
+LARGE_READS = 4  # that one client of Redis makes at the same time
 
 log = structlog.get_logger()
 Entry = tuple[EventId, dict[str, str]]
-"""An entry's id, which is the event's, and its fields."""
+"""One entry of a log: its id, which is the id of the event, and its fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The part of a log below `before` and above `after`, both excluded; None is no bound."""
+    """The part of a log above `after` and below `before`, without these two; None is no bound."""
 
     before: EventId | None = None
     after: EventId | None = None
@@ -39,41 +39,53 @@ class Span:
         before: Mapping[TopicName, EventId],
         after: Mapping[TopicName, EventId],
     ) -> Self:
-        """The span of `topic`, whose bounds stand in these maps if it has any."""
+        """Return the span of `topic`, whose bounds are in these maps.
+
+        A topic that is not in a map has no such bound.
+        """
         return cls(before.get(topic), after.get(topic))
 
     def below(self, bound: EventId) -> "Span":
-        """The part of this span that is below `bound`."""
+        """Return the part of this span that is below `bound`.
+
+        The caller knows that `bound` is inside.
+        """
         return Span(bound, self.after)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing can be there; Redis refuses to look below its first id."""
+        """Whether no entry can be in it.
+
+        Redis must not be asked then: it refuses some empty ranges.
+        """
         lowest = self.after.next() if self.after else EventId(0, 0)
         return self.before is not None and self.before <= lowest
 
     @property
     def bounds(self) -> tuple[str, str]:
-        """The upper and the lower bound, as XREVRANGE takes them."""
+        """The upper and the lower bound, in this order, as XREVRANGE takes them."""
         top = "+" if self.before is None else f"({self.before}"
         return top, "-" if self.after is None else f"({self.after}"
 
 
 def xadd(key: str, name: str, value: str, *, keep: int) -> tuple[str, str, *tuple[str | int, ...]]:
-    """The command that adds an entry of one field to a stream and keeps `keep` entries or more.
+    """Return the command that appends an entry with one field and keeps at least `keep` entries.
 
-    Redis removes whole blocks of old entries (`~`), which is much cheaper than an exact number.
+    Redis removes old entries in whole blocks (`~`), which is much cheaper than an exact number.
     """
     return "XADD", key, "MAXLEN", "~", keep, "*", name, value
 
 
 def xrevrange(topic: TopicName, span: Span, count: int) -> list[str | int]:
-    """The command for the newest `count` entries in `span`, newest first."""
+    """Return the command that reads the newest `count` entries in `span`, newest first."""
     return ["XREVRANGE", log_key(topic), *span.bounds, "COUNT", count]
 
 
 def entries_of(reply: Iterable[tuple[str, Sequence[str]]] | None) -> list[Entry]:
-    """The entries of one stream in a reply of Redis; none if the reply is None."""
+    """Return the entries in a reply of Redis for one stream, in the same order.
+
+    A reply of None, which Redis gives for no entries, is an empty list.
+    """
     return [
         (EventId.parse(entry_id), dict(zip(flat[::2], flat[1::2], strict=True)))
         for entry_id, flat in reply or ()
@@ -81,7 +93,10 @@ def entries_of(reply: Iterable[tuple[str, Sequence[str]]] | None) -> list[Entry]
 
 
 def events_of(topic: TopicName, entries: Iterable[Entry]) -> list[Event]:
-    """The events among the entries. Leaves out genesis entries and what is not ours."""
+    """Return the events among the entries, in the same order.
+
+    Genesis entries are left out, and so are entries that we did not write, which are logged.
+    """
     events = []
     for event_id, fields in entries:
         if EVENT_FIELD not in fields:
@@ -94,10 +109,10 @@ def events_of(topic: TopicName, entries: Iterable[Entry]) -> list[Event]:
 
 
 class EntryReader:
-    """Reads entries of many logs in one round trip. Every method raises `RedisError`.
+    """Reads entries of many logs in one request. Every method raises `RedisError`.
 
-    A reply is as large as its events, so a process waits for at most `LARGE_READS` large
-    replies at a time, whoever asks for them.
+    A reply is as large as its events. A process therefore waits for at most `LARGE_READS` large
+    replies at a time, for all readers together.
     """
 
     def __init__(self, client: UpstashClient) -> None:
@@ -106,7 +121,10 @@ class EntryReader:
         self._knows_plus = True
 
     async def last(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
-        """The id of the newest entry of each topic; a topic without entries is left out."""
+        """Return the id of the newest entry of each topic. Topics without entries are left out.
+
+        Costs one command in all, or one for each topic on a Redis older than 7.4.
+        """
         if not topics:
             return {}
         if self._knows_plus:
@@ -125,14 +143,20 @@ class EntryReader:
     async def after(
         self, positions: Mapping[TopicName, EventId], count: int
     ) -> dict[TopicName, list[Entry]]:
-        """The first `count` entries after each position; topics without any are left out."""
+        """Return the first `count` entries after each position, oldest first.
+
+        Topics without such entries are left out. Costs one command.
+        """
         async with self._large_reads:
             return await self._xread(positions, [str(at) for at in positions.values()], count)
 
     async def newest(
         self, spans: Mapping[TopicName, Span], count: int
     ) -> dict[TopicName, list[Entry]]:
-        """The newest `count` entries in each span, newest first."""
+        """Return the newest `count` entries in each span, newest first; maybe an empty list.
+
+        Costs one command for each span. No span may be empty (`Span.is_empty`).
+        """
         if not spans:
             return {}
         async with self._large_reads:
@@ -140,9 +164,10 @@ class EntryReader:
             return dict(zip(spans, map(entries_of, replies), strict=True))
 
     async def newest_of(self, topic: TopicName, span: Span, count: int) -> list[Entry]:
-        """Some of the newest entries in `span`, newest first; none only if there are none.
+        """Return at most `count` of the newest entries in `span`, newest first.
 
-        Asks for half as many as often as Upstash finds the reply too large.
+        The list is empty only if the span has no entries. While Upstash finds the reply too large,
+        half as many are asked for; raises `TooLarge` if one entry alone is too large.
         """
         if span.is_empty:
             return []

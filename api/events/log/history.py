@@ -1,6 +1,6 @@
 """Pages of the past of several topics together, newest first.
 
-Events are ordered by id and then by topic, so the order stays while new ones come.
+Events are ordered by id and then by topic, so their order does not change while new ones come.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,18 +15,21 @@ from api.events.log.topic_log import TopicLog
 from api.events.topic import TopicName
 from api.problems import InvalidCursor
 
-SCAN_EVENTS = 200
+SCAN_EVENTS = 200  # of a topic in each further read, where events are not shown
 
 Shows = Callable[[Event], bool]
-"""Whether an event is on a page."""
+"""Takes an event and returns whether it belongs on the page."""
 Positions = Mapping[TopicName, EventId]
+"""An event id for each of some topics."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Events, newest first. `next_cursor` leads to the older ones; None if there are none.
+    """One page of the past of several topics.
 
-    `ends` is the newest entry of each topic when the page was read, whether shown or not.
+    `events` are newest first. `next_cursor` leads to the page with older ones; None if there are
+    none. `ends` has the id of the newest entry that was read of each topic that has any, whether it
+    is shown or not.
     """
 
     events: Sequence[Event]
@@ -35,7 +38,7 @@ class HistoryPage:
 
 
 def every(_: Event) -> bool:
-    """Lets all events through."""
+    """Return True: all events are shown."""
     return True
 
 
@@ -49,12 +52,12 @@ async def page_back(
     before: Positions | None = None,
     after: Positions | None = None,
 ) -> HistoryPage:
-    """The newest `limit` events of all topics that `shows` lets through.
+    """Return the newest `limit` events of all topics together for which `shows` returns True.
 
-    Only those above `after`, and below `before` or below the page whose `next_cursor` is
-    `cursor`. Of two events with the same id, that of the topic named first comes first. Costs
-    one command for each topic, and more where much is not shown. Raises `InvalidCursor` and
-    `RedisError`.
+    Only those above `after`, and below the page whose `next_cursor` is `cursor`; if that is None,
+    below `before`. These bounds are excluded. Of two events with the same id, the one whose topic
+    is earlier in `topics` comes first. A page has fewer events if they are large. Costs one command
+    for each topic, and more if many events are not shown. Raises `InvalidCursor` and `RedisError`.
     """
     bounds = _bounds(topics, cursor) if cursor else before or {}
     found, ends = await _gathered(log, topics, limit, before=bounds, shows=shows, after=after or {})
@@ -77,7 +80,7 @@ async def _gathered(
     shows: Shows,
     after: Positions,
 ) -> tuple[dict[TopicName, list[Event]], dict[TopicName, EventId]]:
-    """Of each topic more than `limit` events that are shown, or all; and its newest entry."""
+    """Return more than `limit` shown events of each topic, or all; and its newest entry."""
     found: dict[TopicName, list[Event]] = {topic: [] for topic in topics}
     ends: dict[TopicName, EventId] = {}
     bounds, count = dict(before), limit + 1
@@ -109,7 +112,7 @@ def _bounds(topics: Sequence[TopicName], text: str) -> dict[TopicName, EventId]:
 
 
 def _cursor_below(last: Event, topics: Sequence[TopicName]) -> str:
-    """A position on every topic, also on those without events: new ones will be above it."""
+    """Return a cursor after `last`. It names topics without events too: new ones are above it."""
     rank = topics.index(last.topic)
     below = {topic: last.id if at <= rank else last.id.next() for at, topic in enumerate(topics)}
     return cursor_text(below)

@@ -1,8 +1,8 @@
-"""Appends that happen once, however often they are tried.
+"""Appends that are done once, however often they are tried.
 
-A key of the caller's stands for one append (`append_once`), or a mark of ours for each of many
-groups of events (`append_groups`). Both are Lua scripts, so that nothing of an append is stored
-without the key or mark that forbids its repeat.
+With `append_once`, a key of the caller stands for one append. With `append_groups`, a mark stands
+for each of many groups of events. Both are Lua scripts, so that nothing is stored without the key
+or mark that prevents its repetition.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from api.events.log.retention import Retentions
 from api.events.topic import TopicName, log_key
 from api.upstash import Script, UpstashClient
 
-GROUPS_AT_ONCE: Final = 100
-BYTES_AT_ONCE: Final = 262_144
+GROUPS_AT_ONCE: Final = 100  # in one script
+BYTES_AT_ONCE: Final = 262_144  # of events in one script
 
 
 def _calls(result: Any) -> Sequence[str]:
@@ -50,9 +50,10 @@ return {record, 0}
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a key has stored: the events' ids and the fingerprint of their topics and texts.
+    """What was stored under a key.
 
-    `replayed` says that an earlier call had stored them.
+    `ids` are the ids of the events, and `fingerprint` is the digest that the first caller gave for
+    their topics and texts. `replayed` says that an earlier call had stored them.
     """
 
     ids: tuple[EventId, ...]
@@ -61,7 +62,7 @@ class Stored:
 
     @classmethod
     def of(cls, result: Any) -> "Stored":
-        """Read what `APPEND_ONCE` returns."""
+        """Return the result of the script `APPEND_ONCE`, decoded."""
         record, replayed = result
         ids = tuple(EventId.parse(one) for one in _ids(record))
         return cls(ids, record.rpartition(" ")[2], bool(replayed))
@@ -75,7 +76,12 @@ async def append_once(
     key: str,
     fingerprint: str,
 ) -> Stored:
-    """Store events with their topics, unless `key` has stored some. Raises `RedisError`."""
+    """Store all `entries` (topic and text of each), unless something was stored under `key` before.
+
+    Returns what is stored under the key, which the caller compares by its `fingerprint`. A key is
+    known for the usual `idempotency_ttl_s` seconds. May be repeated after any error. Raises
+    `RedisError`.
+    """
     args: list[str | int] = [retentions.usual.idempotency_ttl_s, fingerprint]
     for topic, text in entries:
         keep = retentions.of(topic)
@@ -126,24 +132,25 @@ return {stored, entries, topics}
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Events to store together, as topics and texts, unless `key` was stored before."""
+    """Events (topic and text of each) that are stored together unless `key` has a mark."""
 
     key: str
     entries: Sequence[tuple[TopicName, str]]
 
     @property
     def size_bytes(self) -> int:
-        """The length of all texts."""
+        """The length of all texts in characters, as a measure for the size of the request."""
         return sum(len(text) for _, text in self.entries)
 
 
 async def append_groups(
     client: UpstashClient, retentions: Retentions, groups: Sequence[Group], *, mark_ttl_s: int
 ) -> list[bool]:
-    """Store groups; for each whether it was stored now, False where it had been before.
+    """Store each group unless its key was marked in the last `mark_ttl_s` seconds, and mark it.
 
-    A repeat after a lost answer stores nothing twice. Runs one script, which costs two commands
-    for a group with one event; for very many groups several scripts. Raises `RedisError`.
+    Returns a bool for each group: True if it was stored now. May be repeated after any error
+    without storing anything twice. Costs two commands for a group with one event. Very many groups
+    take several scripts, and a failure leaves the first ones stored. Raises `RedisError`.
     """
     stored: list[bool] = []
     while some := _fitting(groups[len(stored) :]):
@@ -174,7 +181,7 @@ async def _append(
 
 
 def _fitting(groups: Sequence[Group]) -> list[Group]:
-    """The first groups, as many as one request should hold, at least one."""
+    """Return the first groups, as many as one request should hold, but at least one if any."""
     some: list[Group] = []
     size = 0
     for group in islice(groups, GROUPS_AT_ONCE):

@@ -1,4 +1,4 @@
-"""A page of one topic's log, and how many bytes of events may be in memory for one answer."""
+"""Pages of one topic's log, and limits for the bytes of events in memory for one answer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +18,11 @@ FIRST_ENTRIES = 64  # asked for before it is known how large the events are
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """What follows a position in one topic's log, oldest first.
+    """The events that follow a position in one topic's log, oldest first.
 
-    `start` is the position, `end` the one behind the page. `more` says that the log goes on
-    after it. With a `gap` the position is not in the log: there are no events, and the reader
-    has to start anew.
+    `start` is this position and `end` the one after the page. `more` says that the log has further
+    entries. If `gap` is set, the position is not in the log any more: the page has no events, and
+    the reader has to start again at the newest entry.
     """
 
     start: EventId
@@ -33,16 +33,17 @@ class LogPage:
 
     @property
     def reason(self) -> ResetReason:
-        """Why there is a gap; `UNKNOWN` if there seems to be none."""
+        """The reason of the gap; `UNKNOWN` if the page has none."""
         return self.gap or ResetReason.UNKNOWN
 
 
 def page_after(
     topic: TopicName, start: EventId, anchor: Sequence[Entry], news: Sequence[Entry], *, more: bool
 ) -> LogPage:
-    """The page of the entries after `start`: `news`, or a gap if `anchor` is not the one there.
+    """Return the page with the entries `news` that follow `start`, or a page with a gap.
 
-    `anchor` is the first entry found from `start` on, `start` included; empty if there is none.
+    `anchor` holds the first entry at or after `start`, or nothing. There is a gap unless that entry
+    is `start` itself. `more` says that the log has further entries.
     """
     if not anchor or anchor[0][0] != start:
         return LogPage(start, start, gap=ResetReason.TRIMMED if anchor else ResetReason.EXPIRED)
@@ -51,12 +52,12 @@ def page_after(
 
 
 def size_of(events: Iterable[Event]) -> int:
-    """The bytes of the events as JSON."""
+    """Return the bytes that the events take as JSON."""
     return sum(len(event.body) for event in events)
 
 
 def within(events: Iterable[Event], max_bytes: int) -> list[Event]:
-    """The first events that fit into `max_bytes`, at least one if there is one."""
+    """Return the first events that fit into `max_bytes`, but at least one if there is one."""
     taken: list[Event] = []
     left = max_bytes
     for event in events:
@@ -68,9 +69,10 @@ def within(events: Iterable[Event], max_bytes: int) -> list[Event]:
 
 
 def cut(pages: Mapping[TopicName, LogPage], max_bytes: int) -> dict[TopicName, LogPage]:
-    """The pages with their oldest events that fit into `max_bytes` together.
+    """Shorten the pages so that they hold at most `max_bytes` together, but at least one event.
 
-    Each page ends behind what it keeps, so the rest is read again later.
+    The oldest events are kept. A shortened page ends after what it keeps and has `more`, so that
+    the rest is read again later.
     """
     everything = merge(*(page.events for page in pages.values()), key=attrgetter("id"))
     kept: dict[TopicName, list[Event]] = {topic: [] for topic in pages}
@@ -87,10 +89,10 @@ def _shortened(page: LogPage, events: list[Event]) -> LogPage:
 
 
 def merged_past(pages: Iterable[LogPage]) -> list[Event]:
-    """The events of several topics' newest pages, newest first.
+    """Return the events of the newest pages of several topics together, newest first.
 
-    Ends where the first of the pages was cut off: below that, events of this topic would be
-    missing among those of the others.
+    If a page has older events that were not read, the result ends at the oldest event of that page:
+    below it, events of this topic would be missing among those of the others.
     """
     pages = list(pages)
     events = sorted((e for p in pages for e in p.events), key=attrgetter("id"), reverse=True)

@@ -1,4 +1,4 @@
-"""How much of each topic is kept, and for how long."""
+"""How many events each topic keeps, and for how long."""
 
 from dataclasses import dataclass, field
 
@@ -8,10 +8,10 @@ from api.security.patterns import TopicPattern
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much a topic keeps: its newest `max_events` or more.
+    """How much one topic keeps.
 
-    They are kept for about `ttl_s` seconds after the last one. The idempotency key of a publish
-    is known for `idempotency_ttl_s`.
+    It keeps its newest `max_events` at least, for about `ttl_s` seconds after the last one. An
+    idempotency key is known for `idempotency_ttl_s` seconds.
     """
 
     max_events: int
@@ -21,17 +21,26 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Retentions:
-    """What each topic keeps: as the first pattern that matches says, else `usual`."""
+    """The retention of every topic.
+
+    That is the one of the first pattern in `special` that matches the topic, or `usual` if none
+    does.
+    """
 
     usual: Retention
     special: dict[TopicPattern, Retention] = field(default_factory=dict)
 
     def add(self, pattern: str, retention: Retention) -> None:
-        """Have topics of `pattern` keep this. Raises `InvalidPattern`."""
+        """Set the retention of the topics that match `pattern`.
+
+        Patterns added earlier take precedence.
+
+        Raises `InvalidPattern`.
+        """
         self.special[TopicPattern.parse(pattern)] = retention
 
     def of(self, topic: TopicName) -> Retention:
-        """What this topic keeps."""
+        """Return the retention of `topic`."""
         for pattern, retention in self.special.items():
             if pattern.matches(topic):
                 return retention

@@ -1,9 +1,9 @@
-"""The durable log of each topic: one Redis stream, whose entry ids are the event ids.
+"""The durable log of each topic: a Redis stream whose entry ids are the event ids.
 
-No event is lost without a word, because every position is the id of an entry. To read on from
-a position, that entry itself is asked for first. If it does not come back, entries after it
-may have been trimmed or expired as well, and the reader is told so (`LogPage.gap`). A topic
-without entries gets a genesis entry, which no reader sees, so that it has a position too.
+Every position is the id of an entry. To read on from a position, that entry is read again first. If
+it is gone, later entries may have been trimmed or expired as well, and the reader is told so
+(`LogPage.gap`). A topic without entries gets a genesis entry, which no reader is sent, so that it
+has a position too.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from api.events.topic import TopicName, log_key
 from api.security.rates import Charge, free
 from api.upstash import RedisError, TooLarge, UpstashClient
 
-GENESIS_FIELD = "genesis"
-WRITES_AT_ONCE = 200
-REFRESHED_TOPICS = 10_000
-REPLICA_LAG_S = 0.25
+GENESIS_FIELD = "genesis"  # the field of a genesis entry
+WRITES_AT_ONCE = 200  # genesis entries in one transaction
+REFRESHED_TOPICS = 10_000  # whose last refresh of the TTL is kept in memory
+REPLICA_LAG_S = 0.25  # how long a replica of Redis may take to get an entry
 
 
 class TopicLog:
-    """The logs of all topics. Every method raises `RedisError` when Redis cannot do its part."""
+    """The logs of all topics. Every method that reads or writes raises `RedisError`."""
 
     def __init__(
         self, client: UpstashClient, retentions: Retentions, monotonic: Callable[[], float]
@@ -40,7 +40,10 @@ class TopicLog:
         self._refreshed: dict[TopicName, float] = {}
 
     def retention(self, topic: TopicName) -> Retention:
-        """What the topic keeps: for features that append by a script of their own."""
+        """Return how much the topic keeps.
+
+        For features that append with a Lua script of their own.
+        """
         return self.retentions.of(topic)
 
     async def append(
@@ -50,11 +53,12 @@ class TopicLog:
         also: Sequence[Sequence[str]] = (),
         as_one: bool = False,
     ) -> list[EventId | RedisError]:
-        """Store events in one round trip; for each its id, or why it was not stored.
+        """Store events (topic and JSON text of each) in one request.
 
-        Costs one billed command an event, and one more for each topic whose TTL is due for a
-        refresh. `also` are further commands for the same round trip, whose results are not
-        returned. With `as_one` nobody sees some of the events without the others.
+        Returns for each its id, or the error because of which it was not stored. Costs one billed
+        command for each event, and one for each topic whose TTL is due for a refresh. `also` are
+        commands to send in the same request, whose results are dropped. With `as_one` all of it is
+        one transaction.
         """
         due = [topic for topic in dict.fromkeys(topic for topic, _ in entries) if self._due(topic)]
         commands: list[Sequence[str | int]] = [
@@ -76,9 +80,10 @@ class TopicLog:
     async def append_once(
         self, entries: Sequence[tuple[TopicName, str]], *, key: str, fingerprint: str
     ) -> Stored:
-        """Store events, all or none, unless `key` has stored some before.
+        """Store all of the events, or none if something was stored under `key` before.
 
-        A repeat stores nothing and returns what the first call stored, with its fingerprint.
+        Returns what is stored under the key: for a repeat, the ids and the fingerprint of the first
+        call.
         """
         stored = await append_once(
             self.client, self.retentions, entries, key=key, fingerprint=fingerprint
@@ -87,18 +92,19 @@ class TopicLog:
         return stored
 
     async def append_groups(self, groups: Sequence[Group], *, mark_ttl_s: int) -> list[bool]:
-        """Store each group of events unless its key stored one in the last `mark_ttl_s` seconds.
+        """Store each group, unless its key has stored one in the last `mark_ttl_s` seconds.
 
-        Returns for each group whether it was stored now.
+        Returns a bool for each group: whether it was stored now.
         """
         return await append_groups(self.client, self.retentions, groups, mark_ttl_s=mark_ttl_s)
 
     async def heads(
         self, topics: Collection[TopicName], *, charge: Charge = free
     ) -> dict[TopicName, EventId]:
-        """Where each topic stands now. One command, and two for each topic never used.
+        """Return the newest position of each topic, and write a genesis entry where there is none.
 
-        `charge` is told how many were never used before these are written; it may raise instead.
+        Costs one command, and two for each topic that was never used. `charge` is called with the
+        number of these before they are written, and may raise instead.
         """
         heads = await self.last(topics)
         if missing := [topic for topic in topics if topic not in heads]:
@@ -107,13 +113,13 @@ class TopicLog:
         return heads
 
     async def last(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
-        """The id of the newest entry of each topic; topics without entries are left out."""
+        """Return the id of the newest entry of each topic. Topics without entries are left out."""
         return await self._reader.last(topics)
 
     async def begin(self, topics: Collection[TopicName]) -> dict[TopicName, EventId]:
-        """Write a genesis entry for each topic and return their ids.
+        """Write a genesis entry for each topic and return the ids of these entries.
 
-        Another process may do the same at the same time: a second genesis entry does no harm.
+        If another process does so at the same time, a second genesis entry does no harm.
         """
         begun: dict[TopicName, EventId] = {}
         rest = iter(topics)
@@ -128,12 +134,13 @@ class TopicLog:
         limit: int,
         anchored: Collection[TopicName] | None = None,
     ) -> dict[TopicName, LogPage]:
-        """A page of `limit` events for each topic that has news, with one command for all.
+        """Return a page of at most `limit` events for each topic, with one command for all of them.
 
-        For topics in `anchored` (all by default) the entry at the position is read again, which
-        proves that nothing after it is gone. That costs its bytes at each poll, so a poller
-        leaves out the silent topics: only when these have news, a second command proves it.
-        Reads fewer at once where Upstash finds the reply too large.
+        For topics in `anchored` (None means all), the entry at the position is read again, which
+        proves that nothing after it is gone; they always have a page. That costs the bytes of this
+        entry at each poll, so pollers leave out silent topics: these have a page only if there are
+        new entries, and then a second command proves it. Where Upstash finds the reply too large,
+        less is read at once.
         """
         sure = positions.keys() if anchored is None else anchored
         try:
@@ -151,9 +158,9 @@ class TopicLog:
     async def restart(
         self, gaps: Mapping[TopicName, LogPage], *, charge: Charge = free
     ) -> dict[TopicName, tuple[EventId, ResetReason]]:
-        """Where to go on after each real gap, which is the newest entry, and why.
+        """Return where each topic with a gap goes on (its newest entry), and why events were lost.
 
-        A topic whose gap was none after all is left out. Charges as `heads` does.
+        Topics that turn out to have no gap are left out. `charge` is called as in `heads`.
         """
         heads = await self.heads(gaps.keys(), charge=charge)
         suspects = {t: gaps[t].start for t, head in heads.items() if head < gaps[t].start}
@@ -177,17 +184,20 @@ class TopicLog:
         after: Mapping[TopicName, EventId] | None = None,
         max_bytes: int | None = None,
     ) -> dict[TopicName, LogPage]:
-        """The newest `limit` events of each topic, oldest first; one command each.
+        """Return a page with the newest `limit` events of each topic, oldest first.
 
-        Only those below `before` and above `after`, on the topics that these name. `end` is the
-        newest entry there, `more` says that there may be older events. A topic without any
-        entry there has no page. All pages together hold `max_bytes`, or each `TOPIC_BYTES` if
-        that is more: a topic with larger events has fewer of them, at least one.
+        Only events below `before` and above `after` count, for the topics that these maps name.
+        `LogPage.end` is the newest entry there, and `more` says that there may be older events.
+        Topics without such entries have no page. Costs one command for each topic, or more for
+        large events.
+
+        All pages together hold `max_bytes`, but each may hold `TOPIC_BYTES` and at least one event.
+        A topic with large events therefore has fewer of them.
         """
         spans = {topic: Span.between(topic, before or {}, after or {}) for topic in topics}
         wanted = {topic: span for topic, span in spans.items() if not span.is_empty}
         most = max(TOPIC_BYTES, (max_bytes or maxsize) // max(1, len(topics)))
-        # One for the genesis entry, one to see whether there are older ones.
+        # Two more: the genesis entry, and one to see whether there are older events.
         count = min(limit + 2, max(3, FIRST_ENTRIES // max(1, len(topics))))
         try:
             found = await self._reader.newest(wanted, count)
@@ -230,9 +240,9 @@ class TopicLog:
         most: int,
         is_all: int,
     ) -> LogPage | None:
-        """The newest events of `entries` and, where these hold too few, of those below them.
+        """Return the newest events of `entries` and, if these are too few, of older entries.
 
-        Fewer entries than `is_all` are all that there are.
+        Fewer entries than `is_all` mean that there are no older ones.
         """
         if not entries:
             return None
@@ -257,7 +267,7 @@ class TopicLog:
         return ["EXPIRE", log_key(topic), self.retention(topic).ttl_s]
 
     def _due(self, topic: TopicName) -> bool:
-        """A TTL is refreshed when a quarter of it has passed, as this process remembers."""
+        """Whether a quarter of the TTL has passed since this process last refreshed it."""
         last = self._refreshed.get(topic)
         return last is None or self.monotonic() - last > self.retention(topic).ttl_s / 4
 

@@ -8,14 +8,14 @@ from itertools import cycle
 from api.events.delivery.connection import Connection
 from api.events.reasons import CloseReason
 
-TICK_S = 1.0
+TICK_S = 1.0  # between two slots
 
 
 class OpenStreams:
-    """The open connections, in as many slots as there are seconds between keep-alives.
+    """The open connections of this process, in one slot for each second between keep-alives.
 
-    One timer serves all of them: each second, one slot gets its keep-alive comment, so that the
-    work is spread. `is_draining` says that the process is about to end.
+    One timer serves them all: each second the connections of one slot are sent a keep-alive, so
+    that the work is spread evenly. `is_draining` says that the process is about to end.
     """
 
     def __init__(self, *, keep_alive_s: int, max_streams: int) -> None:
@@ -36,13 +36,13 @@ class OpenStreams:
 
     @property
     def refusal(self) -> str | None:
-        """Why no stream can be opened now, in one word; None if one can."""
+        """Why no stream can be opened now: "draining" or "overloaded"; None if one can."""
         if self.is_draining:
             return "draining"
         return "overloaded" if len(self) >= self._max_streams else None
 
     def add(self, connection: Connection) -> None:
-        """Keep it alive until `remove`."""
+        """Count a connection and keep it alive, until `remove`."""
         # The first comment comes after half a round to a round. Clients that all come in the same
         # second get different slots.
         slot = (self._served - next(self._turns)) % len(self._slots)
@@ -53,7 +53,7 @@ class OpenStreams:
             self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection; the last one stops the timer."""
+        """Stop counting a connection and keeping it alive. The last one stops the timer."""
         self._slots[self._slot_of.pop(connection)].discard(connection)
         if self._slot_of:
             return
@@ -64,7 +64,10 @@ class OpenStreams:
 
     @asynccontextmanager
     async def hold(self, longest_s: float) -> AsyncIterator[None]:
-        """For a JSON answer that waits: raises `TimeoutError` after `longest_s`, or at `drain`."""
+        """Limit the `async with` block, in which a JSON answer waits, to `longest_s` seconds.
+
+        Raises `TimeoutError` after that time, or at once when the process drains.
+        """
         async with asyncio.timeout(0 if self.is_draining else longest_s) as limit:
             self._holds.add(limit)
             try:
@@ -73,7 +76,11 @@ class OpenStreams:
                 self._holds.discard(limit)
 
     async def drain(self, *, timeout_s: float) -> bool:
-        """End all streams with `bye` and refuse new ones; False if some are left at `timeout_s`."""
+        """Refuse new streams, end all open ones with `bye`, and wait until they are gone.
+
+        JSON answers that wait for events end too. Returns False if streams are left after
+        `timeout_s` seconds.
+        """
         self.is_draining = True
         for connection in tuple(self._slot_of):
             connection.end(CloseReason.SHUTDOWN)

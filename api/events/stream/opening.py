@@ -1,8 +1,8 @@
-"""How every stream is opened, whoever writes to it: refused, or given a deadline and a lease.
+"""Opens streams: each is refused, or gets a deadline and a lease.
 
-Features that have streams of their own open them here too, so that all streams of a process
-are counted, limited, refused and ended alike. An opened stream is an `EventStream`: a response
-that hands the connection over to a session.
+Features with streams of their own open them here too, so that all streams of a process are counted,
+limited, refused and ended alike. The result is an `EventStream`, a response that hands the
+connection over to a session.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from api.security.principal import Principal
 from api.security.wiring import Security
 from api.settings import Settings
 
-ANONYMOUS_S = 10.0
+ANONYMOUS_S = 10.0  # the longest stream of an anonymous caller that takes an instance
 HEADERS = {
     "Content-Type": sse.MEDIA_TYPE,
     "Cache-Control": "no-cache, no-transform",
@@ -37,16 +37,16 @@ HEADERS = {
 }
 
 AnyRequest = Request[Any, Any, Any]
-"""A request of Litestar, whoever the user and whatever the state."""
+"""A request of Litestar, with any types of user and state."""
 Serve = Callable[[Any, Any], Awaitable[None]]
-"""Writes a response behind its head, given ASGI's `receive` and `send`."""
+"""Writes the body of a response after its head. Takes ASGI's `receive` and `send`."""
 OnEnd = Callable[[], Coroutine[Any, Any, None]]
-"""Awaited when a response has ended, however it ended."""
+"""Called and awaited when a response has ended, for whatever reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """What handlers that read, publish or stream events call."""
+    """What the handlers of all features use to read, publish and stream events."""
 
     streaming: Streaming
     publisher: Publisher
@@ -64,11 +64,12 @@ async def open_stream(
     conn: str | None,
     meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> "EventStream":
-    """The response that streams the topics of `read_request`, which the caller may read.
+    """Return the response that streams the topics of `read_request`.
 
-    `conn` is the client's own name for its stream: a reconnect under the same name replaces the
-    lease of the stream before. `meanwhile()` is entered as long as the stream lasts. Raises
-    `OverConnectionLimit`, and `BadRequest` for a `conn` that cannot be one.
+    The caller must have checked that `principal` may read them. `conn` is the client's own name for
+    its stream: a reconnect with the same name replaces the lease of the stream before; None is a
+    new name. The context manager that `meanwhile()` returns is entered as long as the stream lasts.
+    Raises `OverConnectionLimit`, and `BadRequest` if `conn` is malformed.
     """
 
     def session(deadline: Deadline) -> Serve:
@@ -93,11 +94,11 @@ async def admit_stream(
     principal: Principal | None,
     conn: str | None,
 ) -> "EventStream":
-    """The response that `session(deadline)` writes, under the limits of all streams.
+    """Return a response that `session(deadline)` writes, under the limits that all streams have.
 
-    `session` has to keep the deadline and the end of the caller's token. `principal` is None
-    where anybody may read: then the limits of anonymous callers hold. While the process is full
-    or about to end, the response only tells the client to come back. Raises as `open_stream`.
+    The session must end at the deadline and when the caller's token expires. `principal` None means
+    an anonymous caller, who needs no `conn` and has stricter limits. While the process is full or
+    drains, the response only tells the client to come back. Raises as `open_stream` does.
     """
     streaming, anonymous_streams = events.streaming, events.security.anonymous_streams
     reason = streaming.open_streams.refusal
@@ -110,7 +111,7 @@ async def admit_stream(
     if deadline.one_batch:  # a buffered answer holds nothing for long
         return EventStream(session(deadline))
     if principal is None:
-        if deadline.is_alone:  # a few anonymous callers could else take every instance there is
+        if deadline.is_alone:  # a few anonymous callers could otherwise take every instance
             lifetime_s = min(deadline.lifetime_s, ANONYMOUS_S)
             deadline = replace(deadline, lifetime_s=lifetime_s)
         return EventStream(session(deadline), on_end=_enter(request, events))
@@ -122,10 +123,11 @@ async def admit_stream(
 async def admit_long_poll(
     request: AnyRequest, events: Events, principal: Principal, conn: str | None = None
 ) -> AsyncIterator[None]:
-    """Count a JSON answer that waits for news as one of the caller's streams, meanwhile.
+    """Count a JSON answer that waits for events as one of the caller's streams.
 
-    Ends as soon as the client has left, with a `BadRequest` that nobody reads: else the next
-    poll of the same client could be refused because of this one. Raises as `open_stream`.
+    It counts during the `async with` block. When the client leaves, the block is cancelled and
+    `BadRequest` is raised, which nobody receives: otherwise the next poll of this client could be
+    refused because of the old one. Raises as `open_stream` does.
     """
     lease = await _lease(request, events, principal, conn)
     patience = asyncio.timeout(None)
@@ -148,7 +150,7 @@ async def admit_long_poll(
 
 
 def _enter(request: AnyRequest, events: Events) -> OnEnd:
-    """Count an anonymous stream; returns what is to be called at its end."""
+    """Count an anonymous stream; return the function to call at its end."""
     anonymous_streams, address = events.security.anonymous_streams, _address(request, events)
     try:
         anonymous_streams.enter(address)
@@ -201,18 +203,18 @@ class _TakenOver(ASGIResponse):
         }
         try:
             await send(head)
-            # The wrappers of the middleware only look at the head: each event would pass them all.
+            # Middleware looks only at the head. Without its wrappers each event passes fewer calls.
             await self._serve(receive, scope["state"].get("raw_send", send))
         finally:
             await asyncio.shield(self._on_end())
 
 
 class EventStream(Response[None]):
-    """A `text/event-stream` whose bytes `serve(receive, send)` writes, to the last one.
+    """A `text/event-stream` response whose whole body is written by `serve(receive, send)`.
 
-    Litestar's own streaming responses change threads, wake a task for each event and leave the
-    generator open when a stalled client goes. This one keeps the framework's guards, dependencies
-    and headers. `on_end()` is awaited however it ends, also when it never really began.
+    Litestar's own streaming responses change threads, wake a task for each event, and leave the
+    generator open when a stalled client leaves. This class keeps Litestar's guards, dependencies
+    and headers. `on_end()` is awaited when the response ends, even if it never really began.
     """
 
     def __init__(self, serve: Serve, *, on_end: OnEnd = _nothing) -> None:
@@ -221,12 +223,12 @@ class EventStream(Response[None]):
         self._on_end = on_end
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
-        """What Litestar calls to send the response."""
+        """Return the ASGI application that sends this response. Litestar calls this method."""
         return _TakenOver(self._serve, self._on_end)
 
 
 def one_message(text: bytes) -> EventStream:
-    """A stream that sends `text` and ends."""
+    """Return a stream that sends `text` as its whole body and ends."""
 
     async def serve(_: Any, send: Any) -> None:
         await send(body_message(text, more=False))

@@ -1,8 +1,7 @@
-"""The life of one stream, from the response's head to its `bye`.
+"""The life of one stream, from the head of the response to its `bye`.
 
-`Session` is what all streams have in common, whoever feeds them: timers, keep-alive, and the
-end. `TopicSession` is a stream of topics: it sends what the client missed and then lets the
-hub feed the connection.
+`Session` is what all streams have in common: timers, keep-alives and the end. `TopicSession` is a
+stream of topics: it sends what the client missed, and then the hub feeds the connection.
 """
 
 import asyncio
@@ -32,19 +31,22 @@ from api.retry import growing_pauses
 from api.telemetry.metrics import Metrics
 from api.upstash import RedisError
 
-GRACE_S = 30.0
-LOOK_AGAIN_S = 1.0
-RETRY_S = (0.2, 5.0)
-REPLAY_PATIENCE_S = 4.0
+GRACE_S = 30.0  # for a reader to take the last frame
+LOOK_AGAIN_S = 1.0  # the longest wait for the poller before the log is read again
+RETRY_S = (0.2, 5.0)  # shortest and longest pause between attempts to read from Redis
+REPLAY_PATIENCE_S = 4.0  # for a buffered answer to send events that were missed
 
-Receive = Callable[[], Awaitable[Any]]
+Receive = Callable[[], Awaitable[Any]]  # the function `receive` of ASGI
 T = TypeVar("T")
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Streaming:
-    """What the streams of a process share. `clock` gives epoch seconds."""
+    """What all streams of a process share. `clock` returns seconds since 1970.
+
+    `retry_ms` is the usual pause before a client comes back, in milliseconds.
+    """
 
     hub: Hub
     log: TopicLog
@@ -55,15 +57,16 @@ class Streaming:
     rng: random.Random
 
     def pause_ms(self) -> int:
-        """A jittered `retry:`, half to one and a half times the middle, never below 1 s."""
+        """Return a `retry:` in ms: `retry_ms` with up to half of it as jitter, at least 1000."""
         return max(1000, int(self.retry_ms * self.rng.uniform(0.5, 1.5)))
 
 
 class Session(ABC):
-    """The life of a response behind its head. Subclasses say what it is fed with.
+    """The life of one stream after the head of its response. Subclasses say what is sent.
 
-    It ends at the deadline, or at `expires_at` (epoch seconds, the end of the caller's token;
-    None is never) if that comes first. A buffered answer may be late by `patience_s`.
+    It ends at the deadline, or at `expires_at` (seconds since 1970, when the caller's token
+    expires; None is never) if that is earlier. A buffered answer may be late by `patience_s`
+    seconds.
     """
 
     patience_s = 0.0
@@ -80,7 +83,7 @@ class Session(ABC):
         self._ends_at = self._loop.time() + deadline.lifetime_s
 
     async def run(self, receive: Receive, send: Send) -> None:
-        """Serve the stream; returns when the client is gone, also after an end of ours."""
+        """Serve the stream until the client has disconnected, also after `bye` was sent."""
         connection = self._open(send)
         timers = self._timers(connection)
         feeding = self._loop.create_task(self._feed(connection))
@@ -100,14 +103,14 @@ class Session(ABC):
 
     @abstractmethod
     async def _feed(self, connection: Connection) -> None:
-        """Send the first bytes, and see to it that more follow. Must not raise."""
+        """Send the first bytes and arrange for the rest. Runs in its own task; must not raise."""
 
     @abstractmethod
     def _closed(self, connection: Connection) -> None:
-        """Let go of the connection, whatever has come of it."""
+        """Undo what `_open` did. Called once, when the stream has ended."""
 
     def _open(self, send: Send) -> Connection:
-        """A connection that is kept alive; what a subclass adds is undone in `_closed`."""
+        """Return a connection that is kept alive; `_closed` undoes what a subclass adds."""
         streaming = self._streaming
         connection = Connection(
             send,
@@ -150,7 +153,7 @@ class Session(ABC):
 
 
 class TopicSession(Session):
-    """Sends what the client missed, lets the hub feed the connection, and waits for the end."""
+    """A stream of topics: sends what the client missed, then lets the hub feed the connection."""
 
     patience_s = REPLAY_PATIENCE_S
 
@@ -240,7 +243,7 @@ class TopicSession(Session):
     def _history(
         self, events: Sequence[Event], writer: CursorWriter, ends: Mapping[TopicName, EventId]
     ) -> list[bytes]:
-        """The frames of the history. If a feature chose it, only the last one moves the cursor."""
+        """Encode the history. If a feature chose it, only the last frame moves the cursor."""
         if self._request.newest is None or not events:
             return self._encoded(events, writer)
         start = writer.text()
@@ -273,7 +276,7 @@ class TopicSession(Session):
         return bool(frames)
 
     async def _patiently(self, connection: Connection, call: Callable[[], Awaitable[T]]) -> T:
-        """The result of `call`, however long Redis is away: the stream stays open meanwhile."""
+        """Return what `call` does; repeat it while Redis fails, with the stream kept open."""
         pauses = growing_pauses(*RETRY_S, self._streaming.rng)
         say = log.warning
         while not connection.ended:
@@ -291,6 +294,6 @@ class _EndedError(Exception):
 
 
 async def until_gone(receive: Receive) -> None:
-    """Return when the connection is over: ended by the client, or by us and then closed."""
+    """Return when the connection is closed, by the client or after our last frame."""
     while (await receive())["type"] != "http.disconnect":
         pass
