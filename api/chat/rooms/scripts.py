@@ -1,8 +1,9 @@
-"""The changes of rooms that depend on a check: each is one script, so nothing comes between.
+"""The changes of rooms that depend on a check, each as one Lua script.
 
-A user is one hash, from room to `reader`, `member`, `moderator`, `invited:<role>` or
-`banned`, and from `*` to `banned` for a ban everywhere. A script answers with what the user is
-in the room after it, or with one of the words of `store.REFUSALS`.
+Within a script no other command runs between the check and the change. What a user is in the rooms
+is one hash: from the id of a room to `reader`, `member`, `moderator`, `invited:<role>` or `banned`,
+and from `*` to `banned` for a ban from all rooms. A script answers with the user's new value for
+the room (`gone` for none), or with one of the words of `store.REFUSALS`.
 """
 
 from api.upstash import Script
@@ -157,7 +158,11 @@ return 'banned'
 
 
 def counted(body: str) -> Script:
-    """Make a script that also tells which commands it ran, since that depends on what it finds."""
+    """Build a script that also answers with the names of the commands that it ran.
+
+    `body` is Lua that runs its commands with `call` and returns a text. Which commands run depends
+    on what they find, and they are counted because they are billed.
+    """
     source = f"{COUNTING}local function run()\n{body}end\nreturn {{run(), made}}"
     return Script(source, calls=lambda result: result[1])
 

@@ -1,4 +1,4 @@
-"""Decides who gets a token, and for which rooms."""
+"""Decides who gets a token for Ably, for which rooms, and for how long."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,11 @@ MAX_CAPABILITY_BYTES: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a client asks for, where that is less than it may have; None asks for all of it."""
+    """What a client asks for when it asks for a token.
+
+    `rooms` limits the token to these rooms; None means all rooms of the user. `ttl_ms` shortens its
+    life; None means as long as is allowed. `is_jwt` asks for a JWT and not for a token request.
+    """
 
     rooms: frozenset[str] | None = None
     ttl_ms: int | None = None
@@ -33,7 +37,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class TokenService:
-    """Gives tokens to members of rooms. `clock` gives epoch seconds."""
+    """Issues Ably tokens to members of rooms. `clock` gives epoch seconds."""
 
     issuer: TokenIssuer
     rooms: RoomStore
@@ -42,10 +46,10 @@ class TokenService:
     clock: Callable[[], float]
 
     async def issue(self, principal: Principal, wanted: Wanted) -> TokenRequest | str:
-        """A token request, or a JWT if that is wanted.
+        """Return a token request for the caller's rooms, or a JWT if `wanted` asks for one.
 
         Costs one command, and one more for a user who was banned somewhere. Raises RateLimited,
-        Banned, NoRooms and TooManyRooms.
+        Banned, NoRooms, TooManyRooms, and Unauthorized when the caller's session is about to end.
         """
         self.rate.take(principal.id)
         ttl_ms = self._ttl_ms(principal, wanted)
