@@ -1,4 +1,4 @@
-"""Notifications, built from the settings."""
+"""Builds the feature notifications from the settings."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -20,7 +20,10 @@ MENTION_CHARS: Final = 500
 
 
 def build(settings: Settings, base: Base) -> Feature:
-    """Build notifications. Their topics keep a number of events; readers leave out old ones."""
+    """Build the feature: its routes, event types, retention, and the reaction to mentions in chat.
+
+    Its topics keep a number of events and not those of a time, so readers leave out older ones.
+    """
     log = base.streaming.log
     states = ReadStates(log, settings.notifications_ttl_s, base.system.clock)
     notifications = Notifications(base.publisher, log, states)
@@ -52,7 +55,7 @@ def build(settings: Settings, base: Base) -> Feature:
 
 
 def user_mentioned(mention: UserMentioned) -> list[Draft]:
-    """The notification of a user whom a chat message names, wherever that user is."""
+    """Build the notification of a user whom a chat message names; the list holds one draft."""
     notification = {
         "title": f"{mention.author or 'Somebody'} mentioned you in {mention.room}",
         "body": mention.text[:MENTION_CHARS],

@@ -1,8 +1,9 @@
-"""What changes a user's read state: the state and the event that tells of it, in one step.
+"""The Lua scripts that count and change a user's read state.
 
-KEYS: the state, the user's own topic, the topic of all. The state is a hash: `own` and `all`
-hold the id up to which everything of that topic was read, `own:<id>` and `all:<id>` say `read`
-or `deleted` of a single one.
+A script that changes it stores the new state and the event that tells of it in one step. KEYS are
+the state, the user's own topic and the topic for all. The state is a hash: `own` and `all` hold the
+event id up to which everything in that topic was read, and `own:<id>` and `all:<id>` hold `read` or
+`deleted` for a single notification.
 """
 
 from collections.abc import Sequence
