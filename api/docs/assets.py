@@ -1,4 +1,7 @@
-"""The interactive docs: files of Swagger UI, from a package and not from the network."""
+"""The interactive docs: the page at `/api/docs`, and the files of Swagger UI from a package.
+
+Nothing is loaded from the network.
+"""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -74,13 +77,19 @@ class Asset:
 
 
 def page(*, is_local: bool) -> str:
-    """The docs page, or how to install what it needs. In local mode one click signs in."""
+    """Return the HTML of the docs page, or of one that says how to install Swagger UI if it is not.
+
+    With `is_local` the page has a button that signs in.
+    """
     sign_in = SIGN_IN_BUTTON if is_local else ""
     return PAGE.format(sign_in=sign_in) if find_spec(PACKAGE) else MISSING
 
 
 def find_asset(name: str, *, is_local: bool) -> Asset | None:
-    """One of the page's files; None for every other name."""
+    """Return the file of the docs page with this name; None if the page has no such file.
+
+    With `is_local` the script of the button that signs in exists too.
+    """
     if name == START:
         return Asset(SCRIPT.encode(), "text/javascript")
     if name == SIGN_IN and is_local:

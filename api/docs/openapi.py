@@ -1,4 +1,4 @@
-"""What is added to the OpenAPI document that the framework makes.
+"""Adds to the OpenAPI document what the framework does not know.
 
 The framework knows paths, parameters and bodies. Added here are the problems that an operation can
 answer with, with their codes as examples, who may call it, and the headers of each answer.
@@ -118,7 +118,12 @@ NO_CONTENT = "204"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the code says of one operation: its own problems, and whether it needs a caller."""
+    """What the code declares of one operation, beside what the framework reads itself.
+
+    `problems` are those of its own, `needs_caller` says that a caller must be signed in, and
+    `takes_ticket` that a ticket is enough. `error_form` is "problem" for problem+json and "ably"
+    for the errors that Ably's SDKs read.
+    """
 
     problems: Problems
     needs_caller: bool
@@ -127,7 +132,10 @@ class Facts:
 
 
 def complete(document: Document, facts: Mapping[str, Facts]) -> Document:
-    """Add what the framework's document lacks; `facts` are by operation id."""
+    """Add to `document`, in place, what the framework leaves out, and return it.
+
+    `facts` are by operation id, and every operation of the document must have its facts.
+    """
     components = document["components"]
     components["schemas"]["Problem"] = PROBLEM_SCHEMA
     components["schemas"]["AblyError"] = ABLY_ERROR_SCHEMA
@@ -188,7 +196,7 @@ def _all_problems(operation: Document, facts: Facts) -> list[type[ApiError]]:
 
 
 def problem_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
-    """An answer for each status, with the codes that it may carry."""
+    """Build the OpenAPI responses for these problems: by status, with the codes it may carry."""
     by_status: dict[str, list[type[ApiError]]] = {}
     for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
         by_status.setdefault(str(kind.status), []).append(kind)
@@ -196,7 +204,7 @@ def problem_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
 
 
 def ably_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
-    """The same for operations that Ably's SDKs call: they read errors of another form."""
+    """Build the responses for operations that Ably's SDKs call, whose errors have another form."""
     by_status: dict[str, Document] = {}
     for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
         status, body = ably_error(kind)

@@ -1,8 +1,8 @@
-"""Finds typing errors in the names of a request's query.
+"""Finds typing errors in the names of a request's query parameters.
 
-A name that nobody knows is ignored, because gateways, caches and SDKs add names of their own. A
-name that is nearly a known one is refused: if `?cursr=` were ignored, the stream would start from
-now on and events would be lost.
+An unknown name is ignored, because gateways, caches and SDKs add names of their own. A name that is
+nearly a known one is refused: if `?cursr=` were ignored, the stream would start from now on and
+events would be lost.
 """
 
 from typing import Any
@@ -23,9 +23,10 @@ SPELLINGS = frozenset({"lasteventid", "evslasteventid"})
 
 
 def check_query(request: Request[Any, Any, Any]) -> None:
-    """Refuse names that are close to one that the handler takes; respell `lastEventId`.
+    """Refuse a request with a query name that is close to one that its handler takes.
 
-    Raises BadRequest, which names the nearest and lists all that is taken.
+    Other spellings of `lastEventId` that clients send are corrected in the request itself. Raises
+    BadRequest, which names the nearest name and lists all that are taken.
     """
     query: bytes = request.scope["query_string"]
     known = _names(request.route_handler) if query else []
@@ -43,10 +44,10 @@ def check_query(request: Request[Any, Any, Any]) -> None:
 
 
 def nearest(name: str, known: list[str]) -> str | None:
-    """The known name that `name` was probably meant to be; None if it is close to none.
+    """Return the known name that `name` was probably meant to be; None if it is close to none.
 
-    Close is a difference of case, of `-` and `_`, or of one edit: a letter more, less, another,
-    or two exchanged. Names of more than `SHORT_CHARS` letters may differ by two.
+    Close is a difference of case, of `-` and `_`, or of one edit: a letter more, less, another, or
+    two exchanged. For known names of more than `SHORT_CHARS` letters it may be two edits.
     """
     given = _folded(name)
     found = [(far, one) for one in known if (far := _edits(given, _folded(one))) is not None]

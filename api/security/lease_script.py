@@ -1,4 +1,7 @@
-"""The one step that must be atomic: count the live connections and take a slot."""
+"""The Lua script that counts the open streams of a user and an address, and records one more.
+
+It is one script because both must be one step: otherwise two requests could take the last slot.
+"""
 
 from api.upstash import Script
 

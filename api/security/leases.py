@@ -1,4 +1,4 @@
-"""How many streams a user and an address may have open.
+"""Limits how many streams a user and an address may have open, over all processes.
 
 A stream takes a lease and is not just counted, because a function that is killed counts nothing
 down. A connection is a field in a hash of its user and of its address; the field names its process.
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class StreamLimit:
-    """At most `most` open streams in the hash `key`; `of` names what is limited."""
+    """At most `most` open streams in the hash `key`; `of` is "user" or "address", for messages."""
 
     of: str
     key: str
@@ -40,7 +40,11 @@ class StreamLimit:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One open stream. Without limits there is nothing to give back."""
+    """The right of one open stream, which ends by itself unless the process renews it.
+
+    `slot` is the user and the `conn` id, `nonce` is this one connection. Without `limits` nothing
+    was recorded and nothing is given back.
+    """
 
     slot: str
     nonce: str
@@ -56,8 +60,9 @@ class ConnectionLimiter:
     """Grants leases, at most `per_user` and `per_ip` at a time; 0 is no limit.
 
     When Redis fails no stream is closed or refused: leases are granted, counted in `failures` and
-    recorded later. `run()` has to go on while the process serves streams; without it a lease
-    counts for `PROCESS_TTL_MS` only.
+    recorded later. `run()` has to go on while the process serves streams; without it a lease counts
+    for `PROCESS_TTL_MS` only. `stream_max_s` is the longest life of a stream in seconds, `clock`
+    gives epoch seconds, and `new_id` makes the names of this process and of connections.
     """
 
     def __init__(
@@ -90,14 +95,16 @@ class ConnectionLimiter:
 
     @property
     def held(self) -> int:
-        """Open streams of this process that are under a limit."""
+        """How many open streams of this process are under a limit."""
         return len(self._held)
 
     async def acquire(self, user: str | None, ip: str, conn: str) -> Lease:
-        """A lease for the connection `conn` of `user`; an earlier one of both is replaced.
+        """Return a lease for the connection `conn` of `user`; an earlier one of both is replaced.
 
-        Without a user only the address is limited. Raises OverConnectionLimit, and BadRequest
-        for a `conn` that is not a topic segment. Any Redis failure grants the lease.
+        `conn` is chosen by the client, and stays the same when it reconnects. For a `user` of None
+        only the address is limited. Costs one command, and none without limits. Raises
+        OverConnectionLimit, and BadRequest for a `conn` that is not a topic segment. Any failure of
+        Redis grants the lease.
         """
         # With a colon in it, one user could name the slots of another.
         if not is_segment(conn):
@@ -110,7 +117,7 @@ class ConnectionLimiter:
         return lease
 
     async def release(self, lease: Lease) -> None:
-        """Give the lease back. It may be called more than once, and never fails."""
+        """Give the lease back. To repeat it does no harm, and a failure of Redis raises nothing."""
         if not lease.limits:
             return
         self._held.discard(lease)
@@ -120,10 +127,10 @@ class ConnectionLimiter:
         await self._send([], forget=[lease])
 
     async def renew(self) -> bool:
-        """Prolong all leases of this process by one command. False when Redis failed.
+        """Prolong all leases of this process by one command. Return False when Redis failed.
 
-        After a pause that outlasted its lease the process records its connections anew,
-        because others may have given their slots away.
+        After a pause that outlasted its lease the process records its connections anew, because
+        others may have given their slots away.
         """
         if self._now_ms() > self._alive_until_ms:
             self._unrecorded |= self._held
@@ -135,7 +142,10 @@ class ConnectionLimiter:
         return True
 
     async def run(self) -> None:
-        """Renew for ever, with jitter; costs nothing while no stream is open."""
+        """Renew all leases every `RENEW_S` seconds, with jitter, until it is cancelled.
+
+        It costs no command while no stream is open.
+        """
         while True:
             await self._sleep(RENEW_S * self._rng.uniform(0.9, 1.1))
             if self._held or self._unreleased:

@@ -1,4 +1,4 @@
-"""Verifies tokens that the team's own identity provider signs."""
+"""Verifies the tokens that the team's own identity provider signs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ OTHER_KINDS = {"ID", "Refresh", "Offline", "Logout"}
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What says that a token was made for us: `claim` must hold one of `values`.
+    """The claim that shows that a token was made for us: `claim` must hold one of `values`.
 
-    `aud` is the standard's. Where a provider leaves it out, `azp` or `client_id` names the
+    `aud` is the standard's claim. If a provider leaves it out, `azp` or `client_id` names the
     application that the token was made for.
     """
 
@@ -32,7 +32,7 @@ class Binding:
     values: frozenset[str]
 
     def check(self, claims: Claims) -> None:
-        """Raises Unauthorized naming the claim and never its value."""
+        """Raise Unauthorized unless `claims` fit. The error names the claim and never its value."""
         given = claims.get(self.claim)
         held = given if isinstance(given, list) else [given]
         if not any(isinstance(one, str) and one in self.values for one in held):
@@ -42,8 +42,8 @@ class Binding:
 class TeamTokens:
     """Verifies RS256 and ES256 tokens with keys from the JWKS URL.
 
-    `issuer` and `binding` are required of every token when set. A refusal names what does
-    not fit and never what the token holds.
+    Every token must have the `issuer`, and fit the `binding`; None means that this is not checked.
+    `clock` gives epoch seconds. An error names what does not fit and never what the token holds.
     """
 
     def __init__(
@@ -62,7 +62,10 @@ class TeamTokens:
         self._names = names
 
     async def verify(self, token: str, *, via: CredentialKind = CredentialKind.BEARER) -> Principal:
-        """The caller. Raises Unauthorized, TokenExpired and KeysUnavailable."""
+        """Return the caller that a token names. `via` says how the token was sent.
+
+        Raises Unauthorized, TokenExpired, and KeysUnavailable when the keys cannot be fetched.
+        """
         kid, algorithm = _read_header(read_part(token.partition(".")[0]))
         key = await self._keys.find(kid, algorithm)
         if key is None:

@@ -24,14 +24,17 @@ MAX_TICKET_CHARS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """`token` goes into `?ticket=`; it can be used once, until `expires_at` (epoch seconds)."""
+    """A ticket: `token` is sent as `?ticket=`, once, until `expires_at` (epoch seconds)."""
 
     token: str
     expires_at: float
 
 
 class TicketService:
-    """Issues tickets, and redeems each of them once."""
+    """Issues tickets, and redeems each of them once.
+
+    `secret` is MILLRACE_SECRET, `clock` gives epoch seconds, and `new_id` makes ids of tickets.
+    """
 
     def __init__(
         self,
@@ -49,9 +52,10 @@ class TicketService:
         self._new_id = new_id
 
     async def issue(self, principal: Principal, topics: Iterable[str]) -> Ticket:
-        """A ticket for `topics`, which `principal` must be able to read.
+        """Return a ticket for `topics`, which `principal` must be able to read. Nothing is stored.
 
-        Raises Forbidden, and BadRequest for no topics or more than a URL can carry.
+        It ends after `TICKET_TTL_S` seconds, or with the caller's token if that is earlier. Raises
+        Forbidden, StoreUnavailable, and BadRequest for no topics or more than a URL can carry.
         """
         wanted = sorted(set(topics))
         if not wanted:
@@ -63,7 +67,7 @@ class TicketService:
         return ticket
 
     async def redeem(self, token: str) -> Principal:
-        """The caller that the ticket was issued to, limited to the ticket's topics.
+        """Use up a ticket; return the caller that it was issued to, limited to its topics.
 
         Costs one command, and none for a ticket that is not valid. Raises Unauthorized,
         TokenExpired, TicketUsed, and StoreUnavailable when single use cannot be ensured.
