@@ -62,7 +62,7 @@ def build(settings: Settings, base: Base) -> Feature:
 
 
 def _feed_of(room: RoomId) -> TopicName:
-    """The feed that the members of `room` read, of the workspace with the same id."""
+    """Return the feed of the workspace with the same id, which the members of `room` may read."""
     return TopicName(WORKSPACE_FEEDS.replace("*", room))
 
 

@@ -101,7 +101,7 @@ class AblyRefused(ApiError):
     remediation = "The operator checks the capabilities of the key in ABLY_API_KEY."
 
 
-# What routes of rooms answer with, from reading a room to deciding about its members.
+# The problems of routes that read a room, change something, decide about others, need Ably.
 IN_ROOM = (ValidationFailed, UnknownRoom)
 CHANGING = (*IN_ROOM, ForeignOrigin)
 DECIDING = (*CHANGING, NotAllowedInRoom, RoomConflict)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from api.events import Connection, Deadline, EventId, Message, Session, Streaming, body_message, sse
 
 TICK_S = 1.0
-SENDS_AT_ONCE = 256
+SENDS_AT_ONCE = 256  # between two pauses in which other tasks run
 
 
 class Clock:

@@ -35,7 +35,7 @@ SIGN_IN_BUTTON = """\
 <p class="swagger-ui"><button id="sign-in" class="btn authorize">Sign in as alice, admin</button>
 <script defer src="/api/docs/sign-in.js"></script>
 """
-# The answer sets the cookie that signs in. The token is for the `curl` lines that are shown.
+# The answer sets the session cookie. The token is for the `curl` lines that the page shows.
 SIGN_IN_SCRIPT = """\
 const button = document.querySelector('#sign-in')
 button.addEventListener('click', async () => {

@@ -63,7 +63,7 @@ def openapi(
 
 
 def _default_value(value: object) -> object:
-    """A field's default may be a model."""
+    """Encode a field's default, which may be a model. Raises TypeError for anything else."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no place in a document")
@@ -79,7 +79,7 @@ def _handlers(app: Litestar) -> set[HTTPRouteHandler]:
 
 
 def _model_schemas(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
-    """What comes in and goes out, as the models say it: the framework leaves limits out."""
+    """Return the JSON schemas of all bodies, made by pydantic: the framework leaves limits out."""
     models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {}
     for handler in sorted(handlers, key=_operation_id):
         signature = handler.parsed_fn_signature
@@ -99,7 +99,7 @@ def _models(field: FieldDefinition) -> Iterator[type[BaseModel]]:
 
 
 def _facts(handler: HTTPRouteHandler) -> Facts:
-    """What a handler says: it declares its problems by `opt["problems"]`."""
+    """Return what a handler declares: its problems are in `opt["problems"]`."""
     return Facts(
         problems=handler.opt.get("problems", ()),
         error_form=handler.opt.get("error_form", "problem"),

@@ -109,7 +109,7 @@ HEADERS = {
     },
     "WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}},
 }
-# By status: what an answer carries beside X-Request-Id.
+# The headers of an answer beside X-Request-Id, by its status.
 HEADERS_OF = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "503": ["Retry-After"]}
 
 
@@ -164,7 +164,7 @@ def _complete_operation(operation: Document, facts: Facts) -> None:
 
 
 def _show_example(operation: Document, schemas: Document) -> None:
-    """A body's example stands with its model; pages that try an operation read it here."""
+    """Copy the example of a body's model to the operation, where pages that try it read it."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         name = content["schema"]["$ref"].rpartition("/")[2]
         if examples := schemas[name].get("examples"):
@@ -177,7 +177,7 @@ def _callers(facts: Facts) -> list[dict[str, list[str]]]:
 
 
 def _plain(parameter: Document) -> Document:
-    """Without flags that are off, and without null: what is not sent is absent."""
+    """Return a parameter without flags that are off and without null, which cannot be sent."""
     schema = dict(parameter["schema"])
     if options := schema.pop("oneOf", None):
         schema |= next(option for option in options if option != {"type": "null"})
@@ -220,7 +220,7 @@ def ably_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
 def _problem_response(kinds: Sequence[type[ApiError]]) -> Document:
     codes = {
         "properties": {
-            # With its type: generators of clients drop an answer whose two halves differ in it.
+            # With its type: generators of clients drop an answer if the two parts differ in it.
             "status": {"type": "integer", "enum": [kinds[0].status]},
             "code": {"type": "string", "enum": [kind.code for kind in kinds]},
         }

@@ -86,9 +86,9 @@ class Cors(CORSMiddleware):
 
 
 def _varying(send: Send) -> Send:
-    """Also add `Vary: Origin` to what other origins, and none, are answered.
+    """Add `Vary: Origin` also to answers for other origins and for requests without an origin.
 
-    Else a cache would show that answer to pages of allowed origins.
+    Otherwise a cache would give that answer to pages of allowed origins.
     https://fetch.spec.whatwg.org/#cors-protocol-and-http-caches
     """
 

@@ -16,7 +16,7 @@ from api.events import LAST_EVENT_ID
 from api.problems import MAX_FIELD_CHARS, BadRequest
 
 TICKET = "ticket"
-SHORT_CHARS = 5
+SHORT_CHARS = 5  # a name of so many letters or less may differ by one edit only
 # What polyfills of EventSource send: event-source-polyfill and reconnecting-eventsource
 # `lastEventId`, Mercure's clients `lastEventID` or `Last-Event-ID`, amvtek's `evs_last_event_id`.
 SPELLINGS = frozenset({"lasteventid", "evslasteventid"})
@@ -55,7 +55,7 @@ def nearest(name: str, known: list[str]) -> str | None:
 
 
 def _names(handler: Any) -> list[str]:
-    """The names of the query parameters that a handler declares, in order of the alphabet."""
+    """Return the names of the query parameters that a handler declares, sorted."""
     if not isinstance(handler, HTTPRouteHandler):
         return []
     declared = [field.kwarg_definition for field in handler.parsed_fn_signature.parameters.values()]
@@ -85,9 +85,9 @@ def _folded(name: str) -> str:
 
 
 def _edits(given: str, known: str) -> int | None:
-    """How many edits lead from one to the other; None if they are too many to be a slip."""
+    """Return how many edits lead from one to the other; None if they are too many for a slip."""
     most = 1 if len(known) <= SHORT_CHARS else 2
-    # First, because the other's length is the client's choice.
+    # Checked first, because the client chooses how long the given name is.
     if abs(len(given) - len(known)) > most:
         return None
     before: list[int] = []

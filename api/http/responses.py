@@ -81,14 +81,14 @@ def _framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 
 def _cause_in_body(error: BaseException | None) -> ValidationError | None:
-    """The pydantic error about the body, if there is one. Litestar's summary leaves out fields."""
+    """Return the pydantic error about the body, if any. Litestar's summary leaves out fields."""
     while error is not None and not isinstance(error, ValidationError):
         error = error.__cause__
     return error
 
 
 def _is_gone(error: HTTPException) -> bool:
-    """Whether the client left while it was still sending, which is nobody's failure."""
+    """Return whether the client left while it was still sending, which is no failure of ours."""
     return error.detail == "client disconnected prematurely"
 
 
@@ -102,7 +102,7 @@ def _offences(request: AnyRequest, error: ValidationException) -> list[dict[str,
 
 
 def _wire_name(request: AnyRequest, name: str) -> str:
-    """What the caller calls the handler's parameter `name`."""
+    """Return the name that callers know for the handler's parameter `name`."""
     if name == "data":
         return "body"
     field = request.route_handler.parsed_fn_signature.parameters.get(name)

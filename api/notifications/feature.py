@@ -14,7 +14,7 @@ from api.settings import Settings
 if TYPE_CHECKING:
     from api.events import Events
 
-# A user's own topic also tells what was read and deleted: two more entries for each at most.
+# A user's own topic also has what was read and deleted: two more entries for each at most.
 ENTRIES_EACH: Final = 3
 MENTION_CHARS: Final = 500
 
@@ -38,7 +38,7 @@ def build(settings: Settings, base: Base) -> Feature:
     def keep(max_events: int) -> Retention:
         return Retention(
             max_events=max_events,
-            # A topic is only sure to outlive an event by three quarters of its TTL.
+            # The TTL is renewed when a quarter of it has passed, so an event has three quarters.
             ttl_s=settings.notifications_ttl_s * 4 // 3 + 1,
             idempotency_ttl_s=settings.idempotency_ttl_s,
         )

@@ -58,7 +58,7 @@ class NotificationsDeleted(Body):
 
 
 def _kind(to: object) -> str:
-    """Which of the two forms was meant, so that only its errors are told."""
+    """Return which of the two forms was meant, so that only its errors are reported."""
     return "all" if isinstance(to, str) else "users"
 
 

@@ -192,5 +192,5 @@ def notification_routes(notifications: Notifications, events: Events) -> list[ty
 
 
 def _with_flag(event: Event, *, is_read: bool) -> msgspec.Raw:
-    """The event's own JSON object with one more member."""
+    """Return the event's own JSON object with the member `read` added."""
     return msgspec.Raw(event.body[:-1] + b',"read":%s}' % msgspec.json.encode(is_read))

@@ -11,9 +11,10 @@ from typing import Any
 
 from api.upstash import Script
 
-# ARGV of all: 1 the oldest milliseconds still shown. ARGV of those that change something:
-# 2 the state's TTL, 3 how many entries the own topic keeps, 4 its TTL, 5 and 6 the event's text
-# before and after what has changed, 7 and 8 the names of both topics.
+# ARGV of all scripts: 1 the lowest milliseconds that are shown.
+# ARGV of those that change something: 2 the state's TTL in seconds, 3 how many entries the own
+# topic keeps, 4 its TTL in seconds, 5 and 6 the event's text before and after what has changed,
+# 7 and 8 the names of both topics.
 _COMMON = """
 local keys = {own = KEYS[2], all = KEYS[3]}
 local topics = {own = ARGV[7], all = ARGV[8]}
@@ -56,9 +57,10 @@ end
 
 
 def _calls(result: Any) -> Sequence[str]:
-    """The commands that a script ran, from the last three numbers of its answer.
+    """Return the commands that a script ran, as its last three numbers say.
 
-    These are the entries looked at, whether anything changed, and whether marks were forgotten.
+    These are the number of entries looked at, whether anything changed, and whether marks were
+    deleted.
     """
     *_, looked, changed, forgotten = result
     calls = ["HGETALL", *["XRANGE"] * looked]
@@ -94,7 +96,8 @@ return {missing, looked, #shown, forgotten}
     calls=_calls,
 )
 
-# ARGV: 9 and 10 up to which id of the own topic and of that of all; empty leaves it alone.
+# ARGV: 9 the id up to which the own topic was read, 10 the same of the topic for all; an empty text
+# leaves the topic as it is.
 MARK_UP_TO = Script(
     _COMMON
     + """

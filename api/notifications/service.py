@@ -25,7 +25,7 @@ from api.problems import InvalidCursor, NotFound
 
 SCOPE = "/api/notifications"
 UNKNOWN = "This is not, or no longer, among your notifications."
-CLOCK_SKEW_MS = 60_000
+CLOCK_SKEW_MS = 60_000  # a cursor may be ahead of our clock by this
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +164,10 @@ class Notifications:
         cursor: str | None,
         unread: bool,
     ) -> tuple[HistoryPage, ReadState]:
-        """A page and the read state, up to `heads` where they are given, else behind the cursor.
+        """Return a page and the read state: the entries up to `heads`, or the page after `cursor`.
 
-        The state is read later than the heads. What it does not tell yet is told by an event behind
-        them, so whoever goes on from the heads misses nothing.
+        The state is read after the heads. A change that it does not have yet is told by an event
+        after the heads, so a reader who goes on from them misses nothing.
         """
         state, oldest = await self.states.of(user), self.states.oldest()
         floors = {t: max(oldest, state.up_to(t)) if unread else oldest for t in topics}

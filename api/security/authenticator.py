@@ -83,7 +83,7 @@ class Authenticator:
         return await self._tickets.redeem(ticket)
 
     async def _by_cookie(self, given: Credentials, token: str) -> Principal:
-        # Against cross-site request forgery: SameSite=Lax covers no subdomains and old browsers.
+        # Against cross-site request forgery: subdomains and old browsers pass SameSite=Lax.
         is_write = given.method not in SAFE_METHODS
         if is_write and not self._origins.allows(
             given.origin, host=given.host, fetch_site=given.fetch_site

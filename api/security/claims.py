@@ -9,8 +9,8 @@ from api.security.patterns import InvalidPattern, TopicPattern
 from api.security.principal import CredentialKind, Principal
 from api.security.users import InvalidUserId, user_segment
 
-CLOCK_SKEW_S = 5.0
-# Milliseconds of it still fit into 64 bits, so no later arithmetic can overflow.
+CLOCK_SKEW_S = 5.0  # by which `nbf` and `iat` may be ahead of our clock
+# In milliseconds it still fits into 64 bits, so no later arithmetic can overflow.
 MAX_TIME_S = 1e15
 
 Claims = Mapping[str, object]
@@ -110,7 +110,7 @@ def _user(value: object, claim: str, as_segment: Callable[[str], str]) -> str:
 
 
 def _roles(value: object, claim: str) -> frozenset[str]:
-    """`value` as roles. Only a claim that a setting names may hold one role as a text."""
+    """Return `value` as roles. Only a claim that a setting names may hold one role as a text."""
     if value is None:
         return frozenset()
     is_own = claim == OWN_NAMES.roles

@@ -15,7 +15,7 @@ from api.security.principal import Principal
 EVERYTHING = TopicPattern.parse("**")
 PUBLIC = TopicPattern.parse("public:**")
 RULE_TIMEOUT_S = 5.0
-TOPICS_IN_DETAIL = 5
+TOPICS_IN_DETAIL = 5  # how many topics an error names at most
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ class Access:
 
         Raises StoreUnavailable as `can_read`.
         """
-        # A ticket travels in a URL, so it stands in logs and histories: it must not allow writing.
+        # A ticket is sent in a URL, and URLs are written to logs: it must not allow writing.
         if principal.ticket_topics is not None:
             return False
         return await self._allows(principal, Action.PUBLISH, topic)
@@ -101,7 +101,7 @@ class Access:
                     return True
             except StoreUnavailable as error:
                 outage = error
-        # It may pass: on a 403 instead, an EventSource would give up for good.
+        # A failure of the store may pass. On a 403 instead, an EventSource would give up for good.
         if outage:
             raise outage
         return False

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 FETCH_TIMEOUT_S = 3.0
 MAX_JWKS_BYTES = 262_144
-TTL_S = 600.0
-MAX_STALE_S = 86_400.0
-UNKNOWN_KID_GAP_S = 30.0
-RETRY_GAP_S = 3.0
-MIN_RSA_BITS = 2048
+TTL_S = 600.0  # after which the keys are fetched again
+MAX_STALE_S = 86_400.0  # after which keys no longer count, if no fetch succeeded
+UNKNOWN_KID_GAP_S = 30.0  # between two fetches
+RETRY_GAP_S = 3.0  # between two fetches if the first failed
+MIN_RSA_BITS = 2048  # RFC 7518, section 3.3
 PUBLIC_MEMBERS = ("kty", "crv", "n", "e", "x", "y")
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class JwksKeys:
 
 
 async def _fetch(url: str) -> bytes:
-    """The body behind `url`. Redirects are not followed: they could lead away from https."""
+    """Fetch the body at `url`. Redirects are not followed: they could lead away from https."""
     async with (
         asyncio.timeout(FETCH_TIMEOUT_S),
         httpx.AsyncClient() as client,
@@ -143,7 +143,7 @@ async def _fetch(url: str) -> bytes:
 
 
 def _usable(body: bytes) -> Iterator[tuple[tuple[str | None, Algorithm], "PyJWK"]]:
-    """The keys that we can use. Those for encryption, of other curves or symmetric are left out."""
+    """Yield the keys that we can use: not those for encryption, of other curves, or symmetric."""
     for jwk in msgspec.json.decode(body, type=KeyDocument).keys:
         algorithm = _algorithm(jwk)
         kid = jwk.get("kid")
@@ -152,7 +152,7 @@ def _usable(body: bytes) -> Iterator[tuple[tuple[str | None, Algorithm], "PyJWK"
 
 
 def _algorithm(jwk: Mapping[str, object]) -> Algorithm | None:
-    """The algorithm of a key. The key fixes it, so that no token can choose another."""
+    """Return the algorithm of a key. The key fixes it, so that no token can choose another."""
     kty, crv = jwk.get("kty"), jwk.get("crv")
     if not isinstance(kty, str) or not (crv is None or isinstance(crv, str)):
         return None

@@ -22,7 +22,7 @@ from api.upstash import Command, NoReply, RedisError, UpstashClient
 PROCESSES = "millrace:leases:processes"
 PROCESS_TTL_MS = 90_000
 RENEW_S = 30.0
-FORGET_MS = 3_600_000
+FORGET_MS = 3_600_000  # after the end of its lease, when a process is deleted
 ACQUIRE_TIMEOUT_S = 2.0
 RETRY_AFTER_S = 30
 
@@ -110,7 +110,7 @@ class ConnectionLimiter:
         if not is_segment(conn):
             raise BadRequest("`conn` must be 1 to 64 letters, digits or _.~-")
         limits = self._limits(user, ip)
-        # The empty name is free for this: no user's id is empty.
+        # The empty name stands for nobody: no user's id is empty.
         lease = Lease(f"{user or ''}:{conn}", self._new_id() if limits else "", limits)
         if limits:
             await self._take(lease)
@@ -122,7 +122,7 @@ class ConnectionLimiter:
             return
         self._held.discard(lease)
         self._unrecorded.discard(lease)
-        # First noted, then sent: the caller may be cancelled at any await.
+        # It is noted before it is sent, because the caller may be cancelled at any await.
         self._unreleased.add(lease)
         await self._send([], forget=[lease])
 
@@ -163,7 +163,7 @@ class ConnectionLimiter:
             async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
                 full = await self._ask(lease)
         except (RedisError, TimeoutError) as error:
-            # Open, not closed: a limit protects the service, it is not worth an outage.
+            # Granted in doubt: a limit protects the service, and must not cause an outage itself.
             self._count("acquire", error)
             self._unrecorded.add(lease)
         except asyncio.CancelledError:
@@ -178,7 +178,7 @@ class ConnectionLimiter:
         self._held.add(lease)
 
     async def _ask(self, lease: Lease) -> StreamLimit | None:
-        """The limit that is reached, or None: then the lease is recorded."""
+        """Return the limit that is reached, or None when the lease was recorded."""
         is_lapsed = self._now_ms() > self._alive_until_ms
         if self._held and is_lapsed and not await self.renew():
             raise NoReply("the process could not be recorded")
@@ -191,7 +191,7 @@ class ConnectionLimiter:
             keys=[PROCESSES, *(limit.key for limit in lease.limits)],
             args=[
                 *(now_ms, end_ms, self._name(), lease.slot, lease.nonce, self._ttl_s),
-                # Long dead, not just dead: the clocks of hosts differ.
+                # Only processes that ended long ago, because the clocks of hosts differ.
                 now_ms - FORGET_MS,
                 *(limit.most for limit in lease.limits),
             ],
@@ -209,7 +209,7 @@ class ConnectionLimiter:
         record: Collection[Lease] = (),
         forget: Collection[Lease] = (),
     ) -> bool:
-        """Run `commands` and catch up with leases in one pipeline. False when it failed."""
+        """Run `commands`, record and remove leases in one pipeline. Return False if it failed."""
         recorded, forgotten = set(record), set(forget)
         catching_up = [*_record(recorded, self._name(), self._ttl_s), *_forget(forgotten)]
         try:

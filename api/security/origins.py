@@ -39,7 +39,7 @@ class OriginPolicy:
 
 
 def _parse(text: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port, or None for `null`, `*` and all that is not an origin."""
+    """Return scheme, host and port; None for `null`, `*` and any other text that is no origin."""
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from api.problems import RateLimited
 
-Charge = Callable[[int], None]  # so many are used; raises RateLimited, and then none may be
+Charge = Callable[[int], None]
+"""Charges a caller for a number of things; raises RateLimited if the caller may not use them."""
 
 
 def free(_: int) -> None:

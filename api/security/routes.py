@@ -45,7 +45,7 @@ class SessionView(View):
 
 def dev_session_controller(security: Security, settings: Settings) -> type[Controller]:
     """Build the controller of `/api/dev/session`. Raises RuntimeError outside of local mode."""
-    # Anybody may be anybody here, so a mistake in the wiring must stop the start.
+    # Anybody may sign in as anybody here, so a mistake in the wiring must stop the start.
     if not settings.is_local:
         raise RuntimeError("development sessions exist in local mode only")
 

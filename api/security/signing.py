@@ -54,7 +54,7 @@ class Signer:
         if not self.is_mine(token):
             raise Unauthorized(UNKNOWN_HEADER)
         body, _, signature = token.rpartition(".")
-        # Compared as texts: decoded, one signature would be accepted in several spellings.
+        # Compared as texts: after decoding, several spellings of one signature would be accepted.
         if not hmac.compare_digest(signature, self._signature(body)):
             raise Unauthorized(WRONG_SIGNATURE)
         return read_part(body.partition(".")[2])

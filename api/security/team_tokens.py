@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # RFC 8725: a logout or DPoP token of the same issuer is signed with the same keys.
 TOKEN_TYPES = {None, "jwt", "at+jwt", "application/at+jwt"}
 # Keycloak gives all its tokens the header of an access token, and says in the claim `typ` what
-# each is for. An ID token tells a client who signed in; it lies about in logs and in URLs.
+# each is for. An ID token tells a client who signed in, and is often found in logs and URLs.
 OTHER_KINDS = {"ID", "Refresh", "Offline", "Logout"}
 
 
@@ -82,7 +82,7 @@ class TeamTokens:
 
 def _read_header(header: Mapping[str, object]) -> tuple[str | None, Algorithm]:
     kid, typ, alg = header.get("kid"), header.get("typ"), header.get("alg")
-    # Before the keys are looked at, so that `none` and HS256 never meet one.
+    # Checked before the keys are used, so that no key is used with `none` or HS256.
     if not isinstance(alg, str) or alg not in set(Algorithm):
         raise Unauthorized("The token's algorithm (`alg`) is not taken: RS256 and ES256 are.")
     if (typ.lower() if isinstance(typ, str) else typ) not in TOKEN_TYPES:
@@ -97,7 +97,7 @@ def _check_signature(token: str, key: "PyJWK", algorithm: Algorithm) -> None:
         jwt.PyJWS().decode_complete(token, key, algorithms=[algorithm])
     except jwt.InvalidSignatureError:
         raise Unauthorized(WRONG_SIGNATURE) from None
-    # It reads the header once more, with a decoder that raises RecursionError too.
+    # PyJWT reads the header once more, with a decoder that raises RecursionError too.
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise Unauthorized(INVALID_TOKEN) from None
 

@@ -15,8 +15,8 @@ from api.upstash import RedisError, UpstashClient
 
 AUDIENCE = "millrace:ticket"
 TICKET_TTL_S = 60.0
-# Longer than a ticket by more than hosts' clocks differ, or a slow clock would accept a
-# ticket that is still good there after its mark is gone.
+# Longer than the life of a ticket by more than hosts' clocks differ. Otherwise a host with a slow
+# clock would accept a used ticket after its mark has expired.
 USED_TTL_S = 180
 # The URL names the topics once more, and CloudFront takes 8,192 bytes in all.
 MAX_TICKET_CHARS = 4096
@@ -89,7 +89,7 @@ class TicketService:
         now = self._clock()
         ends = now + TICKET_TTL_S
         expires_at = ends if principal.expires_at is None else min(ends, principal.expires_at)
-        # Only the grants for these topics, so that a leaked ticket tells and allows no more.
+        # Only the grants for these topics, so that a leaked ticket shows and allows no more.
         needed = [str(p) for p in principal.read if any(p.matches(topic) for topic in topics)]
         claims = {
             "aud": AUDIENCE,
@@ -124,6 +124,6 @@ def _segment(user: str) -> str:
 
 
 def _until(claims: Claims) -> float | None:
-    """When the original token ends: the stream must end then, not with the ticket."""
+    """Return when the original token ends: the stream must end then, not with the ticket."""
     until = claims.get("until")
     return None if until is None else timestamp(until, "until")

@@ -5,6 +5,7 @@ from typing import Any, Final
 from api.chat.problems import Banned
 from api.problems import ApiError, RateLimited, Unauthorized
 
+# Ably's error codes, as ably/ably-common lists them in protocol/errors.json.
 UNAUTHORIZED: Final = 40100
 NO_CAPABILITY: Final = 40160
 BAD_REQUEST: Final = 40000

@@ -19,16 +19,16 @@ from api.chat.ably.key import AblyKey
 from api.chat.problems import AblyRefused, AblyUnavailable
 from api.problems import PublishUncertain
 
-VERSION: Final = "3"
+VERSION: Final = "3"  # of Ably's protocol
 CONNECT_S: Final = 2
 REQUEST_S: Final = 3
-HOSTS: Final = 2
+HOSTS: Final = 2  # that the SDK tries at most, Ably's main one included
 WHOLE_CALL_S: Final = 8.0
-RENEWABLE: Final = "4014"
-PASSES: Final = 503
+RENEWABLE: Final = "4014"  # how the error codes of an expired token begin
+PASSES: Final = 503  # the status of an error that has none: it may pass
 OK: Final = range(200, 300)
-PASSING: Final = frozenset({408, 429, *range(500, 600)})
-SAFE: Final = ":"
+PASSING: Final = frozenset({408, 429, *range(500, 600)})  # a later try may succeed
+SAFE: Final = ":"  # not escaped in the path of a channel
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class AblyRest:
 
         Raises AblyRefused also when Ably answers that it did not revoke them.
         """
-        # A token may not revoke tokens; where the SDK is made to use one, the key goes along.
+        # A token may not revoke tokens. Over plain http the SDK uses one, so the key is sent too.
         headers = {"Authorization": f"Basic {self._key.basic}"}
         body = msgspec.json.encode({"targets": [f"clientId:{client_id}"]}).decode()
         path = f"/keys/{self._key.name}/revokeTokens"
@@ -140,7 +140,7 @@ class AblyRest:
         raise _kind(answer.status_code)
 
     async def _client(self) -> Any:
-        """The client of the running loop: connections must not outlive their loop."""
+        """Return the SDK's client for the running loop: connections must not outlive their loop."""
         loop = asyncio.get_running_loop()
         if self._of_loop is None or self._loop is not loop:
             sdk = await asyncio.to_thread(import_module, "ably")

@@ -113,7 +113,7 @@ class TokenController(Controller):
 
 
 async def _form(request: AnyRequest) -> dict[str, str | None]:
-    """The first value of each field; nothing for a body of another type."""
+    """Return the first value of each field; nothing for a body of another type than a form."""
     if request.content_type[0] != FORM:
         return {}
     fields = parse_qs((await request.body()).decode(errors="replace"))
@@ -121,7 +121,7 @@ async def _form(request: AnyRequest) -> dict[str, str | None]:
 
 
 def _wanted(request: AnyRequest, given: dict[str, str | None]) -> Wanted:
-    """What we know of what is sent. SDKs send more: clientId, capability, timestamp, rnd."""
+    """Read the parameters that we know. SDKs send more: clientId, capability, timestamp, rnd."""
     rooms, ttl = given.get("rooms"), given.get("ttl") or ""
     accepts_jwt = JWT_MEDIA_TYPE in request.headers.get("accept", "")
     is_number = ttl.isascii() and ttl.isdecimal() and len(ttl) <= MAX_TTL_DIGITS

@@ -9,7 +9,7 @@ import msgspec
 
 from api.chat.problems import MessageRefused
 
-# A word stays the same word with letters that look alike, in wide forms, in another case.
+# The Unicode form in which wide and stylised letters are the same as plain ones.
 FORM: Final = "NFKC"
 
 
@@ -46,7 +46,7 @@ def _plain(text: str) -> str:
 
 
 def _texts(data: Any) -> Iterator[str]:
-    """All texts in `data`, the names of its fields among them."""
+    """Yield all texts in `data`, and the names of its fields."""
     waiting = [data]
     while waiting:
         match waiting.pop():

@@ -135,8 +135,8 @@ class Messages:
         return role
 
     def _id_of(self, user: str, room: RoomId, key: str) -> str:
-        # With a secret: a member who guesses another's key could otherwise publish under the id
-        # that it gives, and Ably would drop the other's message as a repeat.
+        # With a secret: otherwise a member who guesses the key of another could publish under the
+        # id made of it, and Ably would drop the other's message as a repeat.
         text = f"{user}\n{room}\n{key}".encode()
         return hmac.digest(self.id_key, text, hashlib.sha256).hex()[:32]
 
@@ -156,7 +156,7 @@ class Messages:
 
 
 def _data(data: Any) -> dict[str, Any]:
-    """`data` in the form that Ably's JSON carries: a text as it is, all else as JSON text."""
+    """Return `data` in the fields of Ably's JSON: a text as it is, anything else as JSON text."""
     if data is None:
         return {}
     if isinstance(data, str):

@@ -187,10 +187,10 @@ class ChatRooms:
         await self.rooms.leave(principal.id, room)
 
     async def _feeds_of_others(self, principal: Principal, room: RoomId) -> list[TopicName]:
-        """The feed that a new room would open to its members, if `principal` may not read it.
+        """Return the feed that a new room would open to its members, if the caller may not read it.
 
-        This guards feeds: everybody may choose the id of a room, and with the id of a foreign
-        workspace would read what stands in its feed.
+        This protects feeds: everybody may choose the id of a room, and with the id of a workspace
+        of others would otherwise read its feed.
         """
         if self.feed_of is None:
             return []

@@ -10,9 +10,10 @@ from api.chat.rooms.standing import Role, RoomId
 from api.security.patterns import is_segment
 
 CHAT_SUFFIX: Final = "::$chat"
+# The names of operations are Ably's: https://ably.com/docs/auth/capabilities.
 READING: Final = frozenset({"subscribe", "history"})
 WRITING: Final = frozenset({"publish"})
-# What the Chat SDK adds on its own channel of a room.
+# The operations that Ably's Chat SDK needs in addition, on its own channel of a room.
 CHAT_READING: Final = frozenset({"annotation-subscribe"})
 CHAT_WRITING: Final = frozenset({"annotation-publish", "message-update-own", "message-delete-own"})
 CHAT_PRESENCE: Final = frozenset({"presence", "channel-metadata"})

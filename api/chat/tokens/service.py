@@ -14,10 +14,10 @@ from api.problems import Unauthorized
 from api.security.principal import Principal
 from api.security.rates import RateLimiter
 
-# Ably's own default, and the most that a key with revocable tokens may give.
+# Ably's own default, and its maximum for a key whose tokens can be revoked.
 TTL_S: Final = 3600.0
 # A JWT travels in the URL of the connection, which bounds it. A token request is a body, and
-# holds some hundred rooms; an application that needs more at once should think of another design.
+# has room for some hundreds of rooms, more than one page needs at once.
 MAX_JWT_BYTES: Final = 8192
 MAX_CAPABILITY_BYTES: Final = 65_536
 
@@ -64,7 +64,7 @@ class TokenService:
         return _bounded(request, len(capability), MAX_CAPABILITY_BYTES)
 
     def _ttl_ms(self, principal: Principal, wanted: Wanted) -> int:
-        """How long the token lasts: the end of the caller's session must end it too."""
+        """Return how long the token may last: not longer than the caller's session."""
         left_s = TTL_S
         if principal.expires_at is not None:
             left_s = min(left_s, principal.expires_at - self.clock())
@@ -81,7 +81,7 @@ class TokenService:
         rooms = {room: role for room, role in all_rooms.items() if room in asked}
         if rooms:
             return rooms
-        # `Banned` ends the connection for good, which is right: it has no room left.
+        # `Banned` ends the connection for good, which is right for a user who has no room left.
         # A ban from a room that has ended does not count.
         bans = [room for room in standing.bans if wanted.rooms is None or room in wanted.rooms]
         if await self.rooms.facts(bans):

@@ -12,7 +12,7 @@ from api.security.patterns import is_segment
 
 MAX_ITEMS: Final = 1000
 MAX_ID_CHARS: Final = 256
-MAX_TIMESTAMP: Final = 2**53
+MAX_TIMESTAMP: Final = 2**53  # milliseconds; larger integers are not exact in JavaScript
 # Ably's numbers for what happened to a message. Others, such as summaries, are not messages.
 ACTIONS: Final = {0: "created", 1: "updated", 2: "deleted"}
 ACTION_NAMES: Final = {"message.create": 0, "message.update": 1, "message.delete": 2}
@@ -89,7 +89,7 @@ def read_delivery(body: Any, channels: Channels) -> tuple[list[Inbound], int]:
 
 
 def _given(body: Any) -> Iterator[tuple[str, Any]]:
-    """Channel and entry of all that is delivered, with `kind` and `time` for each."""
+    """Yield the channel and the fields of each item, with its `kind`; None for malformed ones."""
     items = body.get("items") if isinstance(body, dict) else None
     if isinstance(items, list):
         envelopes = [_envelope(item) for item in items]
@@ -104,7 +104,7 @@ def _given(body: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _envelope(item: Any) -> Any:
-    """A batch's item in the form of a single delivery."""
+    """Return an item of a batch in the form of a single delivery; None if it is malformed."""
     data = item.get("data") if isinstance(item, dict) else None
     if not isinstance(data, dict):
         return None
@@ -206,7 +206,7 @@ def _identity(given: Mapping[str, Any]) -> str:
 
 
 def _version(given: Mapping[str, Any]) -> str:
-    """Which version of a message that was changed this is."""
+    """Return which version of a changed message this is, in Ably's form; "" if not said."""
     version = given.get("version")
     text = version.get("serial") if isinstance(version, dict) else version
     return str(text or "")[:MAX_ID_CHARS]

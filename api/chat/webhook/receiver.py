@@ -16,9 +16,9 @@ from api.chat.webhook.mentions import candidates
 from api.chat.webhook.topics import drafts_of
 from api.events import Draft, Publisher
 
-OWNER: Final = "chat:webhook"
-# Ably repeats a delivery for some minutes only. One that is older is a replay by somebody who
-# recorded it. The marks of those that are younger still exist, so a replay of them is known.
+OWNER: Final = "chat:webhook"  # of the marks by which a message is stored once
+# Ably repeats a delivery for some minutes only. An older one is a replay by somebody who recorded
+# it. The marks of younger ones still exist, so that a replay of them is recognised.
 MAX_AGE_S: Final = 3600
 MARK_TTL_S: Final = 2 * MAX_AGE_S + 60
 
@@ -109,7 +109,7 @@ class WebhookReceiver:
                 assert_never(one)
 
     async def _mentions(self, messages: Sequence[ChatMessage]) -> dict[str, list[str]]:
-        """The members that each message names, by the key of the message."""
+        """Return the members that each message mentions, by the key of the message."""
         named = {message.key: candidates(message) for message in messages}
         wanted: dict[RoomId, list[str]] = {}
         for message in messages:

@@ -68,7 +68,7 @@ class RoomReaders:
             raise StoreUnavailable from error
 
 
-# `chat.message` is the one to show; the others change what was shown.
+# Pages show each `chat.message`; the other types change what they show.
 EVENTS: Final = (
     OwnEventType("chat.message", ChatMessageEvent, (PATTERN,), "A message was sent to the room."),
     OwnEventType(
