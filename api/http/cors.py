@@ -42,7 +42,7 @@ def cors_config(allowed_origins: Sequence[str]) -> CORSConfig | None:
 
 
 class Cors(CORSMiddleware):
-    """Middleware for CORS, as the framework's with two corrections.
+    """The framework's middleware for CORS, with two corrections.
 
     It adds `Origin` to the `Vary` of every answer, unless all origins are allowed. A preflight that
     is refused is answered with a problem document.

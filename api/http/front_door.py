@@ -1,4 +1,4 @@
-"""The first middleware: refuses requests that came the wrong way, and merges repeated headers."""
+"""Middleware that refuses requests past the CDN or for another host, and merges headers."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -38,7 +38,7 @@ class DirectAccess(Forbidden):
 
 
 class FrontDoor:
-    """ASGI middleware: refuses what came the wrong way, and makes one line of each header.
+    """ASGI middleware that refuses some requests, and makes one line of each repeated header.
 
     With `origin_secret` a request must carry it as `X-Origin-Secret`, which the CDN adds. A client
     that could call past the CDN could write the entries of `X-Forwarded-For` that we believe.
@@ -79,7 +79,7 @@ def combined(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
 
     A reader that looks at one line of several would take a client's own line for the one that a
     proxy added below it. Cookies have a separator of their own. White space around a value is no
-    part of it (section 5.5), but the parser leaves the white space after it.
+    part of it (section 5.5), but the parser does not remove the white space after it.
     """
     lines: dict[bytes, list[bytes]] = {}
     for name, value in headers:

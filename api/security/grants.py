@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class Action(StrEnum):
-    """What a caller wants to do with a topic: read it, or publish to it."""
+    """What a caller wants to do with a topic: `READ` its events, or `PUBLISH` events to it."""
 
     READ = "read"
     PUBLISH = "publish"
@@ -30,9 +30,10 @@ class Action(StrEnum):
 class TopicRule(Protocol):
     """A rule of a feature or an extension, such as "a job's owner reads `job:<id>`".
 
-    It is asked only about topics of the pattern that it was added with, and only when nothing else
-    grants. It can grant by True and cannot take anything away. When it raises, or takes more than
-    `RULE_TIMEOUT_S` seconds, it has not granted; only StoreUnavailable is passed on.
+    Extensions implement it. It is asked only about topics of the pattern that it was added with,
+    and only when nothing else grants. It can grant by True and cannot take anything away. When it
+    raises, or takes more than `RULE_TIMEOUT_S` seconds, it has not granted; only StoreUnavailable
+    is passed on.
     """
 
     async def allows(self, principal: Principal, action: Action, topic: str) -> bool:

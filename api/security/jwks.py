@@ -34,7 +34,7 @@ log = structlog.get_logger()
 class Algorithm(StrEnum):
     """The algorithms that tokens of an identity provider may be signed with.
 
-    None of them is symmetric: with such a one, whoever knows the public key could sign.
+    None of them is symmetric: with a symmetric one, everybody who knows the public key could sign.
     """
 
     RS256 = "RS256"

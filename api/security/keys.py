@@ -1,4 +1,4 @@
-"""Derives from MILLRACE_SECRET the keys for what only we sign."""
+"""Derives separate signing keys from MILLRACE_SECRET, for tokens and ids that only we make."""
 
 import hashlib
 import hmac

@@ -69,9 +69,9 @@ class Messages:
     """Sends messages to rooms on Ably, and reads what Ably keeps of them.
 
     Every method raises AblyUnavailable and AblyRefused, unless it says otherwise, and UnknownRoom
-    to a caller who is not in the room. Admins may do everything in every room that exists. `id_key`
-    is the secret by which an idempotency key becomes the id of a message. `new_id` makes ids for
-    the others.
+    for a caller who is not in the room. Admins may do everything in every room that exists.
+    `id_key` is the secret by which an idempotency key becomes the id of a message. `new_id` makes
+    ids for the others.
     """
 
     ably: AblyRest

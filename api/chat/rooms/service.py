@@ -65,8 +65,8 @@ class ChatRooms:
     ) -> VisibleRoom:
         """Create a room, with the caller as its moderator.
 
-        `joins_as` is the role of those who join without an invitation. To repeat it changes
-        nothing. Raises RoomConflict, RoomEnded, Banned and RateLimited.
+        `joins_as` is the role of those who join without an invitation. Raises RoomConflict,
+        RoomEnded, Banned, RateLimited, and StoreUnavailable as `Access.can_read`.
         """
         # Limited, because ids are kept for ever: nobody may fill the store with them.
         self.rate.take(principal.id)
@@ -112,9 +112,9 @@ class ChatRooms:
     async def members(
         self, principal: Principal, room: RoomId, *, offset: int, limit: int
     ) -> list[Member]:
-        """Return a page of the members, moderators first; `offset` of them are skipped.
+        """Return `limit` members at most, moderators first, after the first `offset` members.
 
-        Raises UnknownRoom to callers who are not members themselves.
+        Raises UnknownRoom for callers who are not members themselves.
         """
         await self._require(principal, room, {*Role})
         return await self.rooms.members(room, offset=offset, limit=limit)
@@ -122,18 +122,18 @@ class ChatRooms:
     async def banned(
         self, principal: Principal, room: RoomId | None, *, offset: int, limit: int
     ) -> list[str]:
-        """Return a page of the users who are banned from `room`, the newest ban first.
+        """Return `limit` users at most who are banned from `room`, the newest ban first.
 
-        None asks for the bans from all rooms, which only admins may see. Raises UnknownRoom,
-        NotAllowedInRoom and Forbidden.
+        The first `offset` users are skipped. A `room` of None asks for the bans from all rooms,
+        which only admins may see. Raises UnknownRoom, NotAllowedInRoom and Forbidden.
         """
         await self._require_moderator(principal, room)
         return await self.rooms.banned(room, offset=offset, limit=limit)
 
     async def ban(self, principal: Principal, room: RoomId | None, user: str) -> bool:
-        """Ban a user from `room`, or from all rooms if it is None, and end the user's tokens.
+        """Ban a user from `room`, or from all rooms if it is None; revoke the user's Ably tokens.
 
-        Returns False when Ably did not end the tokens. The ban counts all the same, and the tokens
+        Returns False when Ably did not revoke them. The ban is stored all the same, and the tokens
         end when their time is over. Raises UnknownRoom, NotAllowedInRoom (also for a ban of
         oneself) and Forbidden.
         """

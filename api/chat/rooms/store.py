@@ -126,7 +126,10 @@ class RoomStore:
         return [RoomId(room) for room in found]
 
     async def members(self, room: RoomId, *, offset: int, limit: int) -> list[Member]:
-        """Return a page of the members, moderators first; `offset` are skipped; one command."""
+        """Return `limit` members at most, moderators first; one command.
+
+        The first `offset` members are skipped.
+        """
         last = offset + limit - 1
         found = await self._redis.read(
             "ZRANGE", members_key(room), offset, last, "REV", "WITHSCORES"
@@ -138,8 +141,8 @@ class RoomStore:
     ) -> set[tuple[RoomId, str]]:
         """Return which of the `wanted` users are members, as pairs of room and user.
 
-        `wanted` lists the users to look for in each room. Costs one command for each room that has
-        any, in one round trip.
+        `wanted` lists users by room. Costs one command for each room with users, all in one round
+        trip.
         """
         rooms = [room for room, users in wanted.items() if users]
         if not rooms:
@@ -197,7 +200,7 @@ class RoomStore:
         return Role(result)
 
     async def appoint(self, by: Principal, room: RoomId, user: str, role: Role) -> bool:
-        """Give a member the role, or invite a user as this. Return True if it is an invitation.
+        """Give a member the role, or invite a user with it. Return True for an invitation.
 
         `by` is who appoints. Raises UnknownRoom, NotAllowedInRoom and RoomConflict.
         """
@@ -209,9 +212,10 @@ class RoomStore:
         return result.startswith(INVITED)
 
     async def leave(self, user: str, room: RoomId) -> None:
-        """End a membership or an invitation. Raises RoomConflict for the last moderator of others.
+        """End a membership or an invitation; nothing happens if there is none.
 
-        The room ends with its last member, and no other room gets its id.
+        The room ends with its last member, and no other room gets its id. Raises RoomConflict for
+        the last moderator of a room that has other members.
         """
         await self._run(
             room_scripts.LEAVE_ROOM,
