@@ -22,7 +22,8 @@ MENTION_CHARS: Final = 500
 def build(settings: Settings, base: Base) -> Feature:
     """Build the feature: its routes, event types, retention, and the reaction to mentions in chat.
 
-    Its topics keep a number of events and not those of a time, so readers leave out older ones.
+    Its topics keep the newest events whatever their age; what is too old is left out when it is
+    read.
     """
     log = base.streaming.log
     states = ReadStates(log, settings.notifications_ttl_s, base.system.clock)

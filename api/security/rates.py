@@ -22,10 +22,10 @@ class _Bucket:
 
 
 class RateLimiter:
-    """A token bucket for each key: `per_s` tokens a second on average, `burst` at once.
+    """Limits the rate of each key with a token bucket: `per_s` tokens a second, `burst` at once.
 
-    `monotonic` gives seconds that never go back. The `capacity` keys used last are kept; a key that
-    drops out starts again with a full bucket.
+    A key is mostly the id of a caller. `monotonic` gives seconds that never go back. The `capacity`
+    keys used last are kept; a key that drops out starts again with a full bucket.
     """
 
     def __init__(

@@ -56,7 +56,8 @@ class History:
 class Present:
     """A user who is present in a room now, on one connection.
 
-    `data` is what the user's page shows there. `timestamp` is in epoch milliseconds.
+    `data` is the presence data that the user's client has set. `timestamp` is in epoch
+    milliseconds.
     """
 
     client_id: str
@@ -69,9 +70,9 @@ class Messages:
     """Sends messages to rooms on Ably, and reads what Ably keeps of them.
 
     Every method raises AblyUnavailable and AblyRefused, unless it says otherwise, and UnknownRoom
-    for a caller who is not in the room. Admins may do everything in every room that exists.
+    for a caller who is not in the room. An admin who is not in the room counts as its moderator.
     `id_key` is the secret by which an idempotency key becomes the id of a message. `new_id` makes
-    ids for the others.
+    ids for messages without a key.
     """
 
     ably: AblyRest

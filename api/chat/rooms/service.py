@@ -37,7 +37,8 @@ class VisibleRoom:
 class Appointment:
     """The result of an appointment: an invitation, or another role of a member.
 
-    `is_revoked` is False when Ably did not end the tokens that the member had.
+    `is_revoked` is True when Ably ended the tokens that the member had; it is False for an
+    invitation.
     """
 
     is_invitation: bool

@@ -74,7 +74,7 @@ class Standing:
 
     @classmethod
     def parse(cls, stored: Mapping[str, str]) -> Self:
-        """Read the hash of a user in the store, from room ids to what the user is there."""
+        """Read the hash of a user in the store: from room ids to what the user is there."""
         places = dict(stored)
         is_banned = places.pop(EVERYWHERE, None) is not None
         invited = {k: v.removeprefix(INVITED) for k, v in places.items() if v.startswith(INVITED)}
