@@ -1,4 +1,4 @@
-"""The entries in feeds that come from what happens in other features."""
+"""Builds the entries in feeds that come from what happens in other features."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,11 @@ from api.events import Draft
 def job_finished(
     done: JobFinished, *, feed: str | None = None, details: Mapping[str, Any] | None = None
 ) -> Draft:
-    """The entry of a job that came to its end, in its owner's own feed unless `feed` is given."""
+    """Build the entry of a job that has ended, for the owner's own feed.
+
+    `feed` names another feed, such as `workspace:42`; None is the owner's. `details` are added to
+    the entry. Nothing is stored here. Raises `InvalidTopic` for a `feed` that is none.
+    """
     link = f"/api/jobs/{done.job_id}"
     return Draft(
         feed_topic(feed or f"user:{done.owner}"),
@@ -28,10 +32,11 @@ def job_finished(
 def message_posted(
     posted: MessagePosted, *, feed: str | None = None, details: Mapping[str, Any] | None = None
 ) -> Draft:
-    """The entry of a chat message, in the feed of the workspace that has the room's id.
+    """Build the entry of a chat message, for the feed of the workspace with the room's id.
 
-    It is in `feed` instead if that is given. The text of the message is not in it: a feed may
-    have more readers than the room.
+    `feed` names another feed; None is that of the workspace. `details` are added to the entry. The
+    text of the message is left out, because a feed may have more readers than the room. Raises
+    `InvalidTopic` for a `feed` that is none.
     """
     return Draft(
         feed_topic(feed or f"workspace:{posted.room}"),

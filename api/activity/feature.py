@@ -1,4 +1,4 @@
-"""The activity feeds, built from the settings."""
+"""Builds the feature activity, with its feeds, from the settings."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings, base: Base) -> Feature:
-    """Build the feeds. Their topics keep a number of entries, and longer than other topics."""
+    """Build the feature: its routes, event type, retention, and reactions to jobs and to chat.
+
+    The topics of feeds keep a number of entries, and for longer than other topics do.
+    """
     feeds = ActivityFeeds(base.publisher, base.streaming.log)
 
     def routes(events: "Events") -> Sequence[type]:

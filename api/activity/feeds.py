@@ -1,4 +1,4 @@
-"""Which feeds there are: a topic for each workspace, one for each user, one for all."""
+"""The feeds and their topics: one for each workspace, one for each user, one for all."""
 
 from typing import Final
 
@@ -17,7 +17,10 @@ _FEEDS = tuple(TopicPattern.parse(pattern) for pattern in PATTERNS)
 
 
 def feed_topic(feed: str) -> TopicName:
-    """The topic of the feed `workspace:<id>`, `user:<id>` or `public`. Raises `InvalidTopic`."""
+    """Return the topic of the feed `workspace:<id>`, `user:<id>` or `public`.
+
+    A user may be named by id or by segment. Raises `InvalidTopic` for any other text.
+    """
     kind, _, named = feed.partition(":")
     topic = parse_topic(f"{_of_user(named) if kind == 'user' else feed}:{ACTIVITY}")
     if not any(pattern.matches(topic) for pattern in _FEEDS):

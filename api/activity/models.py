@@ -1,4 +1,4 @@
-"""What an activity is, and the JSON that comes in and goes out."""
+"""The data of activities, and the request and response bodies of their routes."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class ActivityObject(Body):
-    """What something was done to."""
+    """The thing that an activity is about, such as a document."""
 
     type: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$", examples=["document"])
     id: Name = Field(examples=["42"])
@@ -26,13 +26,16 @@ class _Action(Body):
 
 
 class Activity(_Action):
-    """Somebody has done something."""
+    """Somebody did something: who, what was done, and to which object."""
 
     actor: Name = Field(description="Who did it: a user id, or the name of a program.")
 
 
 class ActivityBody(_Action):
-    """An action to publish. Without an `actor` it is the caller's own."""
+    """Request body of `POST /api/activity/{feed}`: the activity to add.
+
+    Without an `actor` it is in the caller's name.
+    """
 
     model_config = example(
         verb="commented", object={"type": "document", "id": "42", "title": "Budget"}
@@ -42,7 +45,7 @@ class ActivityBody(_Action):
 
 
 class ActivityView(View):
-    """An entry of a feed: the same event that its stream brings."""
+    """An entry of a feed: the event as a stream delivers it."""
 
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["workspace:42:activity"])
@@ -52,14 +55,17 @@ class ActivityView(View):
 
 
 class ActivityPosted(View):
-    """Where the entry stands in the feed: its topic, and its event id there."""
+    """Where the new entry is stored: its topic, and its event id there."""
 
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["workspace:42:activity"])
 
 
 class FeedView(View):
-    """A page of a feed, newest first; `next_cursor` is null at the end."""
+    """A page of a feed, newest entry first. `next_cursor` asks for the next, older page.
+
+    `next_cursor` is null on the last page.
+    """
 
     data: list[ActivityView]
     next_cursor: str | None

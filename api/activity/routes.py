@@ -1,4 +1,4 @@
-"""`/api/activity`."""
+"""The routes of `/api/activity`."""
 
 from typing import Annotated, Any
 
@@ -55,7 +55,7 @@ First = Annotated[
 
 
 class ActivityController(Controller):
-    """`/api/activity/{feed}`: add to a feed, page through it, stream it."""
+    """`/api/activity/{feed}`: add to a feed, list its entries and stream them."""
 
     path = "/api/activity/{feed:str}"
     tags = ("activity",)
@@ -71,7 +71,7 @@ class ActivityController(Controller):
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[ActivityPosted]:
-        """Add an action to a feed; with an Idempotency-Key once however often it is sent."""
+        """Add an activity to a feed. With an Idempotency-Key it is added only once."""
         topic, security = feed_topic(feed), self.events.security
         await security.access.require_publish(principal, [topic])
         security.publish_rate.take(principal.id)
@@ -88,7 +88,7 @@ class ActivityController(Controller):
         limit: Limit = 50,
         cursor: PageCursor = None,
     ) -> Response[FeedView]:
-        """A page of a feed, newest first; it stays right while entries are added."""
+        """List a page of a feed, newest entry first; new entries do not shift the pages."""
         topic = feed_topic(feed)
         await self.events.security.access.require_read(principal, [topic])
         page = await self.feeds.page(topic, limit=limit, cursor=cursor)
@@ -113,7 +113,7 @@ class ActivityController(Controller):
         named: Named = True,
         conn: Conn = None,
     ) -> EventStream:
-        """The newest entries of a feed, then live; goes on from a cursor as any stream."""
+        """Stream the newest entries of a feed, then new ones; with a cursor, all after it."""
         topic = feed_topic(feed)
         await self.events.security.access.require_read(principal, [topic])
         require_stream_accepted(request, f"/api/activity/{feed}")
@@ -128,5 +128,5 @@ class ActivityController(Controller):
 
 
 def activity_routes(feeds: ActivityFeeds, events: Events) -> list[type[Controller]]:
-    """The handlers of this package."""
+    """Build the controllers of all routes of activity feeds."""
     return [bound(ActivityController, feeds=feeds, events=events)]

@@ -1,4 +1,4 @@
-"""Adding to a feed, and reading it backwards."""
+"""Adds activities to feeds, and lists the entries of feeds."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from api.events import Draft, HistoryPage, Published, Publisher, TopicLog, Topic
 
 @dataclass(frozen=True, slots=True)
 class ActivityFeeds:
-    """All feeds. A feed is a topic, so its entries can be streamed and resumed as all events."""
+    """All activity feeds. A feed is a topic, so it is streamed and resumed like any topic."""
 
     publisher: Publisher
     log: TopicLog
@@ -17,11 +17,19 @@ class ActivityFeeds:
     async def post(
         self, topic: TopicName, body: ActivityBody, *, caller: str, key: str | None
     ) -> Published:
-        """Add an action, in the caller's name unless it says another. Raises `ApiError`."""
+        """Publish an activity to the feed with this topic, and return its event id.
+
+        `caller` becomes the actor if `body` names none. With the same idempotency key `key` it is
+        stored once; None is no key. May raise any `ApiError` of publishing.
+        """
         data = body.model_dump(mode="json") | {"actor": body.actor or caller}
         draft = Draft(topic, ACTIVITY, data, key)
         return await self.publisher.publish(draft, owner=caller)
 
     async def page(self, topic: TopicName, *, limit: int, cursor: str | None) -> HistoryPage:
-        """What stands in the feed, newest first. Raises `InvalidCursor` and `RedisError`."""
+        """Return one page of the feed, newest entry first, `limit` at most.
+
+        `cursor` is `next_cursor` of an earlier page; None asks for the first. Raises
+        `InvalidCursor` and `RedisError`.
+        """
         return await page_back(self.log, [topic], limit=limit, cursor=cursor)

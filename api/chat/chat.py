@@ -1,4 +1,4 @@
-"""What the handlers of chat use."""
+"""The services of chat as one object, which the HTTP handlers of chat use."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from api.chat.webhook.receiver import WebhookReceiver
 
 @dataclass(frozen=True, slots=True)
 class AblyParts:
-    """What needs the API key of an Ably application."""
+    """The services that exist only when the API key of an Ably application is set."""
 
     ably: AblyRest
     tokens: TokenService
@@ -23,7 +23,7 @@ class AblyParts:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """Rooms work without Ably; without a key `on_ably` is None."""
+    """The services of chat. Rooms work without Ably; `on_ably` is None when no API key is set."""
 
     channels: Channels
     rooms: ChatRooms
@@ -31,12 +31,12 @@ class Chat:
 
     @property
     def online(self) -> AblyParts:
-        """What needs Ably. Raises `ChatNotConfigured`."""
+        """The services that need Ably. Raises `ChatNotConfigured` when no API key is set."""
         if self.on_ably is None:
             raise ChatNotConfigured
         return self.on_ably
 
     async def close(self) -> None:
-        """Close the connections to Ably."""
+        """Close the connections to Ably, if Ably is used. Called when the process ends."""
         if self.on_ably is not None:
             await self.on_ably.ably.close()

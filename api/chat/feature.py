@@ -1,4 +1,4 @@
-"""Chat, built from the settings."""
+"""Builds the feature chat from the settings."""
 
 from collections.abc import Sequence
 from secrets import token_hex
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings, base: Base) -> Feature:
-    """Build chat; no network is touched.
+    """Build the feature: its services, routes, event types and read rules. No network is touched.
 
-    Without the API key of an Ably application there are rooms, but no tokens and no messages.
+    Without the API key of an Ably application rooms work, but tokens and messages do not.
     """
     store = RoomStore(base.redis, max_rooms=settings.chat_max_rooms)
     policy = Policy(Channels(settings.chat_namespace), may_publish=settings.chat_direct_publish)
@@ -62,7 +62,7 @@ def build(settings: Settings, base: Base) -> Feature:
 
 
 def _feed_of(room: RoomId) -> TopicName:
-    """The feed that the members of `room` read, of the workspace with the same id."""
+    """Return the feed of the workspace with the same id, which the members of `room` may read."""
     return TopicName(WORKSPACE_FEEDS.replace("*", room))
 
 

@@ -1,4 +1,4 @@
-"""The problems that chat alone has."""
+"""The problems that only chat answers with."""
 
 from api.problems import (
     ApiError,
@@ -11,7 +11,7 @@ from api.problems import (
 
 
 class UnknownRoom(NotFound):
-    """There is no such room, or it is a private one that the caller is not in.
+    """Raised when a room does not exist, or is a private one that the caller is not in.
 
     The answer is the same for both, so nobody learns that a private room exists.
     """
@@ -22,7 +22,7 @@ class UnknownRoom(NotFound):
 
 
 class Banned(Forbidden):
-    """The user was banned from the room, or from all rooms."""
+    """Raised when the user is banned from the room, or from all rooms."""
 
     code = "banned"
     title = "You are banned"
@@ -30,7 +30,7 @@ class Banned(Forbidden):
 
 
 class NotAllowedInRoom(Forbidden):
-    """The caller is in the room, with a role that does not allow this."""
+    """Raised when the caller is in the room, with a role that does not allow this."""
 
     code = "not-allowed-in-room"
     title = "Your role in this room does not allow this"
@@ -38,7 +38,7 @@ class NotAllowedInRoom(Forbidden):
 
 
 class RoomConflict(ApiError):
-    """A rule about rooms forbids this now; `detail` says which."""
+    """Raised when a rule about rooms does not allow the change now; `detail` says which rule."""
 
     code = "room-conflict"
     status = 409
@@ -47,7 +47,7 @@ class RoomConflict(ApiError):
 
 
 class RoomEnded(ApiError):
-    """The id is that of a room that has ended."""
+    """Raised when a room is created under the id of a room that has ended."""
 
     code = "room-ended"
     status = 410
@@ -56,7 +56,7 @@ class RoomEnded(ApiError):
 
 
 class MessageRefused(ValidationFailed):
-    """Our moderation does not let the message pass."""
+    """Raised when a message breaks a rule of our moderation; `errors` names the rule."""
 
     code = "message-refused"
     title = "The message breaks a rule of this chat"
@@ -64,7 +64,7 @@ class MessageRefused(ValidationFailed):
 
 
 class WebhookUnverified(Unauthorized):
-    """A delivery has neither the signature nor the secret of our Ably application."""
+    """Raised when a webhook request has neither the right signature nor the right secret."""
 
     code = "webhook-unverified"
     title = "This does not come from our Ably application"
@@ -72,7 +72,7 @@ class WebhookUnverified(Unauthorized):
 
 
 class ChatNotConfigured(ApiError):
-    """This needs Ably, and no API key of Ably's is set."""
+    """Raised when a request needs Ably and the operator has set no API key of Ably."""
 
     code = "chat-not-configured"
     status = 503
@@ -81,7 +81,7 @@ class ChatNotConfigured(ApiError):
 
 
 class AblyUnavailable(ApiError):
-    """Ably did not answer in time, or says that it cannot now."""
+    """Raised when Ably did not answer in time or cannot do it now. A later try may succeed."""
 
     code = "ably-unavailable"
     status = 503
@@ -93,7 +93,7 @@ class AblyUnavailable(ApiError):
 
 
 class AblyRefused(ApiError):
-    """Ably understood our request and does not do it, mostly for lack of a capability."""
+    """Raised when Ably refuses our request, mostly because our API key may not do this."""
 
     code = "ably-refused"
     status = 502
@@ -101,7 +101,7 @@ class AblyRefused(ApiError):
     remediation = "The operator checks the capabilities of the key in ABLY_API_KEY."
 
 
-# What routes of rooms answer with, from reading a room to deciding about its members.
+# The problems of routes that read a room, change something, decide about others, need Ably.
 IN_ROOM = (ValidationFailed, UnknownRoom)
 CHANGING = (*IN_ROOM, ForeignOrigin)
 DECIDING = (*CHANGING, NotAllowedInRoom, RoomConflict)

@@ -1,4 +1,4 @@
-"""The server's time, each second: the smallest stream there is."""
+"""The server's time as a stream, one event each second: the smallest stream there is."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from api.events import Connection, Deadline, EventId, Message, Session, Streaming, body_message, sse
 
 TICK_S = 1.0
-SENDS_AT_ONCE = 256
+SENDS_AT_ONCE = 256  # between two pauses in which other tasks run
 
 
 class Clock:
-    """Sends a tick to all its readers at each whole second of `now`, which gives epoch seconds.
+    """Sends a `tick` with the time to all its readers at each whole second.
 
-    One task and one encoding serve all readers, and without readers there is no task. A reader
-    that is still busy with an earlier tick does not get the next one.
+    `now` gives epoch seconds. One task and one encoding serve all readers, and without readers
+    there is no task. A reader that is still busy with an earlier tick does not get the next one.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -22,24 +22,24 @@ class Clock:
         self._ticking: asyncio.Task[None] | None = None
 
     def add(self, connection: Connection) -> None:
-        """Send ticks to this connection too, until `remove`."""
+        """Send ticks to this connection until `remove`. The first one starts the task."""
         self._readers.add(connection)
         if self._ticking is None:
             self._ticking = asyncio.create_task(self._tick())
 
     def remove(self, connection: Connection) -> None:
-        """Send no more ticks to this connection; with the last one the task ends."""
+        """Send no more ticks to this connection. The task ends with the last connection."""
         self._readers.discard(connection)
         if not self._readers and self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
 
     def time(self) -> str:
-        """The time now, in the form of the times of events."""
+        """Return the time now in UTC, such as `2026-11-20T12:00:00.000Z`."""
         return EventId(int(self._now() * 1000), 0).time
 
     def frame(self) -> bytes:
-        """The frame of a tick that is sent now."""
+        """Build the frame of a tick with the time now."""
         return sse.control_frame("tick", {"time": self.time()}, cursor=None, named=True)
 
     async def _tick(self) -> None:
@@ -60,7 +60,7 @@ class Clock:
 
 
 class ClockStream(Session):
-    """One reader of the clock. A buffered answer holds one tick."""
+    """The session of one reader of the clock. A buffered answer gets one tick and ends."""
 
     def __init__(self, streaming: Streaming, deadline: Deadline, clock: Clock) -> None:
         super().__init__(streaming, deadline, named=True, expires_at=None)

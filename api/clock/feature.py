@@ -1,4 +1,4 @@
-"""The clock as a feature."""
+"""Builds the feature clock."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build(_: Settings, base: Base) -> Feature:
-    """One clock ticks for all readers of the process."""
+    """Build the feature: its routes, with one clock that ticks for all readers of the process."""
     clock = Clock(base.system.clock)
 
     def routes(events: "Events") -> Sequence[type]:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the clock's JSON answer."""
+"""The clock's part of the OpenAPI document."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ TIME = {"type": "string", "format": "date-time", "examples": ["2026-11-20T12:00:
 
 
 def describe_clock(document: dict[str, Any]) -> None:
-    """Add the JSON answer beside the stream, as `Accept` chooses between them."""
+    """Add to `document` that the clock also answers with JSON, as the header `Accept` chooses."""
     content = document["paths"]["/api/clock"]["get"]["responses"]["200"]["content"]
     content[MEDIA_TYPE] = {
         "schema": {"type": "object", "required": ["time"], "properties": {"time": TIME}}

@@ -1,4 +1,4 @@
-"""`/api/clock`."""
+"""The route `/api/clock`."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ HEADERS = {"Cache-Control": "no-store", "Vary": "Accept"}
 
 
 class ClockController(Controller):
-    """`/api/clock`."""
+    """`/api/clock`: the server's time, for anybody."""
 
     path = "/api/clock"
     tags = ("clock",)
@@ -42,7 +42,7 @@ class ClockController(Controller):
 
     @get(name="read_clock", responses={200: STREAM}, opt=READING)
     async def read(self, request: AnyRequest) -> Response[Any]:
-        """The server's time each second, or once as JSON, for anybody."""
+        """Stream the server's time each second, or answer it once as JSON, for anybody."""
         if wants_json(request):
             return Response({"time": self.clock.time()}, media_type=JSON, headers=HEADERS)
 
@@ -53,5 +53,5 @@ class ClockController(Controller):
 
 
 def clock_routes(clock: Clock, events: Events) -> list[type[Controller]]:
-    """The handler of this package."""
+    """Build the controllers of all routes of the clock."""
     return [bound(ClockController, clock=clock, events=events)]

@@ -1,4 +1,7 @@
-"""The interactive docs: files of Swagger UI, from a package and not from the network."""
+"""The interactive docs: the page at `/api/docs`, and the files of Swagger UI from a package.
+
+Nothing is loaded from the network.
+"""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -32,7 +35,7 @@ SIGN_IN_BUTTON = """\
 <p class="swagger-ui"><button id="sign-in" class="btn authorize">Sign in as alice, admin</button>
 <script defer src="/api/docs/sign-in.js"></script>
 """
-# The answer sets the cookie that signs in. The token is for the `curl` lines that are shown.
+# The answer sets the session cookie. The token is for the `curl` lines that the page shows.
 SIGN_IN_SCRIPT = """\
 const button = document.querySelector('#sign-in')
 button.addEventListener('click', async () => {
@@ -74,13 +77,19 @@ class Asset:
 
 
 def page(*, is_local: bool) -> str:
-    """The docs page, or how to install what it needs. In local mode one click signs in."""
+    """Return the HTML of the docs page, or of one that says how to install Swagger UI if it is not.
+
+    With `is_local` the page has a button that signs in.
+    """
     sign_in = SIGN_IN_BUTTON if is_local else ""
     return PAGE.format(sign_in=sign_in) if find_spec(PACKAGE) else MISSING
 
 
 def find_asset(name: str, *, is_local: bool) -> Asset | None:
-    """One of the page's files; None for every other name."""
+    """Return the file of the docs page with this name; None if the page has no such file.
+
+    With `is_local` the script of the button that signs in exists too.
+    """
     if name == START:
         return Asset(SCRIPT.encode(), "text/javascript")
     if name == SIGN_IN and is_local:

@@ -1,4 +1,4 @@
-"""What is added to the OpenAPI document that the framework makes.
+"""Adds to the OpenAPI document what the framework does not know.
 
 The framework knows paths, parameters and bodies. Added here are the problems that an operation can
 answer with, with their codes as examples, who may call it, and the headers of each answer.
@@ -109,7 +109,7 @@ HEADERS = {
     },
     "WWW-Authenticate": {"schema": {"type": "string", "const": "Bearer"}},
 }
-# By status: what an answer carries beside X-Request-Id.
+# The headers of an answer beside X-Request-Id, by its status.
 HEADERS_OF = {"401": ["WWW-Authenticate"], "429": ["Retry-After"], "503": ["Retry-After"]}
 
 
@@ -118,7 +118,12 @@ NO_CONTENT = "204"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the code says of one operation: its own problems, and whether it needs a caller."""
+    """What the code declares of one operation, beside what the framework reads itself.
+
+    `problems` are those of its own, `needs_caller` says that a caller must be signed in, and
+    `takes_ticket` that a ticket is enough. `error_form` is "problem" for problem+json and "ably"
+    for the errors that Ably's SDKs read.
+    """
 
     problems: Problems
     needs_caller: bool
@@ -127,7 +132,10 @@ class Facts:
 
 
 def complete(document: Document, facts: Mapping[str, Facts]) -> Document:
-    """Add what the framework's document lacks; `facts` are by operation id."""
+    """Add to `document`, in place, what the framework leaves out, and return it.
+
+    `facts` are by operation id, and every operation of the document must have its facts.
+    """
     components = document["components"]
     components["schemas"]["Problem"] = PROBLEM_SCHEMA
     components["schemas"]["AblyError"] = ABLY_ERROR_SCHEMA
@@ -156,7 +164,7 @@ def _complete_operation(operation: Document, facts: Facts) -> None:
 
 
 def _show_example(operation: Document, schemas: Document) -> None:
-    """A body's example stands with its model; pages that try an operation read it here."""
+    """Copy the example of a body's model to the operation, where pages that try it read it."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         name = content["schema"]["$ref"].rpartition("/")[2]
         if examples := schemas[name].get("examples"):
@@ -169,7 +177,7 @@ def _callers(facts: Facts) -> list[dict[str, list[str]]]:
 
 
 def _plain(parameter: Document) -> Document:
-    """Without flags that are off, and without null: what is not sent is absent."""
+    """Return a parameter without flags that are off and without null, which cannot be sent."""
     schema = dict(parameter["schema"])
     if options := schema.pop("oneOf", None):
         schema |= next(option for option in options if option != {"type": "null"})
@@ -188,7 +196,7 @@ def _all_problems(operation: Document, facts: Facts) -> list[type[ApiError]]:
 
 
 def problem_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
-    """An answer for each status, with the codes that it may carry."""
+    """Build the OpenAPI responses for these problems: by status, with the codes it may carry."""
     by_status: dict[str, list[type[ApiError]]] = {}
     for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
         by_status.setdefault(str(kind.status), []).append(kind)
@@ -196,7 +204,7 @@ def problem_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
 
 
 def ably_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
-    """The same for operations that Ably's SDKs call: they read errors of another form."""
+    """Build the responses for operations that Ably's SDKs call, whose errors have another form."""
     by_status: dict[str, Document] = {}
     for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
         status, body = ably_error(kind)
@@ -212,7 +220,7 @@ def ably_responses(kinds: Iterable[type[ApiError]]) -> dict[str, Document]:
 def _problem_response(kinds: Sequence[type[ApiError]]) -> Document:
     codes = {
         "properties": {
-            # With its type: generators of clients drop an answer whose two halves differ in it.
+            # With its type: generators of clients drop an answer if the two parts differ in it.
             "status": {"type": "integer", "enum": [kinds[0].status]},
             "code": {"type": "string", "enum": [kind.code for kind in kinds]},
         }

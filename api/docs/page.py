@@ -1,4 +1,4 @@
-"""The page at `/`, and the files beside it, from `settings.web_root`."""
+"""The web page at `/` and the files beside it, from the folder `settings.web_root`."""
 
 import re
 from base64 import b64encode
@@ -34,20 +34,23 @@ _NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/){0,4}[A-Za-z0-9_-][A-Za-z0
 
 @dataclass(frozen=True, slots=True)
 class WebFile:
-    """A file of the page, as it is sent."""
+    """A file of the web page, as it is sent."""
 
     content: bytes
     media_type: str
 
 
 class WebRoot:
-    """A folder whose files of known types are public, and nothing above or hidden."""
+    """A folder whose files of known types are public.
+
+    Hidden files, and files outside of the folder, are not.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
 
     def find(self, name: str) -> WebFile | None:
-        """The file of this name below the folder; None if there is none to be shown."""
+        """Return the file with this name (a path in the folder); None if it is not public."""
         media_type = TYPES.get(Path(name).suffix)
         if media_type is None or not _NAME.fullmatch(name):
             return None
@@ -59,7 +62,12 @@ class WebRoot:
 
 
 def content_policy(html: str, *, is_local: bool) -> str:
-    """The Content-Security-Policy of a page: own files, its inline parts, this API and Ably."""
+    """Return the Content-Security-Policy of an HTML page.
+
+    It allows the page's own files, its inline scripts and styles as they are in `html`, and
+    connections to this API and to Ably. With `is_local` these are any servers of this machine and
+    not Ably's own.
+    """
     hashes = {"script": "", "style": ""}
     for kind, text in filter(itemgetter(1), _INLINE.findall(html)):
         digest = b64encode(sha256(text.encode()).digest()).decode()

@@ -1,4 +1,4 @@
-"""What is read with a browser: both documents, the interactive docs, and the page."""
+"""The routes that a browser opens: both API documents, the interactive docs, and the web page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,16 +25,19 @@ A_DAY = {"Cache-Control": "public, max-age=86400"}
 def document_routes(
     openapi: Callable[[], bytes], catalogue: Catalogue
 ) -> list[ControllerRouterHandler]:
-    """The machine-readable descriptions; `openapi` gives the document as JSON."""
+    """Build the routes of the OpenAPI and the AsyncAPI document.
+
+    `openapi` gives the OpenAPI document as JSON. `catalogue` has the event types for the other.
+    """
 
     @get("/api/openapi.json", name="openapi", tags=["documents"], sync_to_thread=True)
     def openapi_document() -> Response[Any]:
-        """This document: OpenAPI 3.1."""
+        """Return this document, in OpenAPI 3.1."""
         return Response(openapi(), media_type=JSON, headers=REVALIDATE)
 
     @get("/api/asyncapi.json", name="asyncapi", tags=["documents"], sync_to_thread=False)
     def asyncapi_document(request: AnyRequest) -> Response[Any]:
-        """The declared event types and their topics: AsyncAPI 3."""
+        """Return the declared event types and their topics, in AsyncAPI 3."""
         protocol, host = request.url.scheme, request.headers.get("host", "localhost")
         document = describe_asyncapi(catalogue, version=VERSION, protocol=protocol, host=host)
         content = msgspec.json.encode(document)
@@ -44,7 +47,10 @@ def document_routes(
 
 
 def docs_routes(*, is_local: bool) -> list[ControllerRouterHandler]:
-    """The interactive docs. They work without a network; in local mode one click signs in."""
+    """Build the routes of the interactive docs, which work without a network.
+
+    With `is_local` the page has a button that signs in.
+    """
 
     @get("/api/docs", name="docs", include_in_schema=False, sync_to_thread=False)
     def docs() -> Response[str]:
@@ -62,7 +68,7 @@ def docs_routes(*, is_local: bool) -> list[ControllerRouterHandler]:
 
 
 def page_routes(settings: Settings) -> list[ControllerRouterHandler]:
-    """The page at `/` and its files; nothing when no folder is set."""
+    """Build the routes of the web page at `/` and its files; none if no `web_root` is set."""
     if settings.web_root is None:
         return []
     root = WebRoot(settings.web_root)

@@ -1,4 +1,4 @@
-"""How request bodies are read: as JSON of bounded depth, sent as JSON."""
+"""Reads request bodies: JSON of bounded depth, sent as JSON."""
 
 from typing import Any
 
@@ -14,17 +14,24 @@ MAX_NESTING = 64
 
 
 class ApiRequest(Request[Any, Any, Any]):
-    """A request whose body is JSON and says so."""
+    """A request whose body must be JSON and must be sent as `application/json`."""
 
     async def json(self) -> Any:
-        """Raises UnsupportedMediaType, BadRequest and, for its size, Litestar's own 413."""
+        """Return the parsed body.
+
+        Raises UnsupportedMediaType for another type, BadRequest for what is not JSON, and
+        Litestar's own exception of status 413 for a body that is too large.
+        """
         if self.content_type[0] != JSON:
             raise UnsupportedMediaType
         return parse(await self.body())
 
 
 def parse(raw: bytes) -> Any:
-    """The value of a JSON text in UTF-8. Raises BadRequest, whatever is wrong with it."""
+    """Return the value of a JSON text in UTF-8.
+
+    Raises BadRequest for what is not JSON, and for JSON nested more than `MAX_NESTING` levels deep.
+    """
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Who calls: found out once for each request, before its parameters and its body are read."""
+"""Finds out who calls, once for each request, before its parameters and its body are read."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,19 +18,19 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Knows the caller of a request by its credentials."""
+    """Finds the caller of a request by its credentials."""
 
     authenticator: Authenticator
 
     async def authenticate(self, request: AnyRequest) -> Principal:
-        """The caller. Raises `Unauthorized`, and `KeysUnavailable` where that cannot be told."""
+        """Return the caller. Raises what `Authenticator.authenticate` raises."""
         return await self.authenticator.authenticate(_credentials(request))
 
     async def guard(self, connection: Connection, handler: BaseRouteHandler) -> None:
-        """Authenticate where the handler takes a `principal`.
+        """Find the caller if the handler has a parameter `principal`, for `principal_of`.
 
-        This is a guard because guards run before parameters and body are read: whoever is not
-        signed in gets 401 and not what is wrong with the rest of the request.
+        Litestar calls this guard before it reads parameters and body. So a caller who is not signed
+        in gets 401, and is not told what is wrong with the rest of the request.
         """
         if "principal" in handler.parsed_fn_signature.parameters:
             request: AnyRequest = Request(connection.scope)
@@ -38,7 +38,7 @@ class Callers:
 
 
 async def principal_of(request: AnyRequest) -> Principal:
-    """The caller that the guard found; handlers take it as `principal`."""
+    """Return the caller that the guard found. Litestar passes it to handlers as `principal`."""
     known: Principal = request.scope["state"]["principal"]
     return known
 

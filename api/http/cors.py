@@ -1,4 +1,4 @@
-"""Which pages of other origins may call: the framework's CORS, with two corrections."""
+"""CORS, which says what pages of other origins may do: the framework's, with two corrections."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,10 @@ ALLOWED_HEADERS = [
 
 
 def cors_config(allowed_origins: Sequence[str]) -> CORSConfig | None:
-    """What pages of these origins may do; None if there are none."""
+    """Return the framework's settings for pages of these origins; None if there are no origins.
+
+    `*` allows pages of all origins, but without cookies.
+    """
     if not allowed_origins:
         return None
     return CORSConfig(
@@ -39,7 +42,11 @@ def cors_config(allowed_origins: Sequence[str]) -> CORSConfig | None:
 
 
 class Cors(CORSMiddleware):
-    """Adds `Origin` to every answer's `Vary`, and refuses a preflight by a problem document."""
+    """The framework's middleware for CORS, with two corrections.
+
+    It adds `Origin` to the `Vary` of every answer, unless all origins are allowed. A preflight that
+    is refused is answered with a problem document.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.config.is_allow_all_origins:
@@ -48,7 +55,10 @@ class Cors(CORSMiddleware):
             await super().__call__(scope, receive, _varying(send))
 
     def send_wrapper(self, send: Send, origin: str, has_cookie: bool) -> Send:  # noqa: FBT001
-        """Add the CORS headers as the framework does, and keep the `Vary` of the answer."""
+        """Return a `send` that adds the CORS headers and keeps the answer's own `Vary`.
+
+        Litestar calls it for a request that has the header `Origin`.
+        """
         vary: list[str] = []
 
         async def merge(message: Message) -> None:
@@ -76,9 +86,9 @@ class Cors(CORSMiddleware):
 
 
 def _varying(send: Send) -> Send:
-    """Also add `Vary: Origin` to what other origins, and none, are answered.
+    """Add `Vary: Origin` also to answers for other origins and for requests without an origin.
 
-    Else a cache would show that answer to pages of allowed origins.
+    Otherwise a cache would give that answer to pages of allowed origins.
     https://fetch.spec.whatwg.org/#cors-protocol-and-http-caches
     """
 

@@ -1,4 +1,4 @@
-"""What every request passes first: where it came from, and one line for each header."""
+"""Middleware that refuses requests past the CDN or for another host, and merges headers."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
@@ -22,7 +22,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class ForeignHost(Forbidden):
-    """In local mode the `Host` of a request is not this machine."""
+    """Raised in local mode when the `Host` of a request is not this machine."""
 
     code = "foreign-host"
     title = "In local mode only this machine is served"
@@ -30,7 +30,7 @@ class ForeignHost(Forbidden):
 
 
 class DirectAccess(Forbidden):
-    """A request did not come through the CDN, whose secret header is missing."""
+    """Raised when a request lacks the CDN's secret header, so it did not come through the CDN."""
 
     code = "direct-access"
     title = "This server answers only what comes through the CDN in front of it"
@@ -38,11 +38,11 @@ class DirectAccess(Forbidden):
 
 
 class FrontDoor:
-    """ASGI middleware: refuses what came the wrong way, and makes one line of each header.
+    """ASGI middleware that refuses some requests, and makes one line of each repeated header.
 
-    With `origin_secret` a request must carry it as `X-Origin-Secret`, which the CDN adds. Whoever
-    could call past the CDN could write the entries of `X-Forwarded-For` that we believe. Health and
-    metrics are exempt, because probes do not come through the CDN.
+    With `origin_secret` a request must carry it as `X-Origin-Secret`, which the CDN adds. A client
+    that could call past the CDN could write the entries of `X-Forwarded-For` that we believe.
+    Health and metrics are exempt, because probes do not come through the CDN. None means no check.
 
     With `loopback_only` the `Host` must be this machine. Otherwise a web page whose owner points
     its DNS name to 127.0.0.1 would have our origin in the browser (DNS rebinding).
@@ -75,11 +75,11 @@ class FrontDoor:
 
 
 def combined(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The headers, with the lines of one name put together in their order (RFC 9110, section 5.3).
+    """Return the headers with the lines of one name put together (RFC 9110, section 5.3).
 
     A reader that looks at one line of several would take a client's own line for the one that a
     proxy added below it. Cookies have a separator of their own. White space around a value is no
-    part of it (section 5.5), but the parser leaves what stands behind.
+    part of it (section 5.5), but the parser does not remove the white space after it.
     """
     lines: dict[bytes, list[bytes]] = {}
     for name, value in headers:

@@ -1,8 +1,8 @@
-"""Finds typing errors in the names of a request's query.
+"""Finds typing errors in the names of a request's query parameters.
 
-A name that nobody knows is ignored, because gateways, caches and SDKs add names of their own. A
-name that is nearly a known one is refused: if `?cursr=` were ignored, the stream would start from
-now on and events would be lost.
+An unknown name is ignored, because gateways, caches and SDKs add names of their own. A name that is
+nearly a known one is refused: if `?cursr=` were ignored, the stream would start from now on and
+events would be lost.
 """
 
 from typing import Any
@@ -16,16 +16,17 @@ from api.events import LAST_EVENT_ID
 from api.problems import MAX_FIELD_CHARS, BadRequest
 
 TICKET = "ticket"
-SHORT_CHARS = 5
+SHORT_CHARS = 5  # a name of so many letters or less may differ by one edit only
 # What polyfills of EventSource send: event-source-polyfill and reconnecting-eventsource
 # `lastEventId`, Mercure's clients `lastEventID` or `Last-Event-ID`, amvtek's `evs_last_event_id`.
 SPELLINGS = frozenset({"lasteventid", "evslasteventid"})
 
 
 def check_query(request: Request[Any, Any, Any]) -> None:
-    """Refuse names that are close to one that the handler takes; respell `lastEventId`.
+    """Refuse a request with a query name that is close to one that its handler takes.
 
-    Raises BadRequest, which names the nearest and lists all that is taken.
+    Other spellings of `lastEventId` that clients send are corrected in the request itself. Raises
+    BadRequest, which names the nearest name and lists all that are taken.
     """
     query: bytes = request.scope["query_string"]
     known = _names(request.route_handler) if query else []
@@ -43,10 +44,10 @@ def check_query(request: Request[Any, Any, Any]) -> None:
 
 
 def nearest(name: str, known: list[str]) -> str | None:
-    """The known name that `name` was probably meant to be; None if it is close to none.
+    """Return the known name that `name` was probably meant to be; None if it is close to none.
 
-    Close is a difference of case, of `-` and `_`, or of one edit: a letter more, less, another,
-    or two exchanged. Names of more than `SHORT_CHARS` letters may differ by two.
+    Close is a difference of case, of `-` and `_`, or of one edit: a letter more, less, another, or
+    two exchanged. For known names of more than `SHORT_CHARS` letters it may be two edits.
     """
     given = _folded(name)
     found = [(far, one) for one in known if (far := _edits(given, _folded(one))) is not None]
@@ -54,7 +55,7 @@ def nearest(name: str, known: list[str]) -> str | None:
 
 
 def _names(handler: Any) -> list[str]:
-    """The names of the query parameters that a handler declares, in order of the alphabet."""
+    """Return the names of the query parameters that a handler declares, sorted."""
     if not isinstance(handler, HTTPRouteHandler):
         return []
     declared = [field.kwarg_definition for field in handler.parsed_fn_signature.parameters.values()]
@@ -84,9 +85,9 @@ def _folded(name: str) -> str:
 
 
 def _edits(given: str, known: str) -> int | None:
-    """How many edits lead from one to the other; None if they are too many to be a slip."""
+    """Return how many edits lead from one to the other; None if they are too many for a slip."""
     most = 1 if len(known) <= SHORT_CHARS else 2
-    # First, because the other's length is the client's choice.
+    # Checked first, because the client chooses how long the given name is.
     if abs(len(given) - len(known)) > most:
         return None
     before: list[int] = []

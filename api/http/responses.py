@@ -1,4 +1,4 @@
-"""Answers every failure with problem+json, whoever raised it."""
+"""Answers every failure with problem+json (RFC 9457), whatever raised it; answers OPTIONS too."""
 
 import re
 from typing import Any
@@ -41,7 +41,7 @@ OF_STATUS: dict[int, type[ApiError]] = {
 
 
 def problem(request: AnyRequest, error: ApiError) -> Response[Any]:
-    """The answer for `error`, with the id of the request."""
+    """Build the problem document that answers with `error`; it holds the id of the request."""
     ref = request.scope["state"].get("request_id")
     headers, body = answer_of(error, ref=ref)
     return Response(body, status_code=error.status, headers=headers)
@@ -81,14 +81,14 @@ def _framework(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 
 def _cause_in_body(error: BaseException | None) -> ValidationError | None:
-    """The pydantic error about the body, if there is one. Litestar's summary leaves out fields."""
+    """Return the pydantic error about the body, if any. Litestar's summary leaves out fields."""
     while error is not None and not isinstance(error, ValidationError):
         error = error.__cause__
     return error
 
 
 def _is_gone(error: HTTPException) -> bool:
-    """Whether the client left while it was still sending, which is nobody's failure."""
+    """Return whether the client left while it was still sending, which is no failure of ours."""
     return error.detail == "client disconnected prematurely"
 
 
@@ -102,7 +102,7 @@ def _offences(request: AnyRequest, error: ValidationException) -> list[dict[str,
 
 
 def _wire_name(request: AnyRequest, name: str) -> str:
-    """What the caller calls the handler's parameter `name`."""
+    """Return the name that callers know for the handler's parameter `name`."""
     if name == "data":
         return "body"
     field = request.route_handler.parsed_fn_signature.parameters.get(name)
@@ -119,7 +119,11 @@ def _unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def containing(app: ASGIApp) -> ASGIApp:
-    """ASGI middleware that gives an answer to whatever a model or a rule of an extension raises."""
+    """Wrap `app` so that whatever code of an extension raises becomes an `Exception`.
+
+    A model or a rule may raise `SystemExit` or `CancelledError`, which no exception handler
+    answers.
+    """
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         with contained():
@@ -129,7 +133,10 @@ def containing(app: ASGIApp) -> ASGIApp:
 
 
 async def before_request(request: AnyRequest) -> Response[None] | None:
-    """Answer OPTIONS before any handler. Raises BadRequest for a query that no URL can have."""
+    """Answer OPTIONS, and return None for every other request, which then goes to its handler.
+
+    Raises BadRequest for a query that is not ASCII, which no URL can have.
+    """
     # Litestar decodes the query as UTF-8 without a check, and would fail on other bytes.
     if not request.scope["query_string"].isascii():
         raise BadRequest("The query must be percent-encoded.")
@@ -137,7 +144,10 @@ async def before_request(request: AnyRequest) -> Response[None] | None:
 
 
 async def answer_options(request: AnyRequest) -> Response[None] | None:
-    """Name all methods of the path; Litestar's own answer knows those of one handler."""
+    """Answer an OPTIONS request with the methods of its path in `Allow`; None for other requests.
+
+    Litestar's own answer names only the methods of one handler.
+    """
     # A coroutine, although it awaits nothing: Litestar runs plain functions in a thread.
     if request.method != "OPTIONS":
         return None

@@ -1,4 +1,4 @@
-"""Notifications, built from the settings."""
+"""Builds the feature notifications from the settings."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -14,13 +14,17 @@ from api.settings import Settings
 if TYPE_CHECKING:
     from api.events import Events
 
-# A user's own topic also tells what was read and deleted: two more entries for each at most.
+# A user's own topic also has what was read and deleted: two more entries for each at most.
 ENTRIES_EACH: Final = 3
 MENTION_CHARS: Final = 500
 
 
 def build(settings: Settings, base: Base) -> Feature:
-    """Build notifications. Their topics keep a number of events; readers leave out old ones."""
+    """Build the feature: its routes, event types, retention, and the reaction to mentions in chat.
+
+    Its topics keep the newest events whatever their age; what is too old is left out when it is
+    read.
+    """
     log = base.streaming.log
     states = ReadStates(log, settings.notifications_ttl_s, base.system.clock)
     notifications = Notifications(base.publisher, log, states)
@@ -35,7 +39,7 @@ def build(settings: Settings, base: Base) -> Feature:
     def keep(max_events: int) -> Retention:
         return Retention(
             max_events=max_events,
-            # A topic is only sure to outlive an event by three quarters of its TTL.
+            # The TTL is renewed when a quarter of it has passed, so an event has three quarters.
             ttl_s=settings.notifications_ttl_s * 4 // 3 + 1,
             idempotency_ttl_s=settings.idempotency_ttl_s,
         )
@@ -52,7 +56,7 @@ def build(settings: Settings, base: Base) -> Feature:
 
 
 def user_mentioned(mention: UserMentioned) -> list[Draft]:
-    """The notification of a user whom a chat message names, wherever that user is."""
+    """Build the notification of a user whom a chat message names; the list holds one draft."""
     notification = {
         "title": f"{mention.author or 'Somebody'} mentioned you in {mention.room}",
         "body": mention.text[:MENTION_CHARS],

@@ -1,4 +1,4 @@
-"""What a notification is, and the JSON that comes in and goes out."""
+"""The data of notifications, and the request and response bodies of their routes."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -23,7 +23,7 @@ NotificationId = Annotated[
 
 
 class Level(StrEnum):
-    """How much a notification matters to who reads it."""
+    """How much a notification matters to the user. It changes nothing but how pages show it."""
 
     INFO = "info"
     SUCCESS = "success"
@@ -32,7 +32,7 @@ class Level(StrEnum):
 
 
 class Notification(Body):
-    """Something that a user should know."""
+    """A notification for a user: a title, and what a page needs to show it."""
 
     level: Level = Level.INFO
     title: str = Field(min_length=1, max_length=200, examples=["Your report is ready"])
@@ -42,20 +42,23 @@ class Notification(Body):
 
 
 class NotificationsRead(Body):
-    """These were read, on whatever device: `ids`, and all up to `up_to` of each topic."""
+    """The user has read notifications, on some device: those in `ids`, and others by `up_to`.
+
+    `up_to` gives for a topic the event id up to and including which everything was read.
+    """
 
     ids: list[str] = Field(examples=[["user:alice:notifications/1763650000000-0"]])
     up_to: dict[str, str] = Field(examples=[{"public:notifications": "1763650000000-0"}])
 
 
 class NotificationsDeleted(Body):
-    """These are not to be shown to the user any more."""
+    """The user has deleted the notifications in `ids`, and pages do not show them any more."""
 
     ids: list[str]
 
 
 def _kind(to: object) -> str:
-    """Which of the two forms was meant, so that only its errors are told."""
+    """Return which of the two forms was meant, so that only its errors are reported."""
     return "all" if isinstance(to, str) else "users"
 
 
@@ -64,7 +67,7 @@ _Users = Annotated[list[UserId], Field(min_length=1, max_length=MAX_USERS), Tag(
 
 
 class NotificationBody(Notification):
-    """A notification to send: to all, or to each of some users."""
+    """Request body of `POST /api/notifications`: a notification, and whom it is for."""
 
     model_config = example(to=["alice"], title="Your report is ready", link="/reports/42")
 
@@ -74,7 +77,10 @@ class NotificationBody(Notification):
 
 
 class ReadBody(Body):
-    """What the user has read: some by their ids, or all that a client has seen."""
+    """Request body of `POST /api/notifications/read`: what the user has read.
+
+    Either `ids`, or `up_to` for all that a client has shown.
+    """
 
     model_config = example(ids=["user:alice:notifications/1763650000000-0"])
 
@@ -91,20 +97,20 @@ class ReadBody(Body):
 
 
 class SentNotification(View):
-    """Where a notification stands: its topic, and its event id there."""
+    """Where a notification is stored: its topic, and its event id there."""
 
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["user:alice:notifications"])
 
 
 class NotificationSent(View):
-    """The notification as it was stored for each recipient, in the order given."""
+    """The notifications that were stored, one for each recipient, in the order of `to`."""
 
     sent: list[SentNotification]
 
 
 class NotificationView(View):
-    """A notification: the event that a stream brings, and whether it was read."""
+    """A notification: the event as a stream delivers it, and whether the user has read it."""
 
     id: str = Field(examples=["1763650000000-0"])
     topic: str = Field(examples=["user:alice:notifications"])
@@ -115,10 +121,11 @@ class NotificationView(View):
 
 
 class NotificationsView(View):
-    """A page, newest first; `next_cursor` is null at the end.
+    """A page of notifications, newest first. `next_cursor` asks for the next, older page.
 
-    `seen`, of a first page only, stands behind the newest there was: a stream that starts with
-    it goes on without a hole, and as `up_to` it marks no more than that.
+    `next_cursor` is null on the last page. `seen` is a cursor after the newest notification of the
+    moment, on a first page only and otherwise null. A stream that starts from it misses nothing,
+    and as `up_to` it marks as read nothing that came later.
     """
 
     data: list[NotificationView]
@@ -128,13 +135,16 @@ class NotificationsView(View):
 
 
 class UnreadView(View):
-    """The number of unread notifications."""
+    """The number of the caller's unread notifications."""
 
     unread: int
 
 
 class ChangedView(View):
-    """How many were changed, and the ids that are not among the caller's notifications."""
+    """How many notifications were changed, and which given ids are not among the caller's.
+
+    For a cursor in `up_to` it is the number of topics in which something was changed.
+    """
 
     changed: int
     missing: list[str]

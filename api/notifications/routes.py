@@ -1,4 +1,4 @@
-"""`/api/notifications`."""
+"""The routes of `/api/notifications`."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -77,7 +77,7 @@ FirstUnread = Annotated[
 
 
 class NotificationsController(Controller):
-    """`/api/notifications`: send, list, stream, mark as read, delete."""
+    """`/api/notifications`: send, list, count, stream, mark as read and delete notifications."""
 
     path = "/api/notifications"
     tags = ("notifications",)
@@ -92,7 +92,7 @@ class NotificationsController(Controller):
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyHeader = None,
     ) -> Response[NotificationSent]:
-        """Notify users, or all; with an Idempotency-Key once however often it is sent."""
+        """Send a notification to some users or to all; with an Idempotency-Key only once."""
         topics, security = recipients(data), self.events.security
         await security.access.require_publish(principal, topics)
         security.publish_rate.take(principal.id, len(topics))
@@ -111,7 +111,7 @@ class NotificationsController(Controller):
         cursor: PageCursor = None,
         unread: Unread = False,
     ) -> Response[NotificationsView]:
-        """The caller's notifications, newest first; pages stay right while more come."""
+        """List a page of the caller's notifications, newest first. New ones shift no page."""
         page = await self.notifications.page(
             principal.id, limit=limit, cursor=cursor, unread=unread
         )
@@ -125,7 +125,7 @@ class NotificationsController(Controller):
 
     @get("/unread", name="count_unread_notifications")
     async def count_unread(self, principal: NamedDependency[Principal]) -> Response[UnreadView]:
-        """How many of the caller's notifications are unread."""
+        """Count the caller's unread notifications."""
         unread = await self.notifications.unread(principal.id)
         return Response(UnreadView(unread=unread), headers={"Cache-Control": "private, no-cache"})
 
@@ -142,7 +142,7 @@ class NotificationsController(Controller):
         named: Named = True,
         conn: Conn = None,
     ) -> EventStream:
-        """The caller's newest unread notifications, then live, with what other devices read."""
+        """Stream the newest unread notifications, then new ones and what is read or deleted."""
         require_ticket(principal, topics_of(principal.id))
         require_stream_accepted(request, NotificationsController.path)
         read_request = ReadRequest.of(
@@ -158,7 +158,7 @@ class NotificationsController(Controller):
     async def mark_read(
         self, data: JSONBody[ReadBody], principal: NamedDependency[Principal]
     ) -> ChangedView:
-        """Mark some as read, or all that a client has seen; the user's other devices follow."""
+        """Mark notifications as read, by id or up to a cursor. The caller's streams tell it."""
         notifications = self.notifications
         if data.up_to is not None:
             changed = await notifications.mark_up_to(principal.id, data.up_to)
@@ -175,22 +175,22 @@ class NotificationsController(Controller):
     async def mark_one_read(
         self, topic: FromPath[str], event_id: FromPath[str], principal: NamedDependency[Principal]
     ) -> None:
-        """Mark one as read; once more is as good."""
+        """Mark one notification as read. To repeat it changes nothing."""
         await self.notifications.mark_one_read(principal.id, topic, event_id)
 
     @delete("/{topic:str}/{event_id:str}", name="delete_notification", opt=CHANGING)
     async def delete(
         self, topic: FromPath[str], event_id: FromPath[str], principal: NamedDependency[Principal]
     ) -> None:
-        """Never show one again; once more is as good."""
+        """Delete one notification for the caller. To repeat it changes nothing."""
         await self.notifications.delete(principal.id, topic, event_id)
 
 
 def notification_routes(notifications: Notifications, events: Events) -> list[type[Controller]]:
-    """The handlers of this package."""
+    """Build the controllers of all routes of notifications."""
     return [bound(NotificationsController, notifications=notifications, events=events)]
 
 
 def _with_flag(event: Event, *, is_read: bool) -> msgspec.Raw:
-    """The event's own JSON object with one more member."""
+    """Return the event's own JSON object with the member `read` added."""
     return msgspec.Raw(event.body[:-1] + b',"read":%s}' % msgspec.json.encode(is_read))

@@ -1,8 +1,9 @@
-"""What changes a user's read state: the state and the event that tells of it, in one step.
+"""The Lua scripts that count and change a user's read state.
 
-KEYS: the state, the user's own topic, the topic of all. The state is a hash: `own` and `all`
-hold the id up to which everything of that topic was read, `own:<id>` and `all:<id>` say `read`
-or `deleted` of a single one.
+A script that changes it stores the new state and the event that tells of it in one step. KEYS are
+the state, the user's own topic and the topic for all. The state is a hash: `own` and `all` hold the
+event id up to which everything in that topic was read, and `own:<id>` and `all:<id>` hold `read` or
+`deleted` for a single notification.
 """
 
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ from typing import Any
 
 from api.upstash import Script
 
-# ARGV of all: 1 the oldest milliseconds still shown. ARGV of those that change something:
-# 2 the state's TTL, 3 how many entries the own topic keeps, 4 its TTL, 5 and 6 the event's text
-# before and after what has changed, 7 and 8 the names of both topics.
+# ARGV of all scripts: 1 the lowest milliseconds that are shown.
+# ARGV of those that change something: 2 the state's TTL in seconds, 3 how many entries the own
+# topic keeps, 4 its TTL in seconds, 5 and 6 the event's text before and after what has changed,
+# 7 and 8 the names of both topics.
 _COMMON = """
 local keys = {own = KEYS[2], all = KEYS[3]}
 local topics = {own = ARGV[7], all = ARGV[8]}
@@ -55,9 +57,10 @@ end
 
 
 def _calls(result: Any) -> Sequence[str]:
-    """The commands that a script ran, from the last three numbers of its answer.
+    """Return the commands that a script ran, as its last three numbers say.
 
-    These are the entries looked at, whether anything changed, and whether marks were forgotten.
+    These are the number of entries looked at, whether anything changed, and whether marks were
+    deleted.
     """
     *_, looked, changed, forgotten = result
     calls = ["HGETALL", *["XRANGE"] * looked]
@@ -93,7 +96,8 @@ return {missing, looked, #shown, forgotten}
     calls=_calls,
 )
 
-# ARGV: 9 and 10 up to which id of the own topic and of that of all; empty leaves it alone.
+# ARGV: 9 the id up to which the own topic was read, 10 the same of the topic for all; an empty text
+# leaves the topic as it is.
 MARK_UP_TO = Script(
     _COMMON
     + """

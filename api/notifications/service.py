@@ -1,4 +1,4 @@
-"""Sending, listing, and keeping track of what was read."""
+"""Sends and lists notifications, and marks them as read or deleted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +25,15 @@ from api.problems import InvalidCursor, NotFound
 
 SCOPE = "/api/notifications"
 UNKNOWN = "This is not, or no longer, among your notifications."
-CLOCK_SKEW_MS = 60_000
+CLOCK_SKEW_MS = 60_000  # a cursor may be ahead of our clock by this
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Notifications, newest first, each with whether it was read.
+    """A page of a user's notifications, newest first, each with whether it was read.
 
-    `seen` is a cursor behind the newest of them all. Only a first page has it, others None.
+    `next_cursor` asks for the next, older page; None on the last. `seen` is a cursor after the
+    newest notification of all; only a first page has it, on others it is None.
     """
 
     events: Sequence[tuple[Event, bool]]
@@ -44,8 +45,9 @@ class Listed:
 class Notifications:
     """The notifications of all users. Every method may raise `RedisError`.
 
-    A notification is an entry of a topic's log and is stored nowhere else; a broadcast is one
-    entry for everybody. So listing, streaming and resuming read the same thing.
+    A notification is an event in a topic's log and is stored nowhere else, and a broadcast is one
+    event for everybody. So listing, streaming and resuming read the same log. Users are named by
+    their segments.
     """
 
     publisher: Publisher
@@ -55,7 +57,12 @@ class Notifications:
     async def send(
         self, body: NotificationBody, *, caller: str, key: str | None
     ) -> list[tuple[TopicName, Published]]:
-        """Store it for each recipient, for all of them or for none. Raises `ApiError`."""
+        """Publish a notification to each recipient, to all of them or to none.
+
+        `caller` is the user who sends it. With the same idempotency key `key` it is stored once;
+        None is no key. Returns topic and result for each recipient in order. May raise any
+        `ApiError` of publishing.
+        """
         data = body.model_dump(mode="json", exclude={"to"})
         topics = recipients(body)
         drafts = [Draft(topic, NOTIFICATION, data) for topic in topics]
@@ -63,7 +70,11 @@ class Notifications:
         return list(zip(topics, stored, strict=True))
 
     async def page(self, user: str, *, limit: int, cursor: str | None, unread: bool) -> Listed:
-        """The user's notifications of both topics, newest first. Raises `InvalidCursor`."""
+        """Return one page of the user's notifications of both topics, `limit` at most.
+
+        `cursor` is `next_cursor` of an earlier page; None asks for the first. `unread` leaves out
+        what was read. Deleted ones are always left out. Raises `InvalidCursor`.
+        """
         topics = topics_of(user)
         heads = {} if cursor else await self.log.heads(topics)
         page, state = await self._read(
@@ -74,13 +85,17 @@ class Notifications:
         return Listed(listed, page.next_cursor, seen)
 
     async def unread(self, user: str) -> int:
-        """How many of the user's notifications are neither read nor deleted."""
+        """Return how many of the user's notifications are neither read nor deleted."""
         return await self.states.unread(user)
 
     async def newest_unread(
         self, user: str, topics: Sequence[TopicName], *, limit: int
     ) -> dict[TopicName, LogPage]:
-        """The newest unread ones that a stream of these topics begins with, by topic."""
+        """Return the newest unread notifications, with which a stream of these topics begins.
+
+        There are `limit` at most in all. Each page holds those of one topic, oldest first, and ends
+        at the topic's newest entry, from which the stream goes on.
+        """
         heads = await self.log.heads(topics)
         page, _ = await self._read(user, topics, heads=heads, limit=limit, cursor=None, unread=True)
         told: dict[TopicName, list[Event]] = {topic: [] for topic in topics}
@@ -89,16 +104,22 @@ class Notifications:
         return {topic: LogPage(head, head, told[topic]) for topic, head in heads.items()}
 
     async def mark_read(self, user: str, ids: Sequence[str]) -> Changed:
-        """Mark some as read, and tell the user's other devices. Raises `InvalidEventId`."""
+        """Mark the notifications with these ids (`<topic>/<event id>`) as read.
+
+        The user's other devices are told by an event. Those that were read already are not counted.
+        Raises `InvalidEventId`.
+        """
         changed = await self.states.mark_read(user, [parse_name(one) for one in ids])
         await self._announce(user, changed.count)
         return changed
 
     async def mark_up_to(self, user: str, cursor: str) -> Changed:
-        """Mark as read all that a client has seen. Raises `InvalidCursor`.
+        """Mark as read everything up to and including the positions of a cursor.
 
-        A cursor and not a time says how far that is: it has a position in each topic, so a
-        notification that comes meanwhile stays unread, whatever its topic.
+        A cursor says it and not a time: it has a position in each topic, so a notification that
+        comes meanwhile stays unread, whatever its topic. `count` of the result is the number of
+        topics in which something changed. Raises `InvalidCursor`, also for a cursor of other topics
+        or of the future.
         """
         seen = Cursor.parse(cursor)
         own, broadcast = (seen.position(topic) for topic in topics_of(user))
@@ -113,14 +134,21 @@ class Notifications:
         return Changed(count)
 
     async def mark_one_read(self, user: str, topic: str, event_id: str) -> None:
-        """Mark one as read. Raises `NotFound` if it is not among the user's notifications."""
+        """Mark one as read. To repeat it is no error.
+
+        Raises `NotFound` if it is not among the user's notifications, and `InvalidEventId`.
+        """
         changed = await self.states.mark_read(user, [(topic, EventId.parse(event_id))])
         await self._announce(user, changed.count)
         if changed.missing:
             raise NotFound(UNKNOWN)
 
     async def delete(self, user: str, topic: str, event_id: str) -> None:
-        """Never show it to the user again. Raises `NotFound` if it is not among the user's."""
+        """Mark one as deleted, so that it is never shown to the user again.
+
+        Raises `NotFound` if it is not among the user's notifications, and `InvalidEventId`. To
+        delete one twice is no error.
+        """
         changed = await self.states.delete(user, [(topic, EventId.parse(event_id))])
         await self._announce(user, changed.count)
         if changed.missing:
@@ -136,10 +164,10 @@ class Notifications:
         cursor: str | None,
         unread: bool,
     ) -> tuple[HistoryPage, ReadState]:
-        """A page and the read state, up to `heads` where they are given, else behind the cursor.
+        """Return a page and the read state: the entries up to `heads`, or the page after `cursor`.
 
-        The state is read later than the heads. What it does not tell yet is told by an event behind
-        them, so whoever goes on from the heads misses nothing.
+        The state is read after the heads. A change that it does not have yet is told by an event
+        after the heads, so a reader who goes on from them misses nothing.
         """
         state, oldest = await self.states.of(user), self.states.oldest()
         floors = {t: max(oldest, state.up_to(t)) if unread else oldest for t in topics}
@@ -160,7 +188,7 @@ class Notifications:
 
 
 def recipients(body: NotificationBody) -> list[TopicName]:
-    """The topics that a notification is published to."""
+    """Return the topics to publish to: the one for all, or one for each user in order."""
     if body.to == "all":
         return [BROADCAST]
     return [personal(user) for user in dict.fromkeys(body.to)]

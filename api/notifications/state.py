@@ -1,4 +1,4 @@
-"""What a user has read and deleted: one small hash, however many broadcasts there are."""
+"""The read state of users: one small hash for each, however many broadcasts there are."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,21 +20,24 @@ def _source(topic: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReadState:
-    """What one user has read. `marks` are the fields of the hash that `scripts` describes."""
+    """What one user has read and deleted.
+
+    `marks` are the fields of the user's hash, which `scripts` describes.
+    """
 
     marks: Mapping[str, str]
 
     def up_to(self, topic: TopicName) -> EventId:
-        """The event up to which everything of the topic was read; 0-0 if there is none."""
+        """Return the event id up to and including which the topic was read; 0-0 if none was."""
         text = self.marks.get(_source(topic))
         return EventId.parse(text) if text else _NOTHING
 
     def is_read(self, event: Event) -> bool:
-        """Whether the user has marked the notification, or all up to it, as read."""
+        """Return whether the user has read or deleted this, or read everything up to it."""
         return self._mark(event) is not None or event.id <= self.up_to(event.topic)
 
     def is_deleted(self, event: Event) -> bool:
-        """Whether the user has deleted the notification."""
+        """Return whether the user has deleted the notification."""
         return self._mark(event) == "deleted"
 
     def _mark(self, event: Event) -> str | None:
@@ -43,7 +46,10 @@ class ReadState:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """How many notifications were changed, and which of those named are not there."""
+    """The result of a change: how many notifications it changed.
+
+    `missing` are the ids (`<topic>/<event id>`) that are not among the user's notifications.
+    """
 
     count: int
     missing: Sequence[str] = ()
@@ -51,9 +57,10 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class ReadStates:
-    """The read state of all users. Every method raises `RedisError`.
+    """Reads and changes the read state of users in Redis.
 
-    `ttl_s` is the age at which a notification is no longer shown; `clock` gives epoch seconds.
+    Every method but `oldest` raises `RedisError`. `ttl_s` is the age in seconds above which a
+    notification is no longer shown. `clock` gives epoch seconds.
     """
 
     log: TopicLog
@@ -61,32 +68,42 @@ class ReadStates:
     clock: Callable[[], float]
 
     def oldest(self) -> EventId:
-        """The id that a notification must be above: those below it are too old to be shown."""
+        """Return the lowest id that is shown: notifications below it are too old."""
         return EventId(max(0, int((self.clock() - self.ttl_s) * 1000)), 0)
 
     async def of(self, user: str) -> ReadState:
-        """The read state of `user`; one command."""
+        """Return the read state of `user`, empty if nothing was ever read; one command."""
         return ReadState(await self.log.client.read("HGETALL", _key(user)) or {})
 
     async def unread(self, user: str) -> int:
-        """How many are neither read nor deleted."""
+        """Return how many of the user's notifications are neither read nor deleted."""
         count: int = await self.log.client.script(
             scripts.UNREAD, keys=_keys(user), args=[self.oldest().ms], repeatable=True
         )
         return count
 
     async def mark_read(self, user: str, names: Sequence[tuple[str, EventId]]) -> Changed:
-        """Mark single ones as read. Those that were read already are not counted."""
+        """Mark single notifications as read, given as pairs of topic and event id.
+
+        Those that were read already are not counted. Deleted ones are reported as missing.
+        """
         text = (f'{{"type":"{READ}","data":{{"ids":[', '],"up_to":{}}}')
         return await self._mark(user, "read", names, text)
 
     async def delete(self, user: str, names: Sequence[tuple[str, EventId]]) -> Changed:
-        """Never show these again. Those that were deleted already do not count as missing."""
+        """Mark single notifications as deleted, given as pairs of topic and event id.
+
+        Those that were deleted already are neither counted nor reported as missing.
+        """
         text = (f'{{"type":"{DELETED}","data":{{"ids":[', "]}}")
         return await self._mark(user, "deleted", names, text)
 
     async def mark_up_to(self, user: str, own: EventId | None, broadcast: EventId | None) -> int:
-        """Mark all up to these ids as read. Returns the number of topics where that was news."""
+        """Mark as read everything up to and including `own` and `broadcast`.
+
+        `own` is in the user's own topic, `broadcast` in the topic for all; None leaves a topic as
+        it is. Returns in how many topics something changed.
+        """
         text = (f'{{"type":"{READ}","data":{{"ids":[],"up_to":{{', "}}}")
         ids = [str(at) if at else "" for at in (own, broadcast)]
         _, changed, _ = await self._run(scripts.MARK_UP_TO, user, text, ids)

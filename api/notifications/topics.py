@@ -1,4 +1,4 @@
-"""The topics of notifications: one for each user, and one for all."""
+"""The topics of notifications, one for each user and one for all, and the types of their events."""
 
 from typing import Final
 
@@ -19,19 +19,19 @@ EVENTS: Final = (
 
 
 def personal(user: str) -> TopicName:
-    """The topic of what is sent to `user` alone, and of what `user` reads and deletes."""
+    """Return the topic of what is sent to `user` alone, and of what `user` reads and deletes."""
     return TopicName(f"user:{user}:notifications")
 
 
 def topics_of(user: str) -> tuple[TopicName, TopicName]:
-    """All topics with notifications for `user`."""
+    """Return both topics with notifications for `user`: the user's own, then the one for all."""
     return personal(user), BROADCAST
 
 
 def parse_name(text: str) -> tuple[str, EventId]:
-    """The topic and the event id of a name such as `user:42:notifications/1-0`.
+    """Read the id of a notification, such as `user:42:notifications/1-0`: topic and event id.
 
-    Raises `InvalidEventId`.
+    The topic is not checked. Raises `InvalidEventId`.
     """
     topic, _, event_id = text.partition("/")
     return topic, EventId.parse(event_id)

@@ -1,1 +1,1 @@
-"""Who calls, and what they may do. Knows topics as plain text and nothing of HTTP frameworks."""
+"""Who calls, and what the caller may do. Only `routes` uses the web framework."""

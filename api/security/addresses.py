@@ -1,4 +1,4 @@
-"""Which address a request comes from, when proxies are in front."""
+"""Finds out the address that a request comes from, when proxies are in front."""
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
@@ -7,12 +7,13 @@ IPV6_PREFIX_BITS = 64
 
 
 def client_ip(peer: str | None, forwarded_for: str | None, trusted_proxies: int) -> str:
-    """The client's address as a key for limits; for an IPv6 client it is the /64 network.
+    """Return the client's address as a key for limits; for an IPv6 client it is the /64 network.
 
-    `forwarded_for` is the whole X-Forwarded-For header, its lines put together. Each proxy
-    appends who called it. So exactly the last `trusted_proxies` entries can be believed; whatever
-    is before them the client may have written. Where one of them is no address, the nearest good
-    one is taken. Without any, the answer is `UNKNOWN`, one key for all such callers.
+    `peer` is the address of the connection, None if unknown. `forwarded_for` is the whole
+    X-Forwarded-For header, its lines put together. Each proxy appends the address that called it.
+    So only the last `trusted_proxies` entries can be believed; what is before them the client may
+    have written. If one of them is no address, the nearest good one after it is taken. Without any
+    good address the result is `UNKNOWN`, one key for all such callers.
     """
     best = _key(peer or "") or UNKNOWN
     for hop in reversed(_last(forwarded_for or "", trusted_proxies)):

@@ -1,4 +1,4 @@
-"""Finds out from a request who calls."""
+"""Finds out from the credentials of a request who calls."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,12 @@ TOKEN_PARAMETERS = frozenset({"token", "access_token", "jwt", "id_token"})
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """All of a request that authentication looks at; None is what the request does not have.
+    """All of a request that authentication looks at. None means that the request does not have it.
 
-    `takes_ticket` says that the handler opens a stream, which it limits to the ticket's topics.
+    `method` is that of HTTP; `authorization`, `origin`, `host` and `fetch_site` are headers.
+    `cookie` is the session token in the cookie, `ticket` that in the query, `query_names` all names
+    in the query. `takes_ticket` says that the handler opens a stream and limits it to the ticket's
+    topics.
     """
 
     method: str
@@ -33,15 +36,17 @@ class Credentials:
 
 
 class Authenticator:
-    """Finds the one credential that counts and verifies it.
+    """Finds the one credential of a request that counts, and verifies it.
 
-    - A token in the query is refused in any case, because URLs end up in logs.
+    - A token in the query is always refused, because URLs are written to logs.
     - `Authorization` together with a ticket is refused: it is unclear who calls.
-    - Either of them goes before the cookie, which browsers send unasked. When it is bad, the
+    - Either of them is preferred to the cookie, which browsers send unasked. When it is bad, the
       request is refused and the cookie is not tried: the caller asked to be somebody else.
     - A ticket counts only for opening a stream.
-    - A write by cookie must come from an allowed origin, or from our own page as the browser
+    - A write with a cookie must come from an allowed origin, or from our own page as the browser
       says. Without either it is refused.
+
+    `team` verifies the tokens of an identity provider; None means that there is none.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class Authenticator:
         self._team = team
 
     async def authenticate(self, given: Credentials) -> Principal:
-        """The caller.
+        """Return the caller that the credentials prove.
 
         Raises Unauthorized, TokenExpired, TicketUsed, BadRequest and ForeignOrigin. Raises
         StoreUnavailable or KeysUnavailable when it cannot be decided now.
@@ -78,7 +83,7 @@ class Authenticator:
         return await self._tickets.redeem(ticket)
 
     async def _by_cookie(self, given: Credentials, token: str) -> Principal:
-        # Against cross-site request forgery: SameSite=Lax covers no subdomains and old browsers.
+        # Against cross-site request forgery: subdomains and old browsers pass SameSite=Lax.
         is_write = given.method not in SAFE_METHODS
         if is_write and not self._origins.allows(
             given.origin, host=given.host, fetch_site=given.fetch_site

@@ -1,4 +1,4 @@
-"""What the claims of a verified token mean. What is in doubt is an error, never a grant."""
+"""Reads the claims of a verified token. A claim that is in doubt is an error and grants nothing."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from api.security.patterns import InvalidPattern, TopicPattern
 from api.security.principal import CredentialKind, Principal
 from api.security.users import InvalidUserId, user_segment
 
-CLOCK_SKEW_S = 5.0
-# Milliseconds of it still fit into 64 bits, so no later arithmetic can overflow.
+CLOCK_SKEW_S = 5.0  # by which `nbf` and `iat` may be ahead of our clock
+# In milliseconds it still fits into 64 bits, so no later arithmetic can overflow.
 MAX_TIME_S = 1e15
 
 Claims = Mapping[str, object]
@@ -18,9 +18,10 @@ Claims = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class ClaimNames:
-    """Where a token holds its user and its roles.
+    """The names of the claims that hold a token's user and its roles.
 
-    A name is that of a claim, or else a path of names with dots, as `realm_access.roles`.
+    A name is that of a claim, or a path of names with dots, such as `realm_access.roles`. A claim
+    with the whole name comes before a path.
     """
 
     user: str = "sub"
@@ -38,11 +39,12 @@ def principal_of(
     names: ClaimNames = OWN_NAMES,
     as_segment: Callable[[str], str] = user_segment,
 ) -> Principal:
-    """The caller that verified `claims` name at `now` (epoch seconds).
+    """Return the caller that the claims of a verified token name.
 
-    `as_segment` makes the caller's id of the user that the token names. Raises TokenExpired,
-    and Unauthorized for claims that are missing or malformed; its detail names the claim and
-    never its value.
+    `now` is in epoch seconds. `via` says how the token was sent. `names` says which claims hold
+    user and roles. `as_segment` turns the user that the token names into the caller's id. Raises
+    TokenExpired, and Unauthorized for claims that are missing or malformed; its detail names the
+    claim and never its value.
     """
     expires_at = _lifetime(claims, now)
     read, publish = _grants(claims.get("grants", {}))
@@ -57,14 +59,14 @@ def principal_of(
 
 
 def strings(value: object, claim: str) -> list[str]:
-    """`value` as a list of texts. Raises Unauthorized naming `claim`."""
+    """Return `value` if it is a list of texts. Raises Unauthorized naming `claim`."""
     if not _is_strings(value):
         raise Unauthorized(f"The claim `{claim}` must be a list of texts.")
     return value
 
 
 def timestamp(value: object, claim: str) -> float:
-    """`value` as epoch seconds. Raises Unauthorized naming `claim`."""
+    """Return `value` as a float of epoch seconds. Raises Unauthorized naming `claim`."""
     # A boolean is an int in Python, and `Infinity` would be a token without an end. Compared
     # before it is converted: an integer of 400 digits is no float.
     if (
@@ -77,7 +79,7 @@ def timestamp(value: object, claim: str) -> float:
 
 
 def find(claims: Claims, name: str) -> object:
-    """What `claims` hold under `name`, a claim's name or a path with dots; None for nothing."""
+    """Return the value of the claim `name`, which may be a path with dots; None if absent."""
     if name in claims:
         return claims[name]
     found: object = claims
@@ -108,7 +110,7 @@ def _user(value: object, claim: str, as_segment: Callable[[str], str]) -> str:
 
 
 def _roles(value: object, claim: str) -> frozenset[str]:
-    """`value` as roles. Only a claim that a setting names may hold one role as a text."""
+    """Return `value` as roles. Only a claim that a setting names may hold one role as a text."""
     if value is None:
         return frozenset()
     is_own = claim == OWN_NAMES.roles

@@ -1,4 +1,4 @@
-"""The session cookie."""
+"""The cookie that carries a session token."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,9 +8,10 @@ SESSION_COOKIE = "millrace_session"
 
 @dataclass(frozen=True, slots=True)
 class SessionCookie:
-    """The one way we set a session cookie: not readable by scripts, never sent by other sites.
+    """The session cookie as we set it: no script can read it, no write of another site sends it.
 
-    `max_age_s` of 0 removes it. Without Domain, so that it stays on this very host.
+    `value` is the session token. `max_age_s` is its life in seconds; 0 removes the cookie. `secure`
+    limits it to https. It has no Domain, so that it stays on this very host.
     """
 
     value: str
@@ -22,7 +23,7 @@ class SessionCookie:
     same_site: Literal["lax"] = "lax"
 
     def header(self) -> str:
-        """The value of Set-Cookie."""
+        """Return the value of the header Set-Cookie."""
         secure = "; Secure" if self.secure else ""
         return (
             f"{self.name}={self.value}; Max-Age={self.max_age_s}; Path={self.path}"

@@ -1,4 +1,4 @@
-"""Who may read and publish what. It is denied unless a pattern or a rule grants it."""
+"""Decides who may read and publish topics. It is denied unless a pattern or a rule grants it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,43 +15,44 @@ from api.security.principal import Principal
 EVERYTHING = TopicPattern.parse("**")
 PUBLIC = TopicPattern.parse("public:**")
 RULE_TIMEOUT_S = 5.0
-TOPICS_IN_DETAIL = 5
+TOPICS_IN_DETAIL = 5  # how many topics an error names at most
 
 log = structlog.get_logger()
 
 
 class Action(StrEnum):
-    """What a caller wants to do with a topic."""
+    """What a caller wants to do with a topic: `READ` its events, or `PUBLISH` events to it."""
 
     READ = "read"
     PUBLISH = "publish"
 
 
 class TopicRule(Protocol):
-    """Grants of a feature or an extension, such as "a job's owner reads `job:<id>`".
+    """A rule of a feature or an extension, such as "a job's owner reads `job:<id>`".
 
-    Asked only for topics of the pattern that it was added with, and only when nothing else
-    grants. It can grant by True and cannot take anything away. When it raises, or takes more
-    than `RULE_TIMEOUT_S`, it has not granted.
+    Extensions implement it. It is asked only about topics of the pattern that it was added with,
+    and only when nothing else grants. It can grant by True and cannot take anything away. When it
+    raises, or takes more than `RULE_TIMEOUT_S` seconds, it has not granted; only StoreUnavailable
+    is passed on.
     """
 
     async def allows(self, principal: Principal, action: Action, topic: str) -> bool:
-        """Whether this rule grants it."""
+        """Return True if this rule lets `principal` do `action` with `topic`."""
         ...
 
 
 class Access:
-    """Decides on every request anew; no decision is remembered."""
+    """Decides whether callers may read or publish topics. No decision is cached."""
 
     def __init__(self) -> None:
         self._rules: list[tuple[TopicPattern, TopicRule]] = []
 
     def add_rule(self, pattern: str, rule: TopicRule) -> None:
-        """Ask `rule` about topics of `pattern`. Raises InvalidPattern."""
+        """Ask `rule` about topics of `pattern` from now on. Raises InvalidPattern."""
         self._rules.append((TopicPattern.parse(pattern), rule))
 
     async def can_read(self, principal: Principal, topic: str) -> bool:
-        """Whether `principal` may read `topic`.
+        """Return whether `principal` may read `topic`.
 
         Raises StoreUnavailable when only a rule could tell and the store does not answer.
         """
@@ -61,18 +62,27 @@ class Access:
         return await self._allows(principal, Action.READ, topic)
 
     async def can_publish(self, principal: Principal, topic: str) -> bool:
-        """Whether `principal` may publish to `topic`. Raises StoreUnavailable as `can_read`."""
-        # A ticket travels in a URL, so it stands in logs and histories: it must not allow writing.
+        """Return whether `principal` may publish to `topic`; with a ticket, never.
+
+        Raises StoreUnavailable as `can_read`.
+        """
+        # A ticket is sent in a URL, and URLs are written to logs: it must not allow writing.
         if principal.ticket_topics is not None:
             return False
         return await self._allows(principal, Action.PUBLISH, topic)
 
     async def require_read(self, principal: Principal, topics: Iterable[str]) -> None:
-        """Raises Forbidden unless all `topics` may be read."""
+        """Raise Forbidden unless the caller may read all `topics`.
+
+        Raises StoreUnavailable as `can_read`.
+        """
         await _require(self.can_read, principal, topics)
 
     async def require_publish(self, principal: Principal, topics: Iterable[str]) -> None:
-        """Raises Forbidden unless all `topics` may be published to."""
+        """Raise Forbidden unless the caller may publish to all `topics`.
+
+        Raises StoreUnavailable as `can_read`.
+        """
         await _require(self.can_publish, principal, topics)
 
     async def _allows(self, principal: Principal, action: Action, topic: str) -> bool:
@@ -92,14 +102,14 @@ class Access:
                     return True
             except StoreUnavailable as error:
                 outage = error
-        # It may pass: on a 403 instead, an EventSource would give up for good.
+        # A failure of the store may pass. On a 403 instead, an EventSource would give up for good.
         if outage:
             raise outage
         return False
 
 
 def require_ticket(principal: Principal, topics: Iterable[str]) -> None:
-    """Raises Forbidden if the caller has a ticket that is not for all `topics`.
+    """Raise Forbidden if the caller has a ticket that is not for all `topics`.
 
     This is for streams that a caller may read without a grant, because they are the caller's own.
     """

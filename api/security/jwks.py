@@ -1,7 +1,7 @@
-"""The public keys of the team's own tokens, from a JWKS URL.
+"""Fetches the public keys of the identity provider's tokens from a JWKS URL (RFC 7517).
 
-`cryptography` is loaded with the first key: it costs 120 ms of CPU, and a deployment that
-signs with MILLRACE_SECRET alone never needs it.
+`cryptography` is loaded with the first key: it costs 120 ms of CPU, and a deployment that signs
+with MILLRACE_SECRET alone never needs it.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 FETCH_TIMEOUT_S = 3.0
 MAX_JWKS_BYTES = 262_144
-TTL_S = 600.0
-MAX_STALE_S = 86_400.0
-UNKNOWN_KID_GAP_S = 30.0
-RETRY_GAP_S = 3.0
-MIN_RSA_BITS = 2048
+TTL_S = 600.0  # after which the keys are fetched again
+MAX_STALE_S = 86_400.0  # after which keys no longer count, if no fetch succeeded
+UNKNOWN_KID_GAP_S = 30.0  # between two fetches
+RETRY_GAP_S = 3.0  # between two fetches if the first failed
+MIN_RSA_BITS = 2048  # RFC 7518, section 3.3
 PUBLIC_MEMBERS = ("kty", "crv", "n", "e", "x", "y")
 
 log = structlog.get_logger()
 
 
 class Algorithm(StrEnum):
-    """What team tokens may be signed with.
+    """The algorithms that tokens of an identity provider may be signed with.
 
-    None is symmetric: with one, whoever knows the public key could sign.
+    None of them is symmetric: with a symmetric one, everybody who knows the public key could sign.
     """
 
     RS256 = "RS256"
@@ -48,7 +48,7 @@ KEY_SHAPE = {
 
 
 class KeyDocument(msgspec.Struct):
-    """What the URL answers with; its other members are ignored."""
+    """The JSON that the JWKS URL answers with. Members other than `keys` are ignored."""
 
     keys: list[dict[str, object]]
 
@@ -57,7 +57,7 @@ KeySet = Mapping[tuple[str | None, Algorithm], "PyJWK"]
 
 
 class JwksKeys:
-    """Remembers the keys for `TTL_S`, and longer while the URL does not answer.
+    """Caches the keys for `TTL_S` seconds, and up to `MAX_STALE_S` while the URL does not answer.
 
     `clock` gives epoch seconds. It goes on while the process is frozen, so a revoked key does not
     outlive a freeze. If the clock was set back, a time in the future counts as long ago.
@@ -73,10 +73,11 @@ class JwksKeys:
         self._lock = asyncio.Lock()
 
     async def find(self, kid: str | None, algorithm: Algorithm) -> "PyJWK | None":
-        """The key, or None when the team has no such key now.
+        """Return the key with the id `kid`, or None when the identity provider has no such key now.
 
-        A token without `kid` fits when there is only one key for its algorithm. Raises
-        KeysUnavailable when the URL fails and what is remembered does not hold the key.
+        A token without `kid` fits when there is only one key for its algorithm. The URL is fetched
+        when the cached keys are too old or have no such key, but not too often. Raises
+        KeysUnavailable when it does not answer and the cached keys do not have this one.
         """
         key = self._known(kid, algorithm)
         # One request fetches. An attempt is noted when it begins, so the others go on with a key
@@ -125,7 +126,7 @@ class JwksKeys:
 
 
 async def _fetch(url: str) -> bytes:
-    """The body behind `url`. Redirects are not followed: they could lead away from https."""
+    """Fetch the body at `url`. Redirects are not followed: they could lead away from https."""
     async with (
         asyncio.timeout(FETCH_TIMEOUT_S),
         httpx.AsyncClient() as client,
@@ -142,7 +143,7 @@ async def _fetch(url: str) -> bytes:
 
 
 def _usable(body: bytes) -> Iterator[tuple[tuple[str | None, Algorithm], "PyJWK"]]:
-    """The keys that we can use. Those for encryption, of other curves or symmetric are left out."""
+    """Yield the keys that we can use: not those for encryption, of other curves, or symmetric."""
     for jwk in msgspec.json.decode(body, type=KeyDocument).keys:
         algorithm = _algorithm(jwk)
         kid = jwk.get("kid")
@@ -151,7 +152,7 @@ def _usable(body: bytes) -> Iterator[tuple[tuple[str | None, Algorithm], "PyJWK"
 
 
 def _algorithm(jwk: Mapping[str, object]) -> Algorithm | None:
-    """The algorithm of a key. The key fixes it, so that no token can choose another."""
+    """Return the algorithm of a key. The key fixes it, so that no token can choose another."""
     kty, crv = jwk.get("kty"), jwk.get("crv")
     if not isinstance(kty, str) or not (crv is None or isinstance(crv, str)):
         return None

@@ -1,4 +1,4 @@
-"""Keys for what only we sign, all from MILLRACE_SECRET."""
+"""Derives separate signing keys from MILLRACE_SECRET, for tokens and ids that only we make."""
 
 import hashlib
 import hmac
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class KeyPurpose(StrEnum):
-    """What a derived key is for. A key of one purpose proves nothing for another."""
+    """What a derived key is for. A signature for one purpose is not valid for another."""
 
     TICKET = "ticket"
     CHAT_CURSOR = "chat-cursor"
@@ -14,10 +14,10 @@ class KeyPurpose(StrEnum):
 
 
 def derive_key(secret: str, purpose: KeyPurpose) -> bytes:
-    """32 bytes that tell nothing of `secret` or of the keys of other purposes.
+    """Return a key of 32 bytes, which reveals nothing of `secret` or of the keys of other purposes.
 
-    So a ticket can never pass as a session, whatever its claims and headers say. One step
-    of HMAC is HKDF-Expand; Extract is not needed for a secret that is random already.
+    So a ticket can never pass as a session token, whatever its claims and headers say. One step of
+    HMAC is HKDF-Expand (RFC 5869); Extract is not needed for a secret that is random already.
     """
     info = f"millrace/{purpose}/v1".encode() + b"\x01"
     return hmac.digest(secret.encode(), info, hashlib.sha256)

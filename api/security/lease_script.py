@@ -1,4 +1,7 @@
-"""The one step that must be atomic: count the live connections and take a slot."""
+"""The Lua script that counts the open streams of a user and an address, and records one more.
+
+It is one script because both must be one step: otherwise two requests could take the last slot.
+"""
 
 from api.upstash import Script
 
@@ -6,7 +9,7 @@ from api.upstash import Script
 # ARGV: now_ms, end_ms (0: this process is registered), process, slot, nonce, ttl_s,
 #       forget_ms, then the limit of each hash.
 # Fields are `slot:nonce`: a slot is user and `conn` id, the nonce one connection. With the
-# nonce, the late release of a ghost cannot free the slot of the connection that replaced it.
+# nonce, a late release of one connection cannot free the slot of the one that replaced it.
 SOURCE = """
 local calls = {}
 local function call(name, ...)

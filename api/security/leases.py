@@ -1,4 +1,4 @@
-"""How many streams a user and an address may have open.
+"""Limits how many streams a user and an address may have open, over all processes.
 
 A stream takes a lease and is not just counted, because a function that is killed counts nothing
 down. A connection is a field in a hash of its user and of its address; the field names its process.
@@ -22,7 +22,7 @@ from api.upstash import Command, NoReply, RedisError, UpstashClient
 PROCESSES = "millrace:leases:processes"
 PROCESS_TTL_MS = 90_000
 RENEW_S = 30.0
-FORGET_MS = 3_600_000
+FORGET_MS = 3_600_000  # after the end of its lease, when a process is deleted
 ACQUIRE_TIMEOUT_S = 2.0
 RETRY_AFTER_S = 30
 
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class StreamLimit:
-    """At most `most` open streams in the hash `key`; `of` names what is limited."""
+    """At most `most` open streams in the hash `key`; `of` is "user" or "address", for messages."""
 
     of: str
     key: str
@@ -40,7 +40,11 @@ class StreamLimit:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One open stream. Without limits there is nothing to give back."""
+    """The right of one open stream, which ends by itself unless the process renews it.
+
+    `slot` is the user and the `conn` id, `nonce` is this one connection. Without `limits` nothing
+    was recorded and nothing is given back.
+    """
 
     slot: str
     nonce: str
@@ -56,8 +60,9 @@ class ConnectionLimiter:
     """Grants leases, at most `per_user` and `per_ip` at a time; 0 is no limit.
 
     When Redis fails no stream is closed or refused: leases are granted, counted in `failures` and
-    recorded later. `run()` has to go on while the process serves streams; without it a lease
-    counts for `PROCESS_TTL_MS` only.
+    recorded later. `run()` has to go on while the process serves streams; without it a lease counts
+    for `PROCESS_TTL_MS` only. `stream_max_s` is the longest life of a stream in seconds, `clock`
+    gives epoch seconds, and `new_id` makes the names of this process and of connections.
     """
 
     def __init__(
@@ -90,40 +95,42 @@ class ConnectionLimiter:
 
     @property
     def held(self) -> int:
-        """Open streams of this process that are under a limit."""
+        """How many open streams of this process are under a limit."""
         return len(self._held)
 
     async def acquire(self, user: str | None, ip: str, conn: str) -> Lease:
-        """A lease for the connection `conn` of `user`; an earlier one of both is replaced.
+        """Return a lease for the connection `conn` of `user`; an earlier one of both is replaced.
 
-        Without a user only the address is limited. Raises OverConnectionLimit, and BadRequest
-        for a `conn` that is not a topic segment. Any Redis failure grants the lease.
+        `conn` is chosen by the client, and stays the same when it reconnects. For a `user` of None
+        only the address is limited. Costs one command, and none without limits. Raises
+        OverConnectionLimit, and BadRequest for a `conn` that is not a topic segment. Any failure of
+        Redis grants the lease.
         """
         # With a colon in it, one user could name the slots of another.
         if not is_segment(conn):
             raise BadRequest("`conn` must be 1 to 64 letters, digits or _.~-")
         limits = self._limits(user, ip)
-        # The empty name is free for this: no user's id is empty.
+        # The empty name stands for nobody: no user's id is empty.
         lease = Lease(f"{user or ''}:{conn}", self._new_id() if limits else "", limits)
         if limits:
             await self._take(lease)
         return lease
 
     async def release(self, lease: Lease) -> None:
-        """Give the lease back. It may be called more than once, and never fails."""
+        """Give the lease back. To repeat it does no harm, and a failure of Redis raises nothing."""
         if not lease.limits:
             return
         self._held.discard(lease)
         self._unrecorded.discard(lease)
-        # First noted, then sent: the caller may be cancelled at any await.
+        # It is noted before it is sent, because the caller may be cancelled at any await.
         self._unreleased.add(lease)
         await self._send([], forget=[lease])
 
     async def renew(self) -> bool:
-        """Prolong all leases of this process by one command. False when Redis failed.
+        """Prolong all leases of this process by one command. Return False when Redis failed.
 
-        After a pause that outlasted its lease the process records its connections anew,
-        because others may have given their slots away.
+        After a pause that outlasted its lease the process records its connections anew, because
+        others may have given their slots away.
         """
         if self._now_ms() > self._alive_until_ms:
             self._unrecorded |= self._held
@@ -135,7 +142,10 @@ class ConnectionLimiter:
         return True
 
     async def run(self) -> None:
-        """Renew for ever, with jitter; costs nothing while no stream is open."""
+        """Renew all leases every `RENEW_S` seconds, with jitter, until it is cancelled.
+
+        It costs no command while no stream is open.
+        """
         while True:
             await self._sleep(RENEW_S * self._rng.uniform(0.9, 1.1))
             if self._held or self._unreleased:
@@ -153,7 +163,7 @@ class ConnectionLimiter:
             async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
                 full = await self._ask(lease)
         except (RedisError, TimeoutError) as error:
-            # Open, not closed: a limit protects the service, it is not worth an outage.
+            # Granted in doubt: a limit protects the service, and must not cause an outage itself.
             self._count("acquire", error)
             self._unrecorded.add(lease)
         except asyncio.CancelledError:
@@ -168,7 +178,7 @@ class ConnectionLimiter:
         self._held.add(lease)
 
     async def _ask(self, lease: Lease) -> StreamLimit | None:
-        """The limit that is reached, or None: then the lease is recorded."""
+        """Return the limit that is reached, or None when the lease was recorded."""
         is_lapsed = self._now_ms() > self._alive_until_ms
         if self._held and is_lapsed and not await self.renew():
             raise NoReply("the process could not be recorded")
@@ -181,7 +191,7 @@ class ConnectionLimiter:
             keys=[PROCESSES, *(limit.key for limit in lease.limits)],
             args=[
                 *(now_ms, end_ms, self._name(), lease.slot, lease.nonce, self._ttl_s),
-                # Long dead, not just dead: the clocks of hosts differ.
+                # Only processes that ended long ago, because the clocks of hosts differ.
                 now_ms - FORGET_MS,
                 *(limit.most for limit in lease.limits),
             ],
@@ -199,7 +209,7 @@ class ConnectionLimiter:
         record: Collection[Lease] = (),
         forget: Collection[Lease] = (),
     ) -> bool:
-        """Run `commands` and catch up with leases in one pipeline. False when it failed."""
+        """Run `commands`, record and remove leases in one pipeline. Return False if it failed."""
         recorded, forgotten = set(record), set(forget)
         catching_up = [*_record(recorded, self._name(), self._ttl_s), *_forget(forgotten)]
         try:

@@ -1,4 +1,4 @@
-"""Which pages may write with our cookie."""
+"""Decides which web pages may write with our session cookie."""
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -10,11 +10,11 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 class OriginPolicy:
     """Allows the origins that are listed, and the page that we serve ourselves.
 
-    With `https_only` our own page counts only over https: with a Secure cookie, an http
-    page under our name can only be a forgery by somebody on the network. Behind a proxy
-    that replaces Host, such as a CDN, the browser's own word tells our page: Sec-Fetch-Site,
-    which no script can set (https://www.w3.org/TR/fetch-metadata/). A browser without it
-    needs the public origin in the list.
+    With `https_only` our own page counts only over https: with a Secure cookie, an http page under
+    our name can only be a forgery by somebody on the network. Behind a proxy that replaces Host,
+    such as a CDN, the browser itself says that it is our page: Sec-Fetch-Site, which no script can
+    set (https://www.w3.org/TR/fetch-metadata/). A browser without it needs the public origin in the
+    list.
     """
 
     def __init__(self, allowed: Iterable[str], *, https_only: bool) -> None:
@@ -25,7 +25,10 @@ class OriginPolicy:
     def allows(
         self, origin: str | None, *, host: str | None, fetch_site: str | None = None
     ) -> bool:
-        """Whether a page of `origin` may write; the others are Host and Sec-Fetch-Site."""
+        """Return whether a page of `origin` may write. None means that the header was not sent.
+
+        The arguments are the headers Origin, Host and Sec-Fetch-Site.
+        """
         if fetch_site == SAME_ORIGIN:
             return True
         given = _parse(origin or "")
@@ -36,7 +39,7 @@ class OriginPolicy:
 
 
 def _parse(text: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port, or None for `null`, `*` and all that is not an origin."""
+    """Return scheme, host and port; None for `null`, `*` and any other text that is no origin."""
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -1,4 +1,4 @@
-"""Topic patterns: what a grant covers."""
+"""Topic patterns, which say what a grant covers, and the form of topics."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ _TOPIC = re.compile(rf"{_SEGMENT.pattern}(?::{_SEGMENT.pattern}){{0,{MAX_SEGMENT
 
 
 class InvalidPattern(ValueError):
-    """Not a topic pattern. The text never repeats the pattern: it may come from a token."""
+    """Raised for a text that is not a topic pattern.
+
+    Its message never repeats the pattern, which may come from a token.
+    """
 
     def __init__(self) -> None:
         super().__init__(
@@ -21,13 +24,13 @@ class InvalidPattern(ValueError):
 
 
 def is_segment(text: str) -> bool:
-    """Whether `text` is one segment of a topic, so that it cannot bring in `:` or `*`."""
+    """Return whether `text` is one segment of a topic, so that it cannot bring in `:` or `*`."""
     # fullmatch, not $: that would let a trailing newline through.
     return _SEGMENT.fullmatch(text) is not None
 
 
 def is_topic(text: str) -> bool:
-    """Whether `text` is a topic name, without wildcards."""
+    """Return whether `text` is a topic name, without wildcards."""
     return _TOPIC.fullmatch(text) is not None
 
 
@@ -35,8 +38,9 @@ def is_topic(text: str) -> bool:
 class TopicPattern:
     """A set of topics: `*` is exactly one segment, a trailing `**` is one or more.
 
-    So `user:42:**` covers `user:42:inbox` but not `user:42` itself, and `**` covers every
-    topic. All other segments are literal and must be topic segments.
+    So `user:42:**` covers `user:42:inbox` but not `user:42` itself, and `**` covers every topic.
+    All other segments are literal and must be topic segments. `is_open` says that the pattern ends
+    in `**`, which is not among `segments`.
     """
 
     segments: tuple[str, ...]
@@ -44,7 +48,7 @@ class TopicPattern:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `a:*:**`. Raises InvalidPattern for anything that is not a pattern."""
+        """Read a pattern such as `a:*:**`. Raises InvalidPattern for any other text."""
         *head, last = text.split(":")
         is_open = last == "**"
         fixed = tuple(head if is_open else [*head, last])
@@ -54,7 +58,7 @@ class TopicPattern:
         return cls(fixed, is_open=is_open)
 
     def matches(self, topic: str) -> bool:
-        """Whether `topic`, a valid topic name, is in the set."""
+        """Return whether the set holds `topic`, which must be a valid topic name."""
         given = topic.split(":")
         fits = len(given) > len(self.segments) if self.is_open else len(given) == len(self.segments)
         # The lengths differ on purpose where the pattern is open.

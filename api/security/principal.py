@@ -1,4 +1,4 @@
-"""The caller, once it is known."""
+"""The caller of a request, once it is known."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ ADMIN = "admin"
 
 
 class CredentialKind(StrEnum):
-    """What the caller proved itself with."""
+    """How the caller proved who it is: by `Authorization: Bearer`, by the cookie or by a ticket."""
 
     BEARER = "bearer"
     COOKIE = "cookie"
@@ -18,12 +18,13 @@ class CredentialKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls and what its token grants.
+    """Who calls, and what the caller's token grants.
 
-    `expires_at` is the end of the original token in epoch seconds, also behind a ticket: a
-    stream must not outlive it; None means that it has no end. `ticket_topics` limits a
-    caller with a ticket to these topics; None means no such limit. `id` is one segment of a
-    topic, as `users.user_segment` makes it; anything else raises ValueError.
+    `id` is the user as one segment of a topic, as `users.user_segment` makes it; anything else
+    raises ValueError. `read` and `publish` are the grants. `expires_at` is the end of the original
+    token in epoch seconds, also when the caller sent a ticket, because a stream must not outlive
+    it; None means that it has no end. `ticket_topics` limits a caller with a ticket to these
+    topics; None is no limit.
     """
 
     id: str

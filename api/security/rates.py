@@ -1,4 +1,4 @@
-"""How fast one caller may go, within one process."""
+"""Limits how fast one caller may go, within one process."""
 
 import math
 from collections import OrderedDict
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from api.problems import RateLimited
 
-Charge = Callable[[int], None]  # so many are used; raises RateLimited, and then none may be
+Charge = Callable[[int], None]
+"""Charges a caller for a number of things; raises RateLimited if the caller may not use them."""
 
 
 def free(_: int) -> None:
-    """The charge where there is no limit."""
+    """Charge nothing. This is the charge where there is no limit."""
 
 
 @dataclass(slots=True)
@@ -21,10 +22,10 @@ class _Bucket:
 
 
 class RateLimiter:
-    """A token bucket for each key: `per_s` on average, `burst` at once.
+    """Limits the rate of each key with a token bucket: `per_s` tokens a second, `burst` at once.
 
-    `monotonic` gives seconds that never go back. The `capacity` keys used last are remembered;
-    a key that drops out starts again with a full bucket.
+    A key is mostly the id of a caller. `monotonic` gives seconds that never go back. The `capacity`
+    keys used last are kept; a key that drops out starts again with a full bucket.
     """
 
     def __init__(
@@ -37,10 +38,10 @@ class RateLimiter:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, key: str, n: int = 1) -> None:
-        """Take `n` tokens. Raises RateLimited, and then takes none.
+        """Take `n` tokens from the bucket of `key`. Raises RateLimited, and then takes none.
 
-        More than `burst` is let through when the bucket is full and paid off afterwards, so
-        that a large batch waits instead of being refused for ever.
+        More than `burst` is let through when the bucket is full and paid off afterwards, so that a
+        large batch waits instead of being refused for ever. Raises ValueError for an `n` below 1.
         """
         if n < 1:
             raise ValueError("n must be at least 1")

@@ -1,4 +1,4 @@
-"""Signing in without an identity provider, for local mode."""
+"""The route `/api/dev/session`: signs in without an identity provider, in local mode only."""
 
 from typing import Annotated, Any
 
@@ -20,14 +20,14 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class DevGrants(Body):
-    """What the session may read and publish beside what everybody may."""
+    """What the session may read and publish beside what every user may."""
 
     read: list[str] = Field(default=[], description="Topic patterns.")
     publish: list[str] = Field(default=[], description="Topic patterns.")
 
 
 class DevSession(Body):
-    """Who to be."""
+    """Request body of `POST /api/dev/session`: who to sign in as, and for how long."""
 
     model_config = example(user="alice", roles=["admin"])
 
@@ -44,8 +44,8 @@ class SessionView(View):
 
 
 def dev_session_controller(security: Security, settings: Settings) -> type[Controller]:
-    """The controller of /api/dev/session. Raises RuntimeError outside local mode."""
-    # Anybody may be anybody here, so a mistake in the wiring must stop the start.
+    """Build the controller of `/api/dev/session`. Raises RuntimeError outside of local mode."""
+    # Anybody may sign in as anybody here, so a mistake in the wiring must stop the start.
     if not settings.is_local:
         raise RuntimeError("development sessions exist in local mode only")
 
@@ -57,7 +57,7 @@ def dev_session_controller(security: Security, settings: Settings) -> type[Contr
         async def sign_in(
             self, data: JSONBody[DevSession], request: AnyRequest
         ) -> Response[SessionView]:
-            """Sign in as anybody: sets the session cookie and returns the token."""
+            """Sign in as any user, in local mode: sets the session cookie, answers the token."""
             _require_own_page(security, request)
             token = _issue(security, data)
             cookie = SessionCookie(token, max_age_s=max(1, int(data.ttl_s)), secure=False)
@@ -65,7 +65,7 @@ def dev_session_controller(security: Security, settings: Settings) -> type[Contr
 
         @delete(opt={"problems": (ForeignOrigin,)})
         async def sign_out(self, request: AnyRequest) -> Response[None]:
-            """Remove the session cookie; the token itself lives until it expires."""
+            """Remove the session cookie. The token itself is valid until it expires."""
             _require_own_page(security, request)
             cookie = SessionCookie("", max_age_s=0, secure=False)
             return Response(None, cookies=[_litestar(cookie)])

@@ -1,4 +1,4 @@
-"""Our own tokens as compact JWTs with HS256.
+"""Signs and checks our own tokens: compact JWTs with HS256 (RFC 7519).
 
 They are made with the standard library, because PyJWT loads `cryptography`: that takes 120 ms of
 CPU in every cold start, only to check an HMAC. Tokens of others need other algorithms and go
@@ -23,8 +23,8 @@ MAX_TOKEN_CHARS = 8192
 class Signer:
     """Signs and checks tokens of one kind, with one key and one algorithm.
 
-    `is_shared` says that a team's own back end signs such tokens too, with a library of its own.
-    Then any header is accepted that means plain HS256.
+    `kind` is the `typ` in their header. `is_shared` says that a team's own back end signs such
+    tokens too, with a library of its own. Then any header is accepted that means plain HS256.
     """
 
     def __init__(self, key: bytes, *, kind: str, is_shared: bool = False) -> None:
@@ -33,17 +33,20 @@ class Signer:
         self._header = _encode(msgspec.json.encode({"alg": "HS256", "typ": kind}))
 
     def is_mine(self, token: str) -> bool:
-        """Whether `token` has this signer's header. The signature is not checked."""
+        """Return whether `token` has this signer's header. The signature is not checked."""
         header = token.partition(".")[0]
         return header == self._header or (self._is_shared and _is_plain_hs256(header))
 
     def sign(self, claims: Mapping[str, object]) -> str:
-        """The claims as a signed token."""
+        """Return a signed token with these claims."""
         body = f"{self._header}.{_encode(msgspec.json.encode(claims))}"
         return f"{body}.{self._signature(body)}"
 
     def claims(self, token: str) -> dict[str, object]:
-        """The claims of a token that this signer signed. Raises Unauthorized."""
+        """Return the claims of a token after checking its signature. Raises Unauthorized.
+
+        No claim is checked, not even the time at which the token expires.
+        """
         # The header chooses nothing: `alg: none`, another algorithm, a key of its own (`jwk`)
         # or `crit` make it a header that is not ours.
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():
@@ -51,7 +54,7 @@ class Signer:
         if not self.is_mine(token):
             raise Unauthorized(UNKNOWN_HEADER)
         body, _, signature = token.rpartition(".")
-        # Compared as texts: decoded, one signature would be accepted in several spellings.
+        # Compared as texts: after decoding, several spellings of one signature would be accepted.
         if not hmac.compare_digest(signature, self._signature(body)):
             raise Unauthorized(WRONG_SIGNATURE)
         return read_part(body.partition(".")[2])
@@ -65,7 +68,10 @@ def _encode(raw: bytes) -> str:
 
 
 def read_part(part: str) -> dict[str, object]:
-    """The object in the header or in the claims of a token. Raises Unauthorized."""
+    """Decode the header or the claims of a token, which are JSON in base64url. Nothing is verified.
+
+    Raises Unauthorized for what is not a JSON object.
+    """
     try:
         raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
         return msgspec.json.decode(raw, type=dict[str, object])

@@ -1,4 +1,4 @@
-"""Verifies tokens that the team's own identity provider signs."""
+"""Verifies the tokens that the team's own identity provider signs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 # RFC 8725: a logout or DPoP token of the same issuer is signed with the same keys.
 TOKEN_TYPES = {None, "jwt", "at+jwt", "application/at+jwt"}
 # Keycloak gives all its tokens the header of an access token, and says in the claim `typ` what
-# each is for. An ID token tells a client who signed in; it lies about in logs and in URLs.
+# each is for. An ID token tells a client who signed in, and is often found in logs and URLs.
 OTHER_KINDS = {"ID", "Refresh", "Offline", "Logout"}
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What says that a token was made for us: `claim` must hold one of `values`.
+    """The claim that shows that a token was made for us: `claim` must hold one of `values`.
 
-    `aud` is the standard's. Where a provider leaves it out, `azp` or `client_id` names the
+    `aud` is the standard's claim. If a provider leaves it out, `azp` or `client_id` names the
     application that the token was made for.
     """
 
@@ -32,7 +32,7 @@ class Binding:
     values: frozenset[str]
 
     def check(self, claims: Claims) -> None:
-        """Raises Unauthorized naming the claim and never its value."""
+        """Raise Unauthorized unless `claims` fit. The error names the claim and never its value."""
         given = claims.get(self.claim)
         held = given if isinstance(given, list) else [given]
         if not any(isinstance(one, str) and one in self.values for one in held):
@@ -42,8 +42,8 @@ class Binding:
 class TeamTokens:
     """Verifies RS256 and ES256 tokens with keys from the JWKS URL.
 
-    `issuer` and `binding` are required of every token when set. A refusal names what does
-    not fit and never what the token holds.
+    Every token must have the `issuer`, and fit the `binding`; None means that this is not checked.
+    `clock` gives epoch seconds. An error names what does not fit and never what the token holds.
     """
 
     def __init__(
@@ -62,7 +62,10 @@ class TeamTokens:
         self._names = names
 
     async def verify(self, token: str, *, via: CredentialKind = CredentialKind.BEARER) -> Principal:
-        """The caller. Raises Unauthorized, TokenExpired and KeysUnavailable."""
+        """Return the caller that a token names. `via` says how the token was sent.
+
+        Raises Unauthorized, TokenExpired, and KeysUnavailable when the keys cannot be fetched.
+        """
         kid, algorithm = _read_header(read_part(token.partition(".")[0]))
         key = await self._keys.find(kid, algorithm)
         if key is None:
@@ -79,7 +82,7 @@ class TeamTokens:
 
 def _read_header(header: Mapping[str, object]) -> tuple[str | None, Algorithm]:
     kid, typ, alg = header.get("kid"), header.get("typ"), header.get("alg")
-    # Before the keys are looked at, so that `none` and HS256 never meet one.
+    # Checked before the keys are used, so that no key is used with `none` or HS256.
     if not isinstance(alg, str) or alg not in set(Algorithm):
         raise Unauthorized("The token's algorithm (`alg`) is not taken: RS256 and ES256 are.")
     if (typ.lower() if isinstance(typ, str) else typ) not in TOKEN_TYPES:
@@ -94,7 +97,7 @@ def _check_signature(token: str, key: "PyJWK", algorithm: Algorithm) -> None:
         jwt.PyJWS().decode_complete(token, key, algorithms=[algorithm])
     except jwt.InvalidSignatureError:
         raise Unauthorized(WRONG_SIGNATURE) from None
-    # It reads the header once more, with a decoder that raises RecursionError too.
+    # PyJWT reads the header once more, with a decoder that raises RecursionError too.
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise Unauthorized(INVALID_TOKEN) from None
 

@@ -15,8 +15,8 @@ from api.upstash import RedisError, UpstashClient
 
 AUDIENCE = "millrace:ticket"
 TICKET_TTL_S = 60.0
-# Longer than a ticket by more than hosts' clocks differ, or a slow clock would accept a
-# ticket that is still good there after its mark is gone.
+# Longer than the life of a ticket by more than hosts' clocks differ. Otherwise a host with a slow
+# clock would accept a used ticket after its mark has expired.
 USED_TTL_S = 180
 # The URL names the topics once more, and CloudFront takes 8,192 bytes in all.
 MAX_TICKET_CHARS = 4096
@@ -24,14 +24,17 @@ MAX_TICKET_CHARS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """`token` goes into `?ticket=`; it can be used once, until `expires_at` (epoch seconds)."""
+    """A ticket: `token` is sent as `?ticket=`, once, until `expires_at` (epoch seconds)."""
 
     token: str
     expires_at: float
 
 
 class TicketService:
-    """Issues tickets, and redeems each of them once."""
+    """Issues tickets, and redeems each of them once.
+
+    `secret` is MILLRACE_SECRET, `clock` gives epoch seconds, and `new_id` makes ids of tickets.
+    """
 
     def __init__(
         self,
@@ -49,9 +52,10 @@ class TicketService:
         self._new_id = new_id
 
     async def issue(self, principal: Principal, topics: Iterable[str]) -> Ticket:
-        """A ticket for `topics`, which `principal` must be able to read.
+        """Return a ticket for `topics`, which `principal` must be able to read. Nothing is stored.
 
-        Raises Forbidden, and BadRequest for no topics or more than a URL can carry.
+        It ends after `TICKET_TTL_S` seconds, or with the caller's token if that is earlier. Raises
+        Forbidden, StoreUnavailable, and BadRequest for no topics or more than a URL can carry.
         """
         wanted = sorted(set(topics))
         if not wanted:
@@ -63,7 +67,7 @@ class TicketService:
         return ticket
 
     async def redeem(self, token: str) -> Principal:
-        """The caller that the ticket was issued to, limited to the ticket's topics.
+        """Use up a ticket; return the caller that it was issued to, limited to its topics.
 
         Costs one command, and none for a ticket that is not valid. Raises Unauthorized,
         TokenExpired, TicketUsed, and StoreUnavailable when single use cannot be ensured.
@@ -85,7 +89,7 @@ class TicketService:
         now = self._clock()
         ends = now + TICKET_TTL_S
         expires_at = ends if principal.expires_at is None else min(ends, principal.expires_at)
-        # Only the grants for these topics, so that a leaked ticket tells and allows no more.
+        # Only the grants for these topics, so that a leaked ticket shows and allows no more.
         needed = [str(p) for p in principal.read if any(p.matches(topic) for topic in topics)]
         claims = {
             "aud": AUDIENCE,
@@ -120,6 +124,6 @@ def _segment(user: str) -> str:
 
 
 def _until(claims: Claims) -> float | None:
-    """When the original token ends: the stream must end then, not with the ticket."""
+    """Return when the original token ends: the stream must end then, not with the ticket."""
     until = claims.get("until")
     return None if until is None else timestamp(until, "until")

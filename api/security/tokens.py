@@ -1,6 +1,6 @@
 """Session tokens: HS256 with MILLRACE_SECRET, signed by us or by the team's own back end.
 
-A team's token needs `sub` and `exp`; `roles`, `grants` and `aud` may be left out.
+A token of the team's back end needs `sub` and `exp`; `roles`, `grants` and `aud` may be left out.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +17,10 @@ GrantTexts = Mapping[str, Sequence[str]]
 
 
 class SessionTokens:
-    """Issues and verifies sessions. `clock` gives epoch seconds, `new_id` a random id."""
+    """Issues and verifies session tokens.
+
+    `secret` is MILLRACE_SECRET, `clock` gives epoch seconds, and `new_id` makes random ids.
+    """
 
     def __init__(
         self, secret: str, *, clock: Callable[[], float], new_id: Callable[[], str]
@@ -34,9 +37,10 @@ class SessionTokens:
         grants: GrantTexts | None = None,
         ttl_s: float = SESSION_TTL_S,
     ) -> str:
-        """A token that `verify` accepts for `ttl_s` seconds.
+        """Return a token for `user` that `verify` accepts for `ttl_s` seconds.
 
-        Raises Unauthorized for a user id or grants that `verify` would refuse.
+        `grants` lists topic patterns under `read` and `publish`; None is no grants. Raises
+        Unauthorized for a user id or grants that `verify` would refuse.
         """
         now = self._clock()
         claims: dict[str, object] = {
@@ -52,11 +56,17 @@ class SessionTokens:
         return self._signer.sign(claims)
 
     def is_mine(self, token: str) -> bool:
-        """Whether `token` looks like a session; anything else is for the team's own keys."""
+        """Return whether `token` has the header of a session token. The signature is not checked.
+
+        Any other token is for the keys of the identity provider.
+        """
         return self._signer.is_mine(token)
 
     def verify(self, token: str, *, via: CredentialKind = CredentialKind.BEARER) -> Principal:
-        """The caller. Raises Unauthorized or TokenExpired."""
+        """Return the caller that a token names. `via` says how the token was sent.
+
+        Raises Unauthorized and TokenExpired.
+        """
         claims = self._signer.claims(token)
         if claims.get("aud", AUDIENCE) != AUDIENCE:
             raise Unauthorized(f"The claim `aud` must be `{AUDIENCE}` or left out.")

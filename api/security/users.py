@@ -1,8 +1,9 @@
 """A user's id as one segment of a topic: the form in topics, grants, keys and client ids.
 
 Identity providers name users by texts that are no segment: `auth0|123`, `eu-west-1:1f…`,
-`a@b.example`. Such a text is escaped, byte by byte, as in a URL with `~` for `%`:
-`auth0~7C123`. A segment stands for itself, but for `.` and `..`. No two ids share a form.
+`a@b.example`. Such a text is escaped, byte by byte, as in a URL with `~` for `%`: `auth0~7C123`. A
+text that is a segment already is not changed, except for `.` and `..`, and texts that look escaped.
+No two ids have the same form.
 """
 
 import hashlib
@@ -23,16 +24,19 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 class InvalidUserId(ValueError):
-    """Not the id of a user. The text never repeats the id: it may come from a token."""
+    """Raised for a text that is not the id of a user.
+
+    Its message never repeats the id, which may come from a token.
+    """
 
     def __init__(self) -> None:
         super().__init__(f"a user id is 1 to {MAX_ID_CHARS} printable characters")
 
 
 def user_segment(user_id: str) -> str:
-    """The segment of the user whom a token calls `user_id`. Raises InvalidUserId.
+    """Return the segment of the user whom a token calls `user_id`. Raises InvalidUserId.
 
-    A form of more than 64 characters is replaced by the SHA-256 of the id.
+    If the escaped form has more than 64 characters, the segment is made of the SHA-256 of the id.
     """
     # Unpaired surrogates are not printable either, so what is left can be encoded.
     if not 0 < len(user_id) <= MAX_ID_CHARS or not user_id.isprintable():
@@ -51,9 +55,9 @@ def user_segment(user_id: str) -> str:
 
 
 def addressed_user(text: str) -> str:
-    """The segment of the user whom a request or a ticket names, by id or by segment.
+    """Return the segment of the user whom a request or a ticket names, by id or by segment.
 
-    What we tell of users are segments, so a segment that comes back is one already. Raises
+    The users in our answers are segments, so a text that is a segment is taken as one. Raises
     InvalidUserId.
     """
     return text if is_segment(text) and text not in DOTS else user_segment(text)
@@ -71,7 +75,10 @@ UserId = Annotated[
 
 
 def user_id_of(segment: str) -> str | None:
-    """The inverse of `user_segment`; None for a segment that holds a digest, or none of ours."""
+    """Return the id of which `user_segment` makes this segment.
+
+    None for a segment that holds a digest, and for a text that `user_segment` never returns.
+    """
     if not _is_form(segment):
         return None if segment in DOTS else segment
     try:

@@ -1,4 +1,4 @@
-"""The package as one object, built from the settings."""
+"""Builds the objects of this package from the settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,11 @@ from api.upstash import UpstashClient
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What the application needs of this package."""
+    """The parts of this package that the application uses, one of each for the process.
+
+    `publish_rate` limits how fast one caller publishes. `new_topics` limits how many topics that
+    were never used one caller may read; None is no limit.
+    """
 
     authenticator: Authenticator
     access: Access
@@ -36,12 +40,15 @@ class Security:
     origins: OriginPolicy
 
     def new_topics_of(self, principal: Principal) -> Charge:
-        """The caller's charge for topics that a first read writes to Redis."""
+        """Return the function that charges the caller for topics that a first read writes to Redis.
+
+        It takes their number, and raises RateLimited if they are too many.
+        """
         return partial(self.new_topics.take, principal.id) if self.new_topics else free
 
 
 def build_security(settings: Settings, redis: UpstashClient, system: System) -> Security:
-    """The package from the settings; no network is touched."""
+    """Build all parts of this package from the settings. No network is touched."""
     secret, clock, new_id = settings.secret.get_secret_value(), system.clock, system.new_id
     access = Access()
     sessions = SessionTokens(secret, clock=clock, new_id=new_id)

@@ -1,4 +1,4 @@
-"""Undoes the encoding of a message's data, as far as we can."""
+"""Decodes the data of Ably's messages as far as that is possible without a cipher key."""
 
 import base64
 import binascii
@@ -14,15 +14,17 @@ MAX_NESTING: Final = 56
 
 
 class Undecodable(Exception):
-    """The data is not what its encoding says."""
+    """Raised within `decode` when the data is not in the form that its encoding names."""
 
 
 def decode(data: Any, encoding: str) -> tuple[Any, str]:
-    """Return the data, and the steps of its encoding that are left.
+    """Decode a message's data; return it with the steps of its encoding that are left.
 
-    The steps are undone from right to left: `json`, `utf-8` and `base64`. A cipher cannot be undone
-    here, so it stays, and with it all steps to its left. Bytes that are no text stay in base64,
-    because JSON holds no bytes.
+    `encoding` is Ably's list of steps, such as `json/utf-8/base64`. The steps `json`, `utf-8` and
+    `base64` are undone from right to left. A step that fails or that we do not know, such as a
+    cipher, stays, and so do all steps to its left. Bytes that remain are returned as base64 text,
+    because JSON holds no bytes. The second value is "" when everything was decoded. Nothing is
+    raised.
     """
     steps = [step for step in encoding.split("/") if step]
     try:

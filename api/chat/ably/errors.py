@@ -1,10 +1,11 @@
-"""Errors as Ably's SDKs read them: what their `authUrl` answers with."""
+"""The errors that Ably's SDKs read in the answer of their `authUrl`, the token endpoint."""
 
 from typing import Any, Final
 
 from api.chat.problems import Banned
 from api.problems import ApiError, RateLimited, Unauthorized
 
+# Ably's error codes, as ably/ably-common lists them in protocol/errors.json.
 UNAUTHORIZED: Final = 40100
 NO_CAPABILITY: Final = 40160
 BAD_REQUEST: Final = 40000
@@ -15,10 +16,10 @@ BANNED: Final = 40300
 
 
 class NoRooms(Unauthorized):
-    """The caller is in no room.
+    """Raised when a token is asked for and the caller is a member of no room, or of none it named.
 
-    This is 401 and not 403, so that the SDK asks again by itself: the user may have joined a room
-    by then.
+    The status is 401 and not 403, so that the SDK asks again by itself: the user may have joined a
+    room by then.
     """
 
     code = "no-rooms"
@@ -27,7 +28,7 @@ class NoRooms(Unauthorized):
 
 
 class TooManyRooms(ApiError):
-    """The rooms of the caller do not fit into one token."""
+    """Raised when the caller's rooms do not fit into one token. The caller can name fewer."""
 
     code = "too-many-rooms"
     status = 400
@@ -36,9 +37,11 @@ class TooManyRooms(ApiError):
 
 
 def ably_error(kind: type[ApiError], detail: str | None = None) -> tuple[int, dict[str, Any]]:
-    """The HTTP status and the JSON body that tell Ably's SDKs of a problem.
+    """Return the HTTP status and the JSON body that tell Ably's SDKs of a problem of type `kind`.
 
-    Only a ban is 403, because on a 403 the SDK gives up its connection for good.
+    `detail` says what happened this time; None takes the title of `kind`. Only a ban is answered
+    with 403, because on a 403 the SDK gives up its connection for good. Any other 403 becomes a
+    401.
     """
     status = kind.status
     if status == Banned.status and not issubclass(kind, Banned):

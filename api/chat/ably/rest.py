@@ -1,8 +1,8 @@
-"""Calls of Ably's REST API through Ably's SDK, with time-outs and our own errors.
+"""Calls Ably's REST API through Ably's SDK, with time-outs and errors of our own.
 
-The SDK is loaded with the first call, because that takes longer than the rest of a cold start.
-Only its general `request` is used: its other methods decode data in their own way, and hide the
-HTTP status.
+The SDK is loaded with the first call, because that takes longer than the rest of a cold start. Only
+its general `request` is used: its other methods decode data in their own way, and hide the HTTP
+status.
 """
 
 import asyncio
@@ -19,33 +19,38 @@ from api.chat.ably.key import AblyKey
 from api.chat.problems import AblyRefused, AblyUnavailable
 from api.problems import PublishUncertain
 
-VERSION: Final = "3"
+VERSION: Final = "3"  # of Ably's protocol
 CONNECT_S: Final = 2
 REQUEST_S: Final = 3
-HOSTS: Final = 2
+HOSTS: Final = 2  # that the SDK tries at most, Ably's main one included
 WHOLE_CALL_S: Final = 8.0
-RENEWABLE: Final = "4014"
-PASSES: Final = 503
+RENEWABLE: Final = "4014"  # how the error codes of an expired token begin
+PASSES: Final = 503  # the status of an error that has none: it may pass
 OK: Final = range(200, 300)
-PASSING: Final = frozenset({408, 429, *range(500, 600)})
-SAFE: Final = ":"
+PASSING: Final = frozenset({408, 429, *range(500, 600)})  # a later try may succeed
+SAFE: Final = ":"  # not escaped in the path of a channel
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class AblyPage:
-    """Items as Ably sends them. `following` has the parameters of the next page, if any."""
+    """One page of messages or of presence entries, in the JSON form in which Ably sends them.
+
+    `following` holds the query parameters that ask for the next page, None on the last page.
+    """
 
     items: Sequence[Mapping[str, Any]]
     following: Mapping[str, str] | None = None
 
 
 class AblyRest:
-    """The API of one Ably application. `url` is None for the real service.
+    """Calls the REST API of one Ably application.
 
-    Every method raises AblyUnavailable or AblyRefused. A call that failed is repeated once, because
-    a connection may have died while the function was frozen; a repeat of any of them does no harm.
+    `url` is another server that speaks Ably's protocol, None for Ably itself. `request_s` is the
+    time-out of one HTTP request in seconds. Calls raise AblyUnavailable when there is no answer in
+    time, and AblyRefused when Ably does not do what is asked. A call that failed is repeated once,
+    because a connection may have died while the function was frozen; a repeat does no harm.
     """
 
     def __init__(
@@ -58,7 +63,10 @@ class AblyRest:
         self._of_loop: Any = None
 
     async def publish(self, channel: str, message: Mapping[str, Any]) -> None:
-        """Send one message; its `id` makes repeats harmless. Raises also PublishUncertain."""
+        """Send `message`, in Ably's JSON form, to a channel. Its `id` makes repeats harmless.
+
+        Raises AblyRefused, and PublishUncertain when it is not known whether the message was sent.
+        """
         body = msgspec.json.encode(message).decode()
         path = f"/channels/{quote(channel, safe=SAFE)}/messages"
         try:
@@ -67,21 +75,28 @@ class AblyRest:
             raise PublishUncertain from error
 
     async def history(self, channel: str, params: Mapping[str, str]) -> AblyPage:
-        """A page of the channel's messages."""
+        """Return one page of a channel's messages.
+
+        `params` are Ably's query parameters, such as `limit` and `direction`, or a page's
+        `following`.
+        """
         answer = await self._call(
             "GET", f"/channels/{quote(channel, safe=SAFE)}/messages", params=params
         )
         return AblyPage(answer.items, _following(answer))
 
     async def presence(self, channel: str, *, limit: int) -> AblyPage:
-        """Who is present now: at most `limit` of them."""
+        """Return who is present on a channel now, `limit` entries at most."""
         path = f"/channels/{quote(channel, safe=SAFE)}/presence"
         answer = await self._call("GET", path, params={"limit": str(limit)})
         return AblyPage(answer.items, _following(answer))
 
     async def revoke(self, client_id: str) -> None:
-        """End all tokens of a client that were issued until now."""
-        # A token may not revoke tokens; where the SDK is made to use one, the key goes along.
+        """Revoke all tokens of a client that were issued until now.
+
+        Raises AblyRefused also when Ably answers that it did not revoke them.
+        """
+        # A token may not revoke tokens. Over plain http the SDK uses one, so the key is sent too.
         headers = {"Authorization": f"Basic {self._key.basic}"}
         body = msgspec.json.encode({"targets": [f"clientId:{client_id}"]}).decode()
         path = f"/keys/{self._key.name}/revokeTokens"
@@ -90,7 +105,10 @@ class AblyRest:
             raise AblyRefused("Tokens were not revoked.")
 
     async def close(self) -> None:
-        """Close the connections of the running loop; those of other loops ended with them."""
+        """Close the connections that were opened in the running event loop.
+
+        Those of other loops ended with their loop. A later call opens new ones.
+        """
         client, self._of_loop = self._of_loop, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.close()
@@ -122,7 +140,7 @@ class AblyRest:
         raise _kind(answer.status_code)
 
     async def _client(self) -> Any:
-        """The client of the running loop: connections must not outlive their loop."""
+        """Return the SDK's client for the running loop: connections must not outlive their loop."""
         loop = asyncio.get_running_loop()
         if self._of_loop is None or self._loop is not loop:
             sdk = await asyncio.to_thread(import_module, "ably")

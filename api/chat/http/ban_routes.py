@@ -1,4 +1,4 @@
-"""`…/bans`: who is shut out of a room, and of all of chat."""
+"""The routes `…/bans`: list, set and lift bans from one room and from all rooms."""
 
 from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
@@ -14,7 +14,7 @@ from api.security.principal import Principal
 
 
 class RoomBansController(Controller):
-    """`/api/chat/rooms/{room}/bans`: who may not enter one room."""
+    """`/api/chat/rooms/{room}/bans`: bans from one room, for its moderators."""
 
     path = "/api/chat/rooms/{room:str}/bans"
     tags = ("chat",)
@@ -29,7 +29,7 @@ class RoomBansController(Controller):
         offset: Offset = 0,
         limit: PageLimit = 50,
     ) -> Response[BansView]:
-        """Who is banned from the room; for moderators."""
+        """List the users who are banned from the room, newest ban first; for moderators."""
         page = {"offset": offset, "limit": limit}
         users = await self.chat.rooms.banned(principal, parse_room(room), **page)
         return _page(users, offset, limit)
@@ -38,7 +38,7 @@ class RoomBansController(Controller):
     async def ban(
         self, room: FromPath[str], data: JSONBody[BanBody], principal: NamedDependency[Principal]
     ) -> BannedView:
-        """End a membership for good, and the user's tokens; for moderators."""
+        """Ban a user from the room: ends the membership and the user's tokens; for moderators."""
         revoked = await self.chat.rooms.ban(principal, parse_room(room), data.user)
         return BannedView(user=data.user, is_revoked=revoked)
 
@@ -46,13 +46,13 @@ class RoomBansController(Controller):
     async def unban(
         self, room: FromPath[str], user: FromPath[str], principal: NamedDependency[Principal]
     ) -> None:
-        """Let a user join again; for moderators."""
+        """Lift a user's ban from the room, so that the user can join again; for moderators."""
         name = parse_user(user)
         await self.chat.rooms.unban(principal, parse_room(room), name)
 
 
 class BansController(Controller):
-    """`/api/chat/bans`: who may not enter any room."""
+    """`/api/chat/bans`: bans from all rooms, for admins."""
 
     path = "/api/chat/bans"
     tags = ("chat",)
@@ -66,7 +66,7 @@ class BansController(Controller):
         offset: Offset = 0,
         limit: PageLimit = 50,
     ) -> Response[BansView]:
-        """Who is banned from all of chat; for admins."""
+        """List the users who are banned from all rooms, newest ban first; for admins."""
         users = await self.chat.rooms.banned(principal, None, offset=offset, limit=limit)
         return _page(users, offset, limit)
 
@@ -78,7 +78,7 @@ class BansController(Controller):
     async def ban(
         self, data: JSONBody[BanBody], principal: NamedDependency[Principal]
     ) -> BannedView:
-        """Shut a user out of all of chat, and end its tokens; for admins."""
+        """Ban a user from all rooms, and end the user's tokens; for admins."""
         revoked = await self.chat.rooms.ban(principal, None, data.user)
         return BannedView(user=data.user, is_revoked=revoked)
 
@@ -88,7 +88,7 @@ class BansController(Controller):
         opt={"problems": (Forbidden, ForeignOrigin, ValidationFailed)},
     )
     async def unban(self, user: FromPath[str], principal: NamedDependency[Principal]) -> None:
-        """Let a user in again; its memberships are as before."""
+        """Lift a user's ban from all rooms. The user's memberships are as before; for admins."""
         await self.chat.rooms.unban(principal, None, parse_user(user))
 
 

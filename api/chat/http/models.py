@@ -1,4 +1,4 @@
-"""The JSON that comes in and goes out, as the OpenAPI document describes it."""
+"""The request and response bodies of chat, as the OpenAPI document describes them."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -19,12 +19,12 @@ MAX_LIMIT = 100
 
 
 def following(found: Sequence[object], offset: int, limit: int) -> int | None:
-    """Where the next page begins; None after a page that is not full."""
+    """Return the offset of the next page; None after a page of fewer than `limit` items."""
     return offset + limit if len(found) == limit else None
 
 
 class RoomBody(Body):
-    """A room to make."""
+    """Request body of `POST /api/chat/rooms`: the room to create."""
 
     model_config = example(id="lobby", title="Lobby", is_public=True)
 
@@ -40,7 +40,7 @@ class RoomBody(Body):
 
 
 class AppointBody(Body):
-    """Who to invite or, in the room already, to give another role."""
+    """Request body of `POST …/members`: the user to invite, or the member to give another role."""
 
     model_config = example(user="bob", role="moderator")
 
@@ -49,7 +49,7 @@ class AppointBody(Body):
 
 
 class BanBody(Body):
-    """Whom to ban."""
+    """Request body of `POST …/bans`: the user to ban."""
 
     model_config = example(user="bob")
 
@@ -57,7 +57,7 @@ class BanBody(Body):
 
 
 class MessageBody(Body):
-    """A message to send."""
+    """Request body of `POST …/messages`: the message to send."""
 
     model_config = example(data="hello @bob")
 
@@ -66,7 +66,11 @@ class MessageBody(Body):
 
 
 class RoomView(View):
-    """A room: `role` of the caller, or `invited_as`; both null for a public room of others."""
+    """A room, and what the caller is in it.
+
+    `role` is the caller's role, `invited_as` the role that an invitation offers. Both are null for
+    a public room that the caller is not in.
+    """
 
     id: str
     title: str
@@ -81,7 +85,7 @@ class RoomView(View):
 
     @classmethod
     def of(cls, seen: VisibleRoom, channel: str) -> Self:
-        """`seen` as JSON; `channel` is the name of the room's channel on Ably."""
+        """Build the view of a room; `channel` is the name of its channel on Ably."""
         return cls(
             id=seen.id,
             topic=topic_of(seen.id),
@@ -93,20 +97,24 @@ class RoomView(View):
 
 
 class RoomsView(View):
-    """`after` leads to the next page of public rooms; null at the end."""
+    """A list of rooms. `after` asks for the next page of public rooms; null on the last page."""
 
     rooms: list[RoomView]
     after: str | None = None
 
 
 class JoinedView(View):
-    """Ask Ably's SDK for a new token now: `client.auth.authorize()`."""
+    """The role that the caller has in the room after joining it.
+
+    The caller's Ably token does not cover the room yet: call `client.auth.authorize()` of Ably's
+    SDK.
+    """
 
     role: Role
 
 
 class AppointedView(View):
-    """What became of an appointment: an invitation, or another role at once."""
+    """The result of an appointment: an invitation, or another role at once."""
 
     user: str
     role: Role
@@ -117,34 +125,34 @@ class AppointedView(View):
 
 
 class MemberView(View):
-    """A member of a room, and the role there."""
+    """A member of a room, and the member's role there."""
 
     user: str
     role: Role
 
 
 class MembersView(View):
-    """Moderators first; `offset` leads to the next page, null at the end."""
+    """A page of members, moderators first. `offset` asks for the next page; null on the last."""
 
     members: list[MemberView]
     offset: int | None
 
     @classmethod
     def of(cls, members: list[Member], following: int | None) -> Self:
-        """A page of members; `following` is the offset of the next page, None at the end."""
+        """Build the view of a page; `following` is the offset of the next, None on the last."""
         views = [MemberView(user=one.user, role=one.role) for one in members]
         return cls(members=views, offset=following)
 
 
 class BansView(View):
-    """The newest first; `offset` leads to the next page, null at the end."""
+    """A page of banned users, newest ban first. `offset` asks for the next; null on the last."""
 
     users: list[str]
     offset: int | None
 
 
 class BannedView(View):
-    """A user who is banned; `is_revoked` is false where Ably did not end the user's tokens."""
+    """A user who was banned, and whether Ably ended the user's tokens."""
 
     user: str
     is_revoked: bool = Field(
@@ -153,13 +161,13 @@ class BannedView(View):
 
 
 class SentView(View):
-    """Ably's id of a message that was sent through us."""
+    """The id that a message has on Ably after it was sent through us."""
 
     id: str = Field(description="Ably's id of the message, as the event on the topic has it.")
 
 
 class ChatMessageView(View):
-    """A message of a room's past, as Ably keeps it."""
+    """One message of a room's history, decoded."""
 
     id: str
     name: str | None
@@ -171,20 +179,23 @@ class ChatMessageView(View):
 
 
 class ChatHistoryView(View):
-    """A page of a room's past, newest first; `before` leads to the next page, null at the end."""
+    """A page of a room's history, newest message first. `before` asks for the next, older page.
+
+    `before` is null on the last page.
+    """
 
     messages: list[ChatMessageView]
     before: str | None
 
     @classmethod
     def of(cls, messages: list[PastMessage], before: str | None) -> Self:
-        """A page of messages; `before` asks for the page of older ones, None at the end."""
+        """Build the view of a page; `before` is the cursor of the older page, None on the last."""
         views = [ChatMessageView.model_validate(one, from_attributes=True) for one in messages]
         return cls(messages=views, before=before)
 
 
 class PresentView(View):
-    """Somebody who is in the room now, on one connection."""
+    """A user who is present in the room now, on one connection."""
 
     client_id: str
     data: Any
@@ -192,20 +203,20 @@ class PresentView(View):
 
 
 class PresenceView(View):
-    """Who is in the room now, connected to Ably."""
+    """The users who are present in the room now, one entry for each connection to Ably."""
 
     present: list[PresentView]
 
     @classmethod
     def of(cls, present: list[Present]) -> Self:
-        """All who are in the room now."""
+        """Build the view of all entries."""
         return cls(
             present=[PresentView.model_validate(one, from_attributes=True) for one in present]
         )
 
 
 class TokenRequestView(View):
-    """An Ably TokenRequest: hand it to Ably's SDK as it is."""
+    """An Ably TokenRequest, which is handed to Ably's SDK unchanged. Times are in milliseconds."""
 
     keyName: str  # noqa: N815  # Ably's names
     ttl: int
@@ -217,7 +228,7 @@ class TokenRequestView(View):
 
 
 class ReceivedView(View):
-    """What became of a delivery's messages."""
+    """How many items of a webhook request were stored, were stored before, and were ignored."""
 
     stored: int
     repeated: int

@@ -1,4 +1,4 @@
-"""What chat's requests and answers carry beside a body, as the OpenAPI document describes it."""
+"""The query parameters and headers of chat's routes, as the OpenAPI document describes them."""
 
 from typing import Annotated, Literal
 

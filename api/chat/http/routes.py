@@ -1,4 +1,4 @@
-"""`/api/chat`: rooms, messages, bans, Ably's token endpoint and Ably's webhook."""
+"""The routes below `/api/chat/rooms` for rooms and messages, and the list of all routes of chat."""
 
 from uuid import uuid4
 
@@ -51,7 +51,7 @@ from api.security.principal import Principal
 
 
 class RoomsController(Controller):
-    """`/api/chat/rooms`: make, list, read, enter and leave rooms, and appoint their members."""
+    """`/api/chat/rooms`: create, list, read, join and leave rooms, and appoint their members."""
 
     path = "/api/chat/rooms"
     tags = ("chat",)
@@ -64,7 +64,7 @@ class RoomsController(Controller):
     async def create(
         self, data: JSONBody[RoomBody], principal: NamedDependency[Principal]
     ) -> Response[RoomView]:
-        """Make a room, under an id that no room has had; its maker is its moderator."""
+        """Create a room, under an id that no room ever had. The caller becomes its moderator."""
         room = parse_room(data.id or uuid4().hex, name="id")
         seen = await self.chat.rooms.create(
             principal, room, title=data.title, is_public=data.is_public, joins_as=data.joins_as
@@ -81,7 +81,7 @@ class RoomsController(Controller):
         after: After = "",
         limit: PageLimit = 50,
     ) -> Response[RoomsView]:
-        """The caller's rooms and invitations, or a page of all public rooms."""
+        """List the caller's rooms and invitations, or a page of all public rooms."""
         if which == "mine":
             rooms = await self.chat.rooms.mine(principal)
         else:
@@ -94,7 +94,7 @@ class RoomsController(Controller):
     async def read(
         self, room: FromPath[str], principal: NamedDependency[Principal]
     ) -> Response[RoomView]:
-        """A room that the caller is in, is invited to, or may join."""
+        """Read a room that the caller is in, is invited to, or may join."""
         seen = await self.chat.rooms.get(principal, parse_room(room))
         return Response(self._view(seen), headers=NO_STORE)
 
@@ -105,7 +105,7 @@ class RoomsController(Controller):
         opt={"problems": (*CHANGING, Banned, RoomConflict)},
     )
     async def join(self, room: FromPath[str], principal: NamedDependency[Principal]) -> JoinedView:
-        """Enter a public room, or one that the caller is invited to."""
+        """Join a public room, or one that the caller is invited to. Answers the role there."""
         return JoinedView(role=await self.chat.rooms.join(principal, parse_room(room)))
 
     @post(
@@ -115,7 +115,7 @@ class RoomsController(Controller):
         opt={"problems": (ValidationFailed, ForeignOrigin, RoomConflict)},
     )
     async def leave(self, room: FromPath[str], principal: NamedDependency[Principal]) -> None:
-        """Leave a room, or decline an invitation; its last member ends the room."""
+        """Leave a room, or decline an invitation. The room ends when its last member leaves."""
         await self.chat.rooms.leave(principal, parse_room(room))
 
     @get("/{room:str}/members", name="list_members", opt={"problems": (*IN_ROOM, NotAllowedInRoom)})
@@ -127,7 +127,7 @@ class RoomsController(Controller):
         offset: Offset = 0,
         limit: PageLimit = 50,
     ) -> Response[MembersView]:
-        """A page of a room's members."""
+        """List a page of a room's members, moderators first; for members."""
         page = {"offset": offset, "limit": limit}
         found = await self.chat.rooms.members(principal, parse_room(room), **page)
         view = MembersView.of(found, following=following(found, offset, limit))
@@ -155,7 +155,7 @@ class RoomsController(Controller):
 
 
 class MessagesController(Controller):
-    """`/api/chat/rooms/{room}/messages` and `/presence`: what Ably knows of a room."""
+    """`/api/chat/rooms/{room}/messages` and `/presence`: send messages, read what Ably keeps."""
 
     path = "/api/chat/rooms/{room:str}"
     tags = ("chat",)
@@ -179,7 +179,7 @@ class MessagesController(Controller):
         principal: NamedDependency[Principal],
         idempotency_key: IdempotencyHeader = None,
     ) -> SentView:
-        """Send a message through our moderation; with an Idempotency-Key it is sent once."""
+        """Send a message through our moderation. With an Idempotency-Key it is sent only once."""
         sent = await self.chat.online.messages.send(
             principal, parse_room(room), name=data.name, data=data.data, key=idempotency_key
         )
@@ -194,7 +194,7 @@ class MessagesController(Controller):
         limit: PageLimit = 50,
         before: BeforeMessage = None,
     ) -> Response[ChatHistoryView]:
-        """A page of the room's past, as long as Ably keeps it."""
+        """Read a page of a room's history, newest message first, as long as Ably keeps it."""
         past = await self.chat.online.messages.history(
             principal, parse_room(room), limit=limit, before=before
         )
@@ -205,13 +205,13 @@ class MessagesController(Controller):
     async def presence(
         self, room: FromPath[str], principal: NamedDependency[Principal]
     ) -> Response[PresenceView]:
-        """Who is in the room now."""
+        """List the users who are present in a room now."""
         found = await self.chat.online.messages.present(principal, parse_room(room))
         return Response(PresenceView.of(found), headers=NO_STORE)
 
 
 def chat_routes(chat: Chat) -> list[type[Controller]]:
-    """The handlers of this package."""
+    """Build the controllers of all routes of chat, which work with `chat`."""
     controllers = (
         *(RoomsController, MessagesController, RoomBansController, BansController),
         *(TokenController, WebhookController),

@@ -1,7 +1,7 @@
-"""`/api/chat/token`: what `authUrl` of Ably's SDKs points at.
+"""The route `/api/chat/token`, to which `authUrl` of Ably's SDKs points.
 
-Its errors have Ably's shape, because its callers are Ably's SDKs. They read the type of an
-error's content letter by letter, so it is `application/json` and nothing more.
+Its errors have Ably's form, because its callers are Ably's SDKs. They compare the media type of an
+error letter by letter, so it is `application/json` without parameters.
 """
 
 from typing import Any
@@ -74,7 +74,7 @@ HANDLERS: ExceptionHandlersMap = {
 
 
 class TokenController(Controller):
-    """`/api/chat/token`, by GET and by POST as Ably's SDKs can be set to ask."""
+    """`/api/chat/token`: issues Ably tokens, by GET and by POST as Ably's SDKs can be set to."""
 
     path = "/api/chat/token"
     tags = ("chat",)
@@ -91,7 +91,7 @@ class TokenController(Controller):
         format_: Format = None,
         ttl: Ttl = None,
     ) -> Response[TokenRequestView]:
-        """An Ably token request for the caller's rooms; a JWT for `Accept: application/jwt`."""
+        """Issue an Ably token request for one's rooms, or a JWT for `Accept: application/jwt`."""
         wanted = _wanted(request, {"rooms": rooms, "format": format_, "ttl": ttl})
         return _answer(await self.chat.online.tokens.issue(principal, wanted))
 
@@ -105,7 +105,7 @@ class TokenController(Controller):
         format_: Format = None,
         ttl: Ttl = None,
     ) -> Response[TokenRequestView]:
-        """The same for `authMethod: "POST"`, which sends its parameters as a form."""
+        """Issue the same as GET, for `authMethod: "POST"`, which sends parameters as a form."""
         form = await _form(request)
         given = {"rooms": rooms, "format": format_, "ttl": ttl}
         wanted = _wanted(request, form | {k: v for k, v in given.items() if v is not None})
@@ -113,7 +113,7 @@ class TokenController(Controller):
 
 
 async def _form(request: AnyRequest) -> dict[str, str | None]:
-    """The first value of each field; nothing for a body of another type."""
+    """Return the first value of each field; nothing for a body of another type than a form."""
     if request.content_type[0] != FORM:
         return {}
     fields = parse_qs((await request.body()).decode(errors="replace"))
@@ -121,7 +121,7 @@ async def _form(request: AnyRequest) -> dict[str, str | None]:
 
 
 def _wanted(request: AnyRequest, given: dict[str, str | None]) -> Wanted:
-    """What we know of what is sent. SDKs send more: clientId, capability, timestamp, rnd."""
+    """Read the parameters that we know. SDKs send more: clientId, capability, timestamp, rnd."""
     rooms, ttl = given.get("rooms"), given.get("ttl") or ""
     accepts_jwt = JWT_MEDIA_TYPE in request.headers.get("accept", "")
     is_number = ttl.isascii() and ttl.isdecimal() and len(ttl) <= MAX_TTL_DIGITS

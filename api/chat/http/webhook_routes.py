@@ -1,4 +1,4 @@
-"""`/api/chat/webhook`: what a rule of the Ably application posts to."""
+"""The route `/api/chat/webhook`, to which a rule of the Ably application posts."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ RECEIVING = {
 
 
 class WebhookController(Controller):
-    """`/api/chat/webhook`, which only Ably calls."""
+    """`/api/chat/webhook`: receives what happens in rooms. Only Ably calls it."""
 
     path = "/api/chat/webhook"
     tags = ("chat",)
@@ -41,7 +41,7 @@ class WebhookController(Controller):
         key: SignatureKey = None,
         secret: WebhookSecret = None,
     ) -> ReceivedView:
-        """Take a delivery of Ably's webhook into our topics; each message once."""
+        """Store what Ably's webhook delivers in our topics; each message is stored once."""
         if request.content_type[0] != JSON:
             raise UnsupportedMediaType("Set the rule's encoding to JSON.")
         if self.chat.on_ably is None:

@@ -1,4 +1,4 @@
-"""The rules for messages that are sent through us."""
+"""Moderation of the messages that are sent through us."""
 
 import re
 import unicodedata
@@ -9,14 +9,15 @@ import msgspec
 
 from api.chat.problems import MessageRefused
 
-# A word stays the same word with letters that look alike, in wide forms, in another case.
+# The Unicode form in which wide and stylised letters are the same as plain ones.
 FORM: Final = "NFKC"
 
 
 class Moderator:
     """Refuses a message that is too long or that holds a blocked word.
 
-    A word is recognised in upper and lower case, and in letters of other forms or widths.
+    `max_bytes` is the maximum size of the data as JSON. A word is also recognised in upper and
+    lower case, and in wide or stylised forms of its letters, but only as a whole word.
     """
 
     def __init__(self, *, max_bytes: int, blocked_words: Iterable[str]) -> None:
@@ -25,7 +26,10 @@ class Moderator:
         self._blocked = re.compile(rf"(?<!\w)(?:{words})(?!\w)") if words else None
 
     def check(self, data: Any) -> None:
-        """Raises MessageRefused, whose text never repeats the word."""
+        """Raise MessageRefused if `data` (any JSON) is too long, or holds a blocked word anywhere.
+
+        Names of fields are looked at too. The error never repeats the word.
+        """
         if len(msgspec.json.encode(data)) > self._max_bytes:
             raise _refused(f"At most {self._max_bytes} bytes as JSON.")
         blocked = self._blocked
@@ -42,7 +46,7 @@ def _plain(text: str) -> str:
 
 
 def _texts(data: Any) -> Iterator[str]:
-    """All texts in `data`, the names of its fields among them."""
+    """Yield all texts in `data`, and the names of its fields."""
     waiting = [data]
     while waiting:
         match waiting.pop():

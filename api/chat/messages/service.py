@@ -1,4 +1,4 @@
-"""Messages that are sent through us, and those of the past."""
+"""Sends messages to rooms through us, and reads the history and the presence of rooms."""
 
 import hashlib
 import hmac
@@ -25,7 +25,12 @@ PRESENT_AT_MOST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class PastMessage:
-    """A message of the history. `timestamp` is epoch milliseconds."""
+    """One message of a room's history on Ably, decoded.
+
+    `encoding` is what could not be decoded, "" for nothing. `client_id` is the sender, None if Ably
+    does not say. `timestamp` is in epoch milliseconds. `serial` is Ably's text that orders
+    messages.
+    """
 
     id: str
     name: str | None
@@ -38,7 +43,10 @@ class PastMessage:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Newest first. `before` leads to the next page; None at the end."""
+    """One page of a room's history, newest message first.
+
+    `before` is the cursor that asks for the next, older page; None on the last page.
+    """
 
     messages: Sequence[PastMessage]
     before: str | None
@@ -46,7 +54,11 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Somebody who is in a room now; `timestamp` is epoch milliseconds."""
+    """A user who is present in a room now, on one connection.
+
+    `data` is the presence data that the user's client has set. `timestamp` is in epoch
+    milliseconds.
+    """
 
     client_id: str
     data: Any
@@ -55,10 +67,12 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Sends to rooms on Ably, and reads what Ably keeps of them.
+    """Sends messages to rooms on Ably, and reads what Ably keeps of them.
 
-    Every method raises what `AblyRest` raises, and UnknownRoom to a caller who is not in the room.
-    `id_key` is the secret by which an Idempotency-Key becomes the id of a message.
+    Every method raises AblyUnavailable and AblyRefused, unless it says otherwise, and UnknownRoom
+    for a caller who is not in the room. An admin who is not in the room counts as its moderator.
+    `id_key` is the secret by which an idempotency key becomes the id of a message. `new_id` makes
+    ids for messages without a key.
     """
 
     ably: AblyRest
@@ -73,10 +87,12 @@ class Messages:
     async def send(
         self, principal: Principal, room: RoomId, *, name: str, data: Any, key: str | None
     ) -> str:
-        """Send a message and return its id; with the same `key` it is sent once.
+        """Send a message in the caller's name, and return its id on Ably.
 
-        The event on the room's topic comes later, by the webhook. Raises NotAllowedInRoom,
-        MessageRefused, RateLimited and PublishUncertain.
+        `name` is Ably's name for the kind of message, and `data` any JSON. With the same
+        idempotency key `key` the message is sent once; None is no key. The event on the room's
+        topic comes later, by the webhook. Raises NotAllowedInRoom to readers, MessageRefused,
+        RateLimited, and PublishUncertain instead of AblyUnavailable.
         """
         if await self._role(principal, room) is Role.READER:
             raise NotAllowedInRoom
@@ -90,7 +106,11 @@ class Messages:
     async def history(
         self, principal: Principal, room: RoomId, *, limit: int, before: str | None
     ) -> History:
-        """A page of the past. Raises InvalidCursor."""
+        """Return one page of a room's history, `limit` messages at most.
+
+        `before` is the cursor of an earlier page of the same room; None asks for the newest
+        messages. Raises InvalidCursor.
+        """
         await self._role(principal, room)
         first = {"limit": str(limit), "direction": "backwards"}
         params = self._opened(room, before) if before else first
@@ -99,7 +119,10 @@ class Messages:
         return History([_past(item) for item in page.items], following)
 
     async def present(self, principal: Principal, room: RoomId) -> list[Present]:
-        """Who is in the room now, as Ably says."""
+        """Return who is present in the room now, as Ably says, one entry for each connection.
+
+        There are `PRESENT_AT_MOST` entries at most.
+        """
         await self._role(principal, room)
         page = await self.ably.presence(self.channels.of(room), limit=PRESENT_AT_MOST)
         return [_present(item) for item in page.items if item.get("clientId")]
@@ -113,8 +136,8 @@ class Messages:
         return role
 
     def _id_of(self, user: str, room: RoomId, key: str) -> str:
-        # With a secret: a member who guesses another's key could otherwise publish under the id
-        # that it gives, and Ably would drop the other's message as a repeat.
+        # With a secret: otherwise a member who guesses the key of another could publish under the
+        # id made of it, and Ably would drop the other's message as a repeat.
         text = f"{user}\n{room}\n{key}".encode()
         return hmac.digest(self.id_key, text, hashlib.sha256).hex()[:32]
 
@@ -134,7 +157,7 @@ class Messages:
 
 
 def _data(data: Any) -> dict[str, Any]:
-    """`data` in the form that Ably's JSON carries: a text as it is, all else as JSON text."""
+    """Return `data` in the fields of Ably's JSON: a text as it is, anything else as JSON text."""
     if data is None:
         return {}
     if isinstance(data, str):

@@ -1,8 +1,9 @@
-"""The changes of rooms that depend on a check: each is one script, so nothing comes between.
+"""The changes of rooms that depend on a check, each as one Lua script.
 
-A user is one hash, from room to `reader`, `member`, `moderator`, `invited:<role>` or
-`banned`, and from `*` to `banned` for a ban everywhere. A script answers with what the user is
-in the room after it, or with one of the words of `store.REFUSALS`.
+Within a script no other command runs between the check and the change. What a user is in the rooms
+is one hash: from the id of a room to `reader`, `member`, `moderator`, `invited:<role>` or `banned`,
+and from `*` to `banned` for a ban from all rooms. A script answers with the user's new value for
+the room (`gone` for none), or with one of the words of `store.REFUSALS`.
 """
 
 from api.upstash import Script
@@ -15,8 +16,8 @@ local function call(name, ...)
 end
 """
 
-# When a room ends, what its invited and banned users hold of it stays: there may be any number of
-# them. No room gets that id again, so it means nothing, and is deleted here to make room.
+# When a room ends, the fields of its invited and banned users stay, because there may be any number
+# of them. No room gets that id again, so they mean nothing and are deleted here to free space.
 DROP_ENDED = """
 local function drop_ended(user)
   local rooms = call('HKEYS', user)
@@ -32,7 +33,7 @@ end
 """
 
 # KEYS: rooms, the user, members, public, ended; then the logs that must not be there yet.
-# ARGV: room, its facts, user, is public, rooms at most.
+# ARGV: room, its facts, user, is public, the maximum of rooms of one user.
 CREATE = """
 local function is_role(place) return not place:find('^invited:') and place ~= 'banned' end
 if call('HGET', KEYS[2], '*') then return '!banned' end
@@ -54,7 +55,7 @@ if ARGV[4] == '1' then call('ZADD', KEYS[4], 0, ARGV[1]) end
 return 'moderator'
 """
 
-# KEYS: rooms, the user, members. ARGV: room, user, rooms at most.
+# KEYS: rooms, the user, members. ARGV: room, user, the maximum of rooms of one user.
 JOIN = """
 local rank = { reader = 1, member = 2, moderator = 3 }
 local room = call('HGET', KEYS[1], ARGV[1])
@@ -78,7 +79,7 @@ return role
 """
 
 # KEYS: rooms, who asks, who is meant, members.
-# ARGV: room, who is meant, role, whether an admin asks, places of one user at most.
+# ARGV: room, who is meant, role, whether an admin asks, the maximum of fields of one user.
 APPOINT = (
     DROP_ENDED
     + """
@@ -128,8 +129,8 @@ return 'gone'
 """
 
 # KEYS: rooms, who asks, who is meant, members, bans.
-# ARGV: room, who is meant, whether an admin asks, now in ms, `ban` or `unban`, places of one
-# user above which those in ended rooms make way.
+# ARGV: room, who is meant, whether an admin asks, now in ms, `ban` or `unban`, the number
+# of fields of one user from which those of ended rooms are deleted.
 BAN = (
     DROP_ENDED
     + """
@@ -157,7 +158,11 @@ return 'banned'
 
 
 def counted(body: str) -> Script:
-    """Make a script that also tells which commands it ran, since that depends on what it finds."""
+    """Build a script that also answers with the names of the commands that it ran.
+
+    `body` is Lua that runs its commands with `call` and returns a text. Which commands run depends
+    on what they find, and they are counted because they are billed.
+    """
     source = f"{COUNTING}local function run()\n{body}end\nreturn {{run(), made}}"
     return Script(source, calls=lambda result: result[1])
 

@@ -1,4 +1,4 @@
-"""Rooms: who may make, see, join and leave them, and who decides about others."""
+"""The rules of rooms: who may create, see, join and leave them, and who decides about others."""
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -21,7 +21,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class VisibleRoom:
-    """A room as one user sees it: with the role there, or the role of an invitation."""
+    """A room as one user sees it.
+
+    `role` is the user's role there and `invited_as` the role that an invitation offers; both are
+    None for a public room that the user is not in.
+    """
 
     id: RoomId
     room: Room
@@ -31,9 +35,10 @@ class VisibleRoom:
 
 @dataclass(frozen=True, slots=True)
 class Appointment:
-    """What an appointment led to: an invitation, or another role of a member.
+    """The result of an appointment: an invitation, or another role of a member.
 
-    `is_revoked` is False when Ably did not end the tokens that the user had.
+    `is_revoked` is True when Ably ended the tokens that the member had; it is False for an
+    invitation.
     """
 
     is_invitation: bool
@@ -42,10 +47,11 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class ChatRooms:
-    """What callers do with rooms. Admins may do what moderators may.
+    """What callers may do with rooms. Admins may do whatever moderators may.
 
-    `clock` gives epoch seconds. `feed_of` gives the feed that the members of a room may read too,
-    and is None where there is no such feed.
+    `ably` is None when no API key of Ably is set. `clock` gives epoch seconds. `feed_of` gives the
+    activity feed that the members of a room may read too; None means that rooms have no feeds.
+    Every method raises `RedisError`.
     """
 
     rooms: RoomStore
@@ -58,9 +64,10 @@ class ChatRooms:
     async def create(
         self, principal: Principal, room: RoomId, *, title: str, is_public: bool, joins_as: Role
     ) -> VisibleRoom:
-        """Make a room with its creator as its moderator.
+        """Create a room, with the caller as its moderator.
 
-        Raises RoomConflict, RoomEnded, Banned and RateLimited.
+        `joins_as` is the role of those who join without an invitation. Raises RoomConflict,
+        RoomEnded, Banned, RateLimited, and StoreUnavailable as `Access.can_read`.
         """
         # Limited, because ids are kept for ever: nobody may fill the store with them.
         self.rate.take(principal.id)
@@ -69,7 +76,10 @@ class ChatRooms:
         return VisibleRoom(room, facts, Role.MODERATOR)
 
     async def mine(self, principal: Principal) -> list[VisibleRoom]:
-        """The rooms of the caller, and those it is invited to; two commands."""
+        """Return the rooms that the caller is in or is invited to; two commands.
+
+        A caller who is banned from all rooms gets none.
+        """
         standing = await self.rooms.standing(principal.id)
         if standing.is_banned:
             return []
@@ -80,12 +90,19 @@ class ChatRooms:
         ]
 
     async def public(self, *, after: str, limit: int) -> list[VisibleRoom]:
-        """Public rooms in the order of their ids; two commands."""
+        """Return the public rooms with an id above `after`, in the order of ids, `limit` at most.
+
+        An `after` of "" begins at the first. Costs two commands.
+        """
         facts = await self.rooms.facts(await self.rooms.public(after=after, limit=limit))
         return [VisibleRoom(room, one) for room, one in facts.items()]
 
     async def get(self, principal: Principal, room: RoomId) -> VisibleRoom:
-        """A room as the caller sees it. Raises UnknownRoom, also for a private room of others."""
+        """Return a room as the caller sees it.
+
+        Raises UnknownRoom if it does not exist, and for a private room that the caller neither is
+        in nor is invited to, unless the caller is an admin.
+        """
         facts = (await self.rooms.facts([room])).get(room)
         standing = await self.rooms.standing(principal.id)
         role, invited = standing.memberships.get(room), standing.invitations.get(room)
@@ -96,22 +113,30 @@ class ChatRooms:
     async def members(
         self, principal: Principal, room: RoomId, *, offset: int, limit: int
     ) -> list[Member]:
-        """A page of the members, moderators first. Raises UnknownRoom to those who are not."""
+        """Return `limit` members at most, moderators first, after the first `offset` members.
+
+        Raises UnknownRoom for callers who are not members themselves.
+        """
         await self._require(principal, room, {*Role})
         return await self.rooms.members(room, offset=offset, limit=limit)
 
     async def banned(
         self, principal: Principal, room: RoomId | None, *, offset: int, limit: int
     ) -> list[str]:
-        """A page of the users banned from `room`. None asks for bans from all rooms: for admins."""
+        """Return `limit` users at most who are banned from `room`, the newest ban first.
+
+        The first `offset` users are skipped. A `room` of None asks for the bans from all rooms,
+        which only admins may see. Raises UnknownRoom, NotAllowedInRoom and Forbidden.
+        """
         await self._require_moderator(principal, room)
         return await self.rooms.banned(room, offset=offset, limit=limit)
 
     async def ban(self, principal: Principal, room: RoomId | None, user: str) -> bool:
-        """Ban from `room`, or from all rooms, and end the user's tokens.
+        """Ban a user from `room`, or from all rooms if it is None; revoke the user's Ably tokens.
 
-        Returns False when Ably did not end the tokens. The ban counts all the same, and the
-        tokens end when their time is over.
+        Returns False when Ably did not revoke them. The ban is stored all the same, and the tokens
+        end when their time is over. Raises UnknownRoom, NotAllowedInRoom (also for a ban of
+        oneself) and Forbidden.
         """
         if user == principal.id:
             raise NotAllowedInRoom("Nobody bans oneself; leave the room.")
@@ -124,7 +149,11 @@ class ChatRooms:
         return await self._revoke(user)
 
     async def unban(self, principal: Principal, room: RoomId | None, user: str) -> None:
-        """Let a user in again; who was a member is not one by this."""
+        """Lift a user's ban from `room`, or the ban from all rooms if it is None.
+
+        A ban from one room has ended the membership, so the user has to join again. Raises
+        UnknownRoom, NotAllowedInRoom and Forbidden.
+        """
         if room is None:
             _require_admin(principal)
             await self.rooms.unban_everywhere(user)
@@ -132,29 +161,37 @@ class ChatRooms:
             await self.rooms.unban(principal, room, user)
 
     async def join(self, principal: Principal, room: RoomId) -> Role:
-        """Enter a room, and return the role there. Raises UnknownRoom, Banned and RoomConflict."""
+        """Join a room, and return the caller's role there; a member keeps the present role.
+
+        Raises UnknownRoom, Banned, and RoomConflict for a user who is in as many rooms as are
+        allowed.
+        """
         return await self.rooms.join(principal.id, room)
 
     async def appoint(
         self, principal: Principal, room: RoomId, user: str, role: Role
     ) -> Appointment:
-        """Invite a user, or change the role of a member.
+        """Invite a user to a room, or give a member another role.
 
-        The user's tokens end after a change, because they still grant what the former role did.
+        A member's tokens are revoked, because they still grant what the former role did. Raises
+        UnknownRoom, NotAllowedInRoom, and RoomConflict for a banned user or the last moderator.
         """
         if await self.rooms.appoint(principal, room, user, role):
             return Appointment(is_invitation=True, is_revoked=False)
         return Appointment(is_invitation=False, is_revoked=await self._revoke(user))
 
     async def leave(self, principal: Principal, room: RoomId) -> None:
-        """End the caller's membership or invitation. Raises RoomConflict for the last moderator."""
+        """End the caller's membership or invitation; nothing happens if there is none.
+
+        Raises RoomConflict for the last moderator of a room that has other members.
+        """
         await self.rooms.leave(principal.id, room)
 
     async def _feeds_of_others(self, principal: Principal, room: RoomId) -> list[TopicName]:
-        """The feed that a new room would open to its members, if `principal` may not read it.
+        """Return the feed that a new room would open to its members, if the caller may not read it.
 
-        This guards feeds: everybody may choose the id of a room, and with the id of a foreign
-        workspace would read what stands in its feed.
+        This protects feeds: everybody may choose the id of a room, and with the id of a workspace
+        of others would otherwise read its feed.
         """
         if self.feed_of is None:
             return []

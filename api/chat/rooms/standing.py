@@ -21,7 +21,11 @@ INVITED: Final = "invited:"
 
 
 class Role(StrEnum):
-    """What a member may do in a room, from least to most."""
+    """The role of a member in a room, from least to most.
+
+    A reader reads. A member also sends messages and shows presence. A moderator also appoints and
+    bans others, and may edit and delete the messages of others.
+    """
 
     READER = "reader"
     MEMBER = "member"
@@ -29,17 +33,17 @@ class Role(StrEnum):
 
     @property
     def rank(self) -> int:
-        """1 for the lowest role: the score that the store keeps of a member."""
+        """The role as a number, 1 for the lowest. The store keeps it as the member's score."""
         return list(Role).index(self) + 1
 
     @classmethod
     def of_rank(cls, rank: float) -> "Role":
-        """The role of a score that the store keeps."""
+        """Return the role of a score that the store keeps."""
         return list(Role)[int(rank) - 1]
 
 
 def parse_room(text: str, *, name: str = "room") -> RoomId:
-    """Read an id from outside. Raises ValidationFailed naming the field `name`."""
+    """Read a room id that a caller sent. Raises ValidationFailed naming the field `name`."""
     if not is_segment(text) or text in DOT_SEGMENTS:
         message = "1 to 64 letters, digits or _.~-, and neither . nor .."
         raise ValidationFailed(errors=[{"field": name, "message": message}])
@@ -47,7 +51,7 @@ def parse_room(text: str, *, name: str = "room") -> RoomId:
 
 
 def parse_user(text: str) -> str:
-    """The segment of a user named in a path. Raises ValidationFailed naming `user`."""
+    """Return the segment of a user named in a path. Raises ValidationFailed naming `user`."""
     try:
         return addressed_user(text)
     except InvalidUserId as error:
@@ -56,9 +60,11 @@ def parse_user(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What one user is in all rooms, read at once.
+    """What one user is in all rooms.
 
-    `is_banned` is a ban from all rooms; `bans` are the rooms with a ban of their own.
+    `memberships` are the rooms that the user is in, `invitations` those with the role offered
+    there, and `bans` the rooms that the user is banned from. `is_banned` says that the user is
+    banned from all rooms; memberships are kept meanwhile.
     """
 
     memberships: Mapping[RoomId, Role] = field(default_factory=dict)
@@ -68,7 +74,7 @@ class Standing:
 
     @classmethod
     def parse(cls, stored: Mapping[str, str]) -> Self:
-        """Read what the store keeps of a user: the standing in each room, by its id."""
+        """Read the hash of a user in the store: from room ids to what the user is there."""
         places = dict(stored)
         is_banned = places.pop(EVERYWHERE, None) is not None
         invited = {k: v.removeprefix(INVITED) for k, v in places.items() if v.startswith(INVITED)}

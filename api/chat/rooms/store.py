@@ -1,13 +1,14 @@
-"""Rooms, and who is in them, in Redis.
+"""Rooms and their members, as they are kept in Redis.
 
 | key below `millrace:chat:` | |
 |---|---|
-| `rooms` | hash: each room's facts as JSON |
-| `public` | sorted set: the public rooms by name |
+| `rooms` | hash: the facts of each room as JSON, by its id |
+| `public` | sorted set: the ids of public rooms, in alphabetical order |
 | `ended` | set: the ids of rooms that have ended, which no room gets again |
-| `user:<id>` | hash: the user's standing in each room, so that a token costs one command |
+| `user:<id>` | hash: what the user is in each room, so that a token costs one command |
 | `members:<room>` | sorted set: the members by rank |
-| `bans:<room>`, `banned` | sorted sets: who is banned there, and everywhere, by time |
+| `bans:<room>` | sorted set: the users who are banned from the room, by time |
+| `banned` | sorted set: the users who are banned from all rooms, by time |
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +45,11 @@ REFUSALS: Mapping[str, Callable[[], ApiError]] = {
 
 
 class Room(msgspec.Struct, frozen=True):
-    """What is fixed when a room is made. `created_at` is epoch milliseconds."""
+    """The facts of a room, which never change after it was created.
+
+    `joins_as` is the role of those who join without an invitation. `created_by` is a user's
+    segment. `created_at` is in epoch milliseconds.
+    """
 
     title: str
     is_public: bool
@@ -55,31 +60,32 @@ class Room(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a room, with the role there."""
+    """A member of a room, and the member's role there."""
 
     user: str
     role: Role
 
 
 def user_key(user: str) -> str:
-    """The key of a user's standing in all rooms."""
+    """Return the Redis key of what a user is in all rooms."""
     return f"{PREFIX}user:{user}"
 
 
 def members_key(room: RoomId) -> str:
-    """The key of a room's members."""
+    """Return the Redis key of a room's members."""
     return f"{PREFIX}members:{room}"
 
 
 def bans_key(room: RoomId) -> str:
-    """The key of those who are banned from a room."""
+    """Return the Redis key of the users who are banned from a room."""
     return f"{PREFIX}bans:{room}"
 
 
 class RoomStore:
-    """All reads and changes of rooms.
+    """Reads and changes rooms in Redis. `max_rooms` is how many rooms one user may be in.
 
-    Every method raises `RedisError`; changes raise the `ApiError` of the rule that they break.
+    Every method raises `RedisError`. Changes that depend on a check raise the `ApiError` of the
+    rule that they break, as `REFUSALS` lists them. A change may be repeated without harm.
     """
 
     def __init__(self, redis: UpstashClient, *, max_rooms: int) -> None:
@@ -89,11 +95,11 @@ class RoomStore:
         self._max_places = max_rooms * 3
 
     async def standing(self, user: str) -> Standing:
-        """What `user` is in all rooms; one command."""
+        """Return what `user` is in all rooms; one command."""
         return Standing.parse(await self._redis.read("HGETALL", user_key(user)))
 
     async def role(self, user: str, room: RoomId) -> Role | None:
-        """The role of `user` in `room`; one command.
+        """Return the role of `user` in `room`; one command.
 
         None if the user is no member, is only invited, or is banned from this or from all rooms.
         """
@@ -103,7 +109,7 @@ class RoomStore:
         return Role(place)
 
     async def facts(self, rooms: Sequence[RoomId]) -> dict[RoomId, Room]:
-        """Those of the rooms that exist, with what is fixed of each; one command."""
+        """Return the facts of those of the rooms that exist, by their ids; one command."""
         if not rooms:
             return {}
         texts = await self._redis.read("HMGET", ROOMS, *rooms)
@@ -111,13 +117,19 @@ class RoomStore:
         return {room: msgspec.json.decode(text, type=Room) for room, text in found if text}
 
     async def public(self, *, after: str, limit: int) -> list[RoomId]:
-        """Public rooms in the order of their names; one command."""
+        """Return the ids of public rooms above `after`, in order, `limit` at most; one command.
+
+        An `after` of "" begins at the first.
+        """
         start = f"({after}" if after else "-"
         found = await self._redis.read("ZRANGE", PUBLIC, start, "+", "BYLEX", "LIMIT", 0, limit)
         return [RoomId(room) for room in found]
 
     async def members(self, room: RoomId, *, offset: int, limit: int) -> list[Member]:
-        """A page of the members, moderators first; one command."""
+        """Return `limit` members at most, moderators first; one command.
+
+        The first `offset` members are skipped.
+        """
         last = offset + limit - 1
         found = await self._redis.read(
             "ZRANGE", members_key(room), offset, last, "REV", "WITHSCORES"
@@ -127,7 +139,11 @@ class RoomStore:
     async def among_members(
         self, wanted: Mapping[RoomId, Sequence[str]]
     ) -> set[tuple[RoomId, str]]:
-        """Which of the `wanted` users are members; one command for each room, one round trip."""
+        """Return which of the `wanted` users are members, as pairs of room and user.
+
+        `wanted` lists users by room. Costs one command for each room with users, all in one round
+        trip.
+        """
         rooms = [room for room, users in wanted.items() if users]
         if not rooms:
             return set()
@@ -143,15 +159,20 @@ class RoomStore:
         }
 
     async def banned(self, room: RoomId | None, *, offset: int, limit: int) -> list[str]:
-        """A page of users banned from `room`, or from all rooms, the newest first; one command."""
+        """Return a page of the users banned from `room`, the newest ban first; one command.
+
+        None asks for the bans from all rooms. `offset` users are skipped, and the page has `limit`
+        at most.
+        """
         key = bans_key(room) if room else BANNED_EVERYWHERE
         found = await self._redis.read("ZRANGE", key, offset, offset + limit - 1, "REV")
         return [str(user) for user in found]
 
     async def create(self, room: RoomId, facts: Room, *, unused: Sequence[TopicName] = ()) -> None:
-        """Make a room with its creator as moderator. To repeat it changes nothing.
+        """Create a room with its creator as moderator. To repeat it changes nothing.
 
-        It is refused where one of the topics in `unused` has a log already.
+        It is refused with RoomConflict if one of the topics in `unused` has a log already. Raises
+        Banned and RoomEnded too.
         """
         user = facts.created_by
         await self._run(
@@ -167,7 +188,10 @@ class RoomStore:
         )
 
     async def join(self, user: str, room: RoomId) -> Role:
-        """Enter a room. Returns the role of the invitation, or else the one that the room gives."""
+        """Make a user a member, and return the role: that of the invitation, otherwise `joins_as`.
+
+        A member keeps the present role. Raises UnknownRoom, Banned and RoomConflict.
+        """
         result = await self._run(
             room_scripts.JOIN_ROOM,
             keys=[ROOMS, user_key(user), members_key(room)],
@@ -176,7 +200,10 @@ class RoomStore:
         return Role(result)
 
     async def appoint(self, by: Principal, room: RoomId, user: str, role: Role) -> bool:
-        """Give a member another role, or invite a user; True when it is an invitation."""
+        """Give a member the role, or invite a user with it. Return True for an invitation.
+
+        `by` is who appoints. Raises UnknownRoom, NotAllowedInRoom and RoomConflict.
+        """
         result = await self._run(
             room_scripts.APPOINT_MEMBER,
             keys=[ROOMS, user_key(by.id), user_key(user), members_key(room)],
@@ -185,9 +212,10 @@ class RoomStore:
         return result.startswith(INVITED)
 
     async def leave(self, user: str, room: RoomId) -> None:
-        """End a membership or an invitation.
+        """End a membership or an invitation; nothing happens if there is none.
 
-        The room ends with its last member, and no other room gets its id.
+        The room ends with its last member, and no other room gets its id. Raises RoomConflict for
+        the last moderator of a room that has other members.
         """
         await self._run(
             room_scripts.LEAVE_ROOM,
@@ -196,11 +224,14 @@ class RoomStore:
         )
 
     async def ban(self, by: Principal, room: RoomId, user: str, *, now_ms: int) -> None:
-        """End the membership and refuse another one."""
+        """End the membership or invitation of a user, and refuse another one.
+
+        `by` is who bans. Raises UnknownRoom and NotAllowedInRoom.
+        """
         await self._ban(by, room, user, now_ms, "ban")
 
     async def unban(self, by: Principal, room: RoomId, user: str) -> None:
-        """End a ban from one room."""
+        """End a user's ban from one room. `by` is who lifts it. Raises as `ban`."""
         await self._ban(by, room, user, 0, "unban")
 
     async def _ban(self, by: Principal, room: RoomId, user: str, now_ms: int, what: str) -> None:
@@ -211,14 +242,14 @@ class RoomStore:
         )
 
     async def ban_everywhere(self, user: str, *, now_ms: int) -> None:
-        """Ban from all rooms, those to come too."""
+        """Ban a user from all rooms, also those that are created later. Nothing is checked here."""
         await self._all(
             ["HSET", user_key(user), EVERYWHERE, BANNED],
             ["ZADD", BANNED_EVERYWHERE, now_ms, user],
         )
 
     async def unban_everywhere(self, user: str) -> None:
-        """End a ban from all rooms; bans from single rooms stay."""
+        """End a user's ban from all rooms; bans from single rooms stay. Nothing is checked here."""
         await self._all(["HDEL", user_key(user), EVERYWHERE], ["ZREM", BANNED_EVERYWHERE, user])
 
     async def _all(self, *commands: Sequence[str | int]) -> None:

@@ -1,4 +1,4 @@
-"""What a token allows on Ably: for each room only what the membership grants."""
+"""The capability of an Ably token: for each room, the operations that the user's role allows."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from api.chat.rooms.standing import Role, RoomId
 from api.security.patterns import is_segment
 
 CHAT_SUFFIX: Final = "::$chat"
+# The names of operations are Ably's: https://ably.com/docs/auth/capabilities.
 READING: Final = frozenset({"subscribe", "history"})
 WRITING: Final = frozenset({"publish"})
-# What the Chat SDK adds on its own channel of a room.
+# The operations that Ably's Chat SDK needs in addition, on its own channel of a room.
 CHAT_READING: Final = frozenset({"annotation-subscribe"})
 CHAT_WRITING: Final = frozenset({"annotation-publish", "message-update-own", "message-delete-own"})
 CHAT_PRESENCE: Final = frozenset({"presence", "channel-metadata"})
@@ -21,21 +22,22 @@ MODERATING: Final = frozenset({"message-update-any", "message-delete-any"})
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """How rooms are called on Ably: `room:<id>`, after a namespace where one is set.
+    """Translates between rooms and their channels on Ably.
 
-    A room also has the Chat SDK's channel `room:<id>::$chat`. An id is one topic segment,
-    so no room's name can be a wildcard, a qualifier or another room's channel.
+    A room has the channel `room:<id>`, with `<namespace>:` before it if a namespace is set, and
+    also the channel of Ably's Chat SDK, which ends in `::$chat`. An id is one topic segment, so no
+    room's name can be a wildcard, a qualifier or another room's channel.
     """
 
     namespace: str | None = None
 
     def of(self, room: RoomId) -> str:
-        """The name of the room's channel on Ably."""
+        """Return the name of the room's channel on Ably."""
         prefix = f"{self.namespace}:" if self.namespace else ""
         return f"{prefix}room:{room}"
 
     def room(self, channel: str) -> RoomId | None:
-        """The room of a channel; None for a channel that is not one of ours."""
+        """Return the room that a channel belongs to; None for a channel that is not one of ours."""
         prefix = self.of(RoomId(""))
         room = channel.removeprefix(prefix).removesuffix(CHAT_SUFFIX)
         return RoomId(room) if channel.startswith(prefix) and is_segment(room) else None
@@ -45,14 +47,17 @@ class Channels:
 class Policy:
     """Makes capabilities. `may_publish` says whether members send to Ably themselves.
 
-    Where they do not, all messages come through us and pass our moderation.
+    If they do not, all messages come through us and pass our moderation.
     """
 
     channels: Channels
     may_publish: bool = True
 
     def capability(self, memberships: Mapping[RoomId, Role]) -> str:
-        """The capability as the JSON text that is signed; `{}` for no rooms."""
+        """Return the capability for these rooms and roles, as the JSON text that is signed.
+
+        It names both channels of each room, and is `{}` for no rooms.
+        """
         granted: dict[str, list[str]] = {}
         for room, role in memberships.items():
             channel = self.channels.of(room)

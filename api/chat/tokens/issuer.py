@@ -1,4 +1,4 @@
-"""Signs what Ably takes for a token. Ably's SDK, which is slow to load, is not needed for it."""
+"""Signs token requests and JWTs for Ably, without Ably's SDK, which is slow to load."""
 
 import base64
 import hashlib
@@ -14,7 +14,10 @@ JWT_MEDIA_TYPE: Final = "application/jwt"
 
 
 class TokenRequest(msgspec.Struct, frozen=True, rename="camel"):
-    """The fields that Ably's SDKs take, and no other: the Python SDK refuses one more."""
+    """A signed request that Ably exchanges for a token; `ttl` and `timestamp` are in milliseconds.
+
+    It has exactly the fields that Ably's SDKs take: the Python SDK refuses any other field.
+    """
 
     key_name: str
     ttl: int
@@ -26,7 +29,10 @@ class TokenRequest(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TokenIssuer:
-    """Signs for one key. `clock` gives epoch seconds, `new_nonce` 16 random characters or more."""
+    """Signs token requests and JWTs with one key.
+
+    `clock` gives epoch seconds. `new_nonce` gives a new random text of at least 16 characters.
+    """
 
     def __init__(
         self, key: AblyKey, *, clock: Callable[[], float], new_nonce: Callable[[], str]
@@ -39,14 +45,22 @@ class TokenIssuer:
         )
 
     def issue(self, *, client_id: str, capability: str, ttl_ms: int) -> TokenRequest:
-        """A request that a client exchanges for a token at Ably, once, within two minutes."""
+        """Sign a token request, which a client exchanges at Ably once, within two minutes.
+
+        `client_id` is the user that the token is for. `capability` is the JSON text of
+        `Policy.capability`. `ttl_ms` is how long the token lasts, in milliseconds.
+        """
         timestamp, nonce = int(self._clock() * 1000), self._new_nonce()
         fields = (self._key.name, ttl_ms, capability, client_id, timestamp, nonce)
         mac = self._key.sign("".join(f"{one}\n" for one in fields).encode())
         return TokenRequest(self._key.name, ttl_ms, capability, client_id, timestamp, nonce, mac)
 
     def issue_jwt(self, *, client_id: str, capability: str, ttl_ms: int) -> str:
-        """A token that needs no exchange; its holder can read what it contains."""
+        """Sign a JWT that Ably accepts as a token without an exchange.
+
+        Its holder can read its content. It takes the same as `issue` and lasts for `ttl_ms` in
+        whole seconds, one at least.
+        """
         now = int(self._clock())
         claims = {
             "iat": now,

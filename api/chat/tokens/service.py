@@ -1,4 +1,4 @@
-"""Decides who gets a token, and for which rooms."""
+"""Decides who gets a token for Ably, for which rooms, and for how long."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,17 +14,21 @@ from api.problems import Unauthorized
 from api.security.principal import Principal
 from api.security.rates import RateLimiter
 
-# Ably's own default, and the most that a key with revocable tokens may give.
+# Ably's own default, and its maximum for a key whose tokens can be revoked.
 TTL_S: Final = 3600.0
 # A JWT travels in the URL of the connection, which bounds it. A token request is a body, and
-# holds some hundred rooms; an application that needs more at once should think of another design.
+# has room for some hundreds of rooms, more than one page needs at once.
 MAX_JWT_BYTES: Final = 8192
 MAX_CAPABILITY_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a client asks for, where that is less than it may have; None asks for all of it."""
+    """What a client asks for when it asks for a token.
+
+    `rooms` limits the token to these rooms; None means all rooms of the user. `ttl_ms` shortens its
+    life; None means as long as is allowed. `is_jwt` asks for a JWT and not for a token request.
+    """
 
     rooms: frozenset[str] | None = None
     ttl_ms: int | None = None
@@ -33,7 +37,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class TokenService:
-    """Gives tokens to members of rooms. `clock` gives epoch seconds."""
+    """Issues Ably tokens to members of rooms. `clock` gives epoch seconds."""
 
     issuer: TokenIssuer
     rooms: RoomStore
@@ -42,10 +46,10 @@ class TokenService:
     clock: Callable[[], float]
 
     async def issue(self, principal: Principal, wanted: Wanted) -> TokenRequest | str:
-        """A token request, or a JWT if that is wanted.
+        """Return a token request for the caller's rooms, or a JWT if `wanted` asks for one.
 
         Costs one command, and one more for a user who was banned somewhere. Raises RateLimited,
-        Banned, NoRooms and TooManyRooms.
+        Banned, NoRooms, TooManyRooms, and Unauthorized when the caller's session is about to end.
         """
         self.rate.take(principal.id)
         ttl_ms = self._ttl_ms(principal, wanted)
@@ -60,7 +64,7 @@ class TokenService:
         return _bounded(request, len(capability), MAX_CAPABILITY_BYTES)
 
     def _ttl_ms(self, principal: Principal, wanted: Wanted) -> int:
-        """How long the token lasts: the end of the caller's session must end it too."""
+        """Return how long the token may last: not longer than the caller's session."""
         left_s = TTL_S
         if principal.expires_at is not None:
             left_s = min(left_s, principal.expires_at - self.clock())
@@ -77,7 +81,7 @@ class TokenService:
         rooms = {room: role for room, role in all_rooms.items() if room in asked}
         if rooms:
             return rooms
-        # `Banned` ends the connection for good, which is right: it has no room left.
+        # `Banned` ends the connection for good, which is right for a user who has no room left.
         # A ban from a room that has ended does not count.
         bans = [room for room in standing.bans if wanted.rooms is None or room in wanted.rooms]
         if await self.rooms.facts(bans):

@@ -1,4 +1,4 @@
-"""Reads a delivery of Ably's webhook, which has two forms, into messages of our rooms."""
+"""Reads the body of a webhook request, which has two forms, into messages of our rooms."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from api.security.patterns import is_segment
 
 MAX_ITEMS: Final = 1000
 MAX_ID_CHARS: Final = 256
-MAX_TIMESTAMP: Final = 2**53
+MAX_TIMESTAMP: Final = 2**53  # milliseconds; larger integers are not exact in JavaScript
 # Ably's numbers for what happened to a message. Others, such as summaries, are not messages.
 ACTIONS: Final = {0: "created", 1: "updated", 2: "deleted"}
 ACTION_NAMES: Final = {"message.create": 0, "message.update": 1, "message.delete": 2}
@@ -21,10 +21,12 @@ PRESENCE: Final = {2: "enter", 3: "leave", 4: "update"}
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message of a room, decoded. `timestamp` is epoch milliseconds by Ably's clock.
+    """One message of a room that Ably delivered, decoded.
 
-    `encoding` is what could not be undone, mostly nothing. `key` is the same in each delivery of
-    the message, and no other message has it.
+    `key` is the same in each delivery of this message and of no other message. `timestamp` is in
+    epoch milliseconds by Ably's clock. `encoding` is what could not be decoded, "" for nothing.
+    `action` is created, updated or deleted. `is_of_chat_sdk` says that it came by the channel of
+    Ably's Chat SDK.
     """
 
     room: RoomId
@@ -42,14 +44,17 @@ class ChatMessage:
 
     @property
     def text(self) -> str:
-        """What people read: the data itself, or its `text` where the Chat SDK sent it, or ""."""
+        """The text for people: the data if it is a text, or its member `text`, or ""."""
         data = self.data.get("text") if isinstance(self.data, dict) else self.data
         return data if isinstance(data, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceChange:
-    """Somebody entered or left a room, or changed the data shown there."""
+    """A user entered or left a room, or changed the data shown there.
+
+    `action` is enter, leave or update. The other fields are as in `ChatMessage`.
+    """
 
     room: RoomId
     key: str
@@ -65,11 +70,12 @@ Inbound = ChatMessage | PresenceChange
 
 
 def read_delivery(body: Any, channels: Channels) -> tuple[list[Inbound], int]:
-    """What concerns our rooms, and the number of items that do not.
+    """Return the messages and presence changes of our rooms, and how many other items there are.
 
-    Not of concern are other channels, other sources, ephemeral signals, and what is malformed:
-    to have that delivered again would not mend it. Raises ValidationFailed for what is no
-    delivery, and PayloadTooLarge for too much at once.
+    `body` is the parsed JSON of the request. Other items are those of other channels or sources,
+    signals of the moment such as typing, and malformed ones: another delivery would not change
+    them. Raises ValidationFailed for a body that is no delivery, and PayloadTooLarge for more than
+    `MAX_ITEMS` items.
     """
     found: list[Inbound] = []
     ignored = 0
@@ -83,7 +89,7 @@ def read_delivery(body: Any, channels: Channels) -> tuple[list[Inbound], int]:
 
 
 def _given(body: Any) -> Iterator[tuple[str, Any]]:
-    """Channel and entry of all that is delivered, with `kind` and `time` for each."""
+    """Yield the channel and the fields of each item, with its `kind`; None for malformed ones."""
     items = body.get("items") if isinstance(body, dict) else None
     if isinstance(items, list):
         envelopes = [_envelope(item) for item in items]
@@ -98,7 +104,7 @@ def _given(body: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _envelope(item: Any) -> Any:
-    """A batch's item in the form of a single delivery."""
+    """Return an item of a batch in the form of a single delivery; None if it is malformed."""
     data = item.get("data") if isinstance(item, dict) else None
     if not isinstance(data, dict):
         return None
@@ -200,7 +206,7 @@ def _identity(given: Mapping[str, Any]) -> str:
 
 
 def _version(given: Mapping[str, Any]) -> str:
-    """Which version of a message that was changed this is."""
+    """Return which version of a changed message this is, in Ably's form; "" if not said."""
     version = given.get("version")
     text = version.get("serial") if isinstance(version, dict) else version
     return str(text or "")[:MAX_ID_CHARS]

@@ -1,4 +1,4 @@
-"""Whom a message names: by `@name` in its text, or in its extras."""
+"""Finds out whom a message mentions: by `@name` in its text, or in its extras."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,11 @@ _AT = re.compile(r"(?<![A-Za-z0-9_.~@-])@([A-Za-z0-9_.~-]{1,64})")
 
 
 def candidates(message: ChatMessage) -> list[str]:
-    """The names that a message may mean, in order. It is not known whether they are members."""
+    """Return the names that a message may mention, in order, 20 at most.
+
+    Only a new message mentions anybody, and never its own sender. Whether the names are members of
+    the room is not known here.
+    """
     if message.action != "created":
         return []
     found = dict.fromkeys(_names(message))

@@ -1,4 +1,4 @@
-"""Takes deliveries of Ably's webhook into our topics: verified, and each message once."""
+"""Verifies the requests of Ably's webhook, and stores each message once in our topics."""
 
 import hmac
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,16 +16,20 @@ from api.chat.webhook.mentions import candidates
 from api.chat.webhook.topics import drafts_of
 from api.events import Draft, Publisher
 
-OWNER: Final = "chat:webhook"
-# Ably repeats a delivery for some minutes only. One that is older is a replay by somebody who
-# recorded it. The marks of those that are younger still exist, so a replay of them is known.
+OWNER: Final = "chat:webhook"  # of the marks by which a message is stored once
+# Ably repeats a delivery for some minutes only. An older one is a replay by somebody who recorded
+# it. The marks of younger ones still exist, so that a replay of them is recognised.
 MAX_AGE_S: Final = 3600
 MARK_TTL_S: Final = 2 * MAX_AGE_S + 60
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookVerifier:
-    """Knows genuine deliveries: Ably signs batches with the key; others carry a secret of ours."""
+    """Tells whether a request comes from our Ably application.
+
+    Ably signs a batch with `key`. A single delivery carries `secret` in a header instead; None
+    means that no single deliveries are accepted.
+    """
 
     key: AblyKey
     secret: str | None = None
@@ -33,7 +37,11 @@ class WebhookVerifier:
     def verify(
         self, raw: bytes, *, signature: str | None, secret: str | None, key: str | None
     ) -> None:
-        """Raises WebhookUnverified unless the signature or the secret is right."""
+        """Raise WebhookUnverified unless the signature or the secret is right.
+
+        `raw` is the body of the request. The others are its headers, None if absent: the
+        `signature` of the body, the `secret`, and in `key` the name of the key that signed.
+        """
         if signature is not None and _equal(signature, self.key.sign(raw)):
             return
         if secret is not None and self.secret is not None and _equal(secret, self.secret):
@@ -45,7 +53,7 @@ class WebhookVerifier:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """How many items of a delivery were stored, were stored before, and do not concern us."""
+    """How many items of a delivery were stored, were stored before, and were ignored."""
 
     stored: int
     repeated: int
@@ -54,10 +62,10 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class WebhookReceiver:
-    """Stores what a delivery brings. `clock` gives epoch seconds.
+    """Stores what Ably's webhook delivers. `clock` gives epoch seconds.
 
-    A message and each mention are announced; the events that this leads to are stored with the
-    message or not at all.
+    New messages and mentions are announced to other features. The events that these make of it are
+    stored together with the message, or none of them.
     """
 
     verifier: WebhookVerifier
@@ -68,10 +76,11 @@ class WebhookReceiver:
     clock: Callable[[], float]
 
     async def receive(self, body: Any) -> Received:
-        """Store a delivery: one round trip, two where somebody is mentioned.
+        """Store the items of a delivery that was verified; return how many were stored.
 
-        Raises ValidationFailed, PayloadTooLarge, and StoreUnavailable, after which Ably delivers it
-        again.
+        `body` is the parsed JSON of the request. Items whose time is more than an hour from now are
+        ignored. Costs one round trip, and two when somebody is mentioned. Raises ValidationFailed,
+        PayloadTooLarge, and StoreUnavailable, after which Ably delivers it again.
         """
         given, ignored = read_delivery(body, self.channels)
         fresh = {one.key: one for one in given if self._is_fresh(one)}
@@ -100,7 +109,7 @@ class WebhookReceiver:
                 assert_never(one)
 
     async def _mentions(self, messages: Sequence[ChatMessage]) -> dict[str, list[str]]:
-        """The members that each message names, by the key of the message."""
+        """Return the members that each message mentions, by the key of the message."""
         named = {message.key: candidates(message) for message in messages}
         wanted: dict[RoomId, list[str]] = {}
         for message in messages:

@@ -1,4 +1,4 @@
-"""The topics `room:<id>`: who reads them, and what their events hold."""
+"""The topics `room:<id>`: who may read them, and what their events hold."""
 
 from typing import Any, Final
 
@@ -20,7 +20,10 @@ PATTERN = "room:*"
 
 
 class ChatMessageEvent(View):
-    """A message of the room. Sort by `serial` or `timestamp`: deliveries may overtake another."""
+    """A message of the room was sent, edited or deleted.
+
+    Sort messages by `serial` or `timestamp`, because their events may come in another order.
+    """
 
     id: str = Field(description="Ably's id of the message.")
     name: str | None = None
@@ -34,7 +37,7 @@ class ChatMessageEvent(View):
 
 
 class ChatPresenceEvent(View):
-    """Somebody entered or left the room, or changed the data shown there."""
+    """A user entered or left the room, or changed the data shown there."""
 
     id: str
     action: str = Field(examples=["enter", "leave", "update"])
@@ -45,16 +48,17 @@ class ChatPresenceEvent(View):
 
 
 class RoomReaders:
-    """Lets the members of a room read its topics, whatever their role.
+    """Rule that lets the members of a room read its topics, whatever their role.
 
-    A topic of a room is one whose second segment is the room. Only the webhook publishes there.
+    It is for topics whose second segment is the id of a room. It lets nobody publish: only the
+    webhook publishes there.
     """
 
     def __init__(self, rooms: RoomStore) -> None:
         self._rooms = rooms
 
     async def allows(self, principal: Principal, action: Action, topic: str) -> bool:
-        """Whether the caller is a member of the room. Raises StoreUnavailable."""
+        """Return True to members of the room who want to read it. Raises StoreUnavailable."""
         if action is not Action.READ:
             return False
         room = RoomId(topic.split(":")[1])
@@ -64,7 +68,7 @@ class RoomReaders:
             raise StoreUnavailable from error
 
 
-# `chat.message` is the one to show; the others change what was shown.
+# Pages show each `chat.message`; the other types change what they show.
 EVENTS: Final = (
     OwnEventType("chat.message", ChatMessageEvent, (PATTERN,), "A message was sent to the room."),
     OwnEventType(
@@ -78,12 +82,16 @@ EVENTS: Final = (
 
 
 def topic_of(room: RoomId) -> TopicName:
-    """Our own topic with the events of the room."""
+    """Return the topic of ours that carries the events of the room."""
     return TopicName(f"room:{room}")
 
 
 def drafts_of(one: Inbound, *, max_bytes: int) -> list[Draft]:
-    """The event of the room's own topic."""
+    """Build the event for the room's own topic; the list holds exactly one draft.
+
+    The content of a message is left out, and `is_omitted` set, where the event would have more than
+    `max_bytes` bytes as JSON.
+    """
     if isinstance(one, PresenceChange):
         presence = ChatPresenceEvent(
             id=one.id,
