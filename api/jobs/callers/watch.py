@@ -35,10 +35,11 @@ class _Watched:
 
 @dataclass(slots=True)
 class JobWatch:
-    """The jobs that requests of this process wait for.
+    """Lets requests of this process wait until a job changes.
 
-    The hub's poller reads their topics; an event only says that there is a newer version, which is
-    then read through the cache. `streams` says when this process ends.
+    The hub's poller reads the topics of these jobs; an event only says that there is a newer
+    version, which is then read through the cache. `streams` says when this process ends: then
+    nobody waits any longer.
     """
 
     hub: Hub
@@ -48,9 +49,9 @@ class JobWatch:
     _watched: dict[JobId, _Watched] = field(default_factory=dict)
 
     async def changed(self, seen: KnownJob, *, within_s: float) -> KnownJob | None:
-        """The job as soon as it has another version; None if it has none within that time.
+        """Wait until the job has another version than `seen`, and return it.
 
-        A process that is about to end does not wait.
+        None if it has none within `within_s` seconds, if it is gone, or if the process ends.
         """
         with closing(self.open(seen.job.id)) as watcher, suppress(TimeoutError):
             async with self.streams.hold(within_s):
@@ -58,7 +59,10 @@ class JobWatch:
         return None
 
     async def done(self, seen: KnownJob, *, within_s: float) -> KnownJob:
-        """The job when it is done, or as it is when time is up."""
+        """Wait until the job is done, and return it.
+
+        After `within_s` seconds, or when the process ends, return the newest state that was seen.
+        """
         with closing(self.open(seen.job.id)) as watcher, suppress(TimeoutError):
             async with self.streams.hold(within_s):
                 while not seen.job.is_done and (changed := await watcher.next(seen.job.version)):
@@ -66,14 +70,14 @@ class JobWatch:
         return seen
 
     def open(self, job_id: JobId) -> "Watcher":
-        """Begin to watch; the watcher has to be closed."""
+        """Begin to watch a job, and return a watcher. The caller must close it."""
         watched = self._watched.setdefault(job_id, _Watched())
         watched.watchers += 1
         self.hub.watch([topic_of(job_id)])
         return Watcher(self, job_id, topic_of(job_id), watched)
 
     def close(self, job_id: JobId) -> None:
-        """End one watch of the job: see `Watcher.close`."""
+        """End one watch of the job. Only `Watcher.close` calls this."""
         self.hub.unwatch([topic_of(job_id)])
         self._watched[job_id].watchers -= 1
         if not self._watched[job_id].watchers:
@@ -81,10 +85,10 @@ class JobWatch:
 
 
 class Watcher:
-    """One request that waits for a job, or one stream.
+    """One request, or one stream, that waits for changes of a job. `JobWatch.open` makes it.
 
-    The job is read once more after it is known where the topic stands: a change that came between
-    the caller's read and that moment would else be missed.
+    It reads the job once more after it has found where the topic stands: otherwise it would miss a
+    change between the caller's own read and that moment.
     """
 
     def __init__(self, watch: JobWatch, job_id: JobId, topic: TopicName, shared: _Watched) -> None:
@@ -97,9 +101,10 @@ class Watcher:
         self._patience = PATIENCE
 
     async def next(self, version: int | None) -> KnownJob | None:
-        """The job as soon as it is done or has another version; None when it is gone.
+        """Wait until the job is done or has another version than `version`, and return it.
 
-        Waits for ever, so the caller brings the time-out. Raises `RedisError`.
+        None if the job is gone. Waits without a limit, so the caller sets a time-out. Raises
+        `RedisError`.
         """
         hub = self._watch.hub
         while True:
@@ -123,7 +128,7 @@ class Watcher:
                 movement = hub.movement
 
     def close(self) -> None:
-        """Wait no more; the topic is read for as long as anybody else waits for the job."""
+        """End the watch. The topic is read on for as long as others wait for the same job."""
         self._watch.close(self._job_id)
 
     async def _look(self) -> None:
