@@ -1,4 +1,4 @@
-"""A job's state as Server-Sent Events: each change, until it is done."""
+"""Streams the states of one job as Server-Sent Events, until it is done."""
 
 import asyncio
 
@@ -15,10 +15,10 @@ log = structlog.get_logger()
 
 
 class JobStream(Session):
-    """Sends the present state of a job, and each later one; the ids of the frames are versions.
+    """Sends the present state of a job and each later one; the ids of the frames are versions.
 
-    `version` is the one that the client has; None if it has none. A client that missed some gets
-    the newest only, because a state says all that those before it said.
+    `version` is the one that the client has, None if it has none. A client that missed several
+    versions gets only the newest, because a state needs no earlier one to be understood.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class JobStream(Session):
 
 
 def job_frame(seen: KnownJob, hints: PollHints) -> bytes:
-    """One state as a frame of Server-Sent Events, with the JSON that GET would answer."""
+    """Encode one state as a frame of Server-Sent Events, with the JSON that GET would answer."""
     job = seen.job
     data = job_json(
         job, position=seen.position, poll_after_ms=hints.poll_after_ms(job, position=seen.position)

@@ -1,8 +1,4 @@
-"""Reads and writes jobs in Redis.
-
-The state of a job and the event that tells of it are written together, and a write that is repeated
-because its reply was lost changes nothing.
-"""
+"""Reads and writes jobs in Redis. State and event are written together, and no write twice."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -84,7 +80,8 @@ class JobChanges:
 class JobStore:
     """Reads and writes jobs. Every method but `now_ms` and `is_late` raises `RedisError`.
 
-    `clock` gives seconds since 1970. `changes` is told of each write.
+    `clock` gives seconds since 1970. `changes` is told of each write. A job that has waited for too
+    long is changed to expired when it is read, which costs commands of its own.
     """
 
     redis: UpstashClient
@@ -126,18 +123,12 @@ class JobStore:
         return Created(job.id, job)
 
     async def find(self, job_id: JobId) -> Job | None:
-        """Return the job; None if there was none or it is not kept any more. Costs one command.
-
-        A job that has waited too long is changed to expired first, which costs another.
-        """
+        """Return the job; None if it never was or is not kept any more. Costs one command."""
         record = await self._record(job_id)
         return None if record is None else await self._timely(record.job)
 
     async def find_many(self, job_ids: Sequence[JobId]) -> dict[JobId, Job]:
-        """Return those of the jobs that exist, by id, with one round trip.
-
-        Jobs that have waited too long are changed to expired first, one by one.
-        """
+        """Return those of the jobs that exist, by id, with one round trip."""
         replies = await self._all([_hmget(job_id) for job_id in job_ids])
         records = {one: JobRecord.read(reply) for one, reply in zip(job_ids, replies, strict=True)}
         return {one: await self._timely(record.job) for one, record in records.items() if record}
