@@ -1,7 +1,7 @@
-"""Reads an upstream's bytes as Server-Sent Events, within bounds.
+"""Decodes an upstream's bytes as Server-Sent Events, with bounds on memory.
 
-It follows WHATWG HTML, section 9.2. Libraries for this keep a line and an event until they end,
-however long these grow; an upstream that never ends one would take all memory.
+It follows WHATWG HTML, section 9.2. Libraries for this keep a line and an event until they end, so
+an upstream that never ends one would take all memory.
 """
 
 import re
@@ -16,22 +16,25 @@ DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def fits_header(upstream_id: str) -> bool:
-    """Whether the id can be sent back as `Last-Event-ID`.
+    """Return whether the id can be sent back as `Last-Event-ID`: short, and valid in a header.
 
-    Control characters, and spaces at either end, are no part of a header's value (RFC 9110,
-    section 5.5). They may be part of an id, but not of one that a reconnect can name.
+    Control characters, and spaces at either end, are no part of a header's value (RFC 9110, section
+    5.5). They may be part of an id, but such an id cannot be named in a reconnect.
     """
     is_short = len(upstream_id.encode()) <= MAX_ID_BYTES
     return is_short and upstream_id.isprintable() and upstream_id == upstream_id.strip()
 
 
 class TooLongError(Exception):
-    """A line has not ended for so long that there is no sense in waiting."""
+    """Raised when a line does not end within `MAX_SKIPPED` times `max_bytes`: stop reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamEvent:
-    """`data` is None for an event that is too large; `own_id` only for one that named its id."""
+    """An event of an upstream. `data` is None if it was too large.
+
+    `own_id` is the id that this event named itself, None if it named none.
+    """
 
     type: str
     data: str | None
@@ -39,9 +42,10 @@ class UpstreamEvent:
 
 
 class Decoder:
-    """Takes bytes that are split anywhere. Holds at most `max_bytes` of a line, and of an event.
+    """Decodes bytes that are split anywhere. Holds at most `max_bytes` of a line, and of an event.
 
-    `last_id` is what a reconnect has to send, `retry_ms` what the upstream asked for.
+    `last_id` is what a reconnect has to send, "" for nothing. `retry_ms` is the pause before a
+    reconnect that the upstream asked for, None if it asked for none.
     """
 
     def __init__(self, max_bytes: int, last_id: str = "") -> None:
@@ -64,11 +68,11 @@ class Decoder:
 
     @property
     def is_mid_event(self) -> bool:
-        """Whether an end of the stream now would cut an event."""
+        """Whether the bytes so far end within an event, so that the end of the stream cuts it."""
         return bool(self._line or self._skipped or self._has_fields)
 
     def feed(self, chunk: bytes) -> list[UpstreamEvent]:
-        """The events that are complete with `chunk`. Raises `TooLongError`."""
+        """Take the next bytes, and return the events that they complete. Raises `TooLongError`."""
         if self._ended_by_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         self._ended_by_cr = chunk.endswith(b"\r") if chunk else self._ended_by_cr

@@ -1,4 +1,4 @@
-"""Reads one upstream for all processes, as long as this process has its lease."""
+"""Reads one upstream while this process holds its lease, and stores its events for all."""
 
 import asyncio
 import random
@@ -30,9 +30,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every reader of a process needs.
+    """What all source readers of a process share.
 
-    `lease_s` is how many seconds a source waits for a holder that died.
+    `lease_s` is the length of a lease: for so many seconds at most a source waits after its holder
+    died. `clock` gives seconds since 1970.
     """
 
     publisher: Publisher
@@ -42,7 +43,11 @@ class Tools:
 
 
 class SourceReader:
-    """The part that one process has in one source: it waits for its turn, then reads."""
+    """Reads one source in this process, whenever this process can get the lease on it.
+
+    Without the lease it asks for it again and again. With `unique_ids` an event whose upstream id
+    was stored lately is a repeat, and is left out.
+    """
 
     def __init__(
         self, name: str, upstream: Upstream, store: SourceStore, tools: Tools, *, unique_ids: bool
@@ -59,7 +64,7 @@ class SourceReader:
         self._failures = 0
 
     async def run(self) -> None:
-        """Read until cancelled; what fails is tried again."""
+        """Read until cancelled, then release the lease. After a failure it tries again."""
         try:
             while True:
                 await self._try_turn()

@@ -1,7 +1,7 @@
 """Structured logs on stderr: one JSON object a line in production, readable text in local mode.
 
-Events and fields only. The text of an exception may quote a payload or a token, so a failure
-is logged as its type and its frames; local mode shows the whole traceback.
+A log line has an event name and fields. The text of an exception may quote a payload or a token, so
+a failure is logged as its type and its frames; local mode shows the whole traceback.
 """
 
 import logging
@@ -26,7 +26,7 @@ CHATTY = ("httpx", "httpcore", "asyncio")
 
 
 def configure(settings: Settings) -> None:
-    """Route all logs of the process, the standard library's too, through one pipeline."""
+    """Set up all logging of the process by the settings, the standard library's too."""
     level: int = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[Processor] = [
         _with_request_id,

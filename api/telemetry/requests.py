@@ -1,4 +1,4 @@
-"""One id and one log line for each request, around the whole application."""
+"""Gives each request an id and one log line, around the whole application."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,11 +22,12 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class RequestLog:
-    """ASGI middleware. A valid `X-Request-Id` is taken over, any other is replaced.
+    """ASGI middleware that gives each request an id, sends it back, and logs how the request ended.
 
-    `scope["state"]` gets `request_id`, and `raw_send`: whoever sent the head through the
-    wrapped `send` may send the body past all wrappers, which for a held stream is most of
-    what Python would do for each event.
+    A valid `X-Request-Id` of the client is kept, any other is replaced. `scope["state"]` gets
+    `request_id`, and `raw_send`, the `send` of the server: a response whose head went through the
+    wrapped `send` may send its body by `raw_send`, past all wrappers. For a held stream those are
+    most of what Python would do for each event.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""From a delivery to the end of its attempt, whether a worker's loop or a batch brought it."""
+"""Makes the attempt that a delivery asks for, whether a worker's loop or a batch brought it."""
 
 import asyncio
 import random
@@ -37,16 +37,16 @@ log = structlog.get_logger()
 class WorkTime:
     """The time that a worker has: `whole_s` in all, until `ends_at` of the monotonic clock.
 
-    An invocation of a function has so many seconds; a process of its own has no end.
+    A function's invocation has a number of seconds; by default there is no end, as in a server.
     """
 
     ends_at: float = float("inf")
     whole_s: float = float("inf")
 
     def has(self, needed_s: float, now: float) -> bool:
-        """Whether `needed_s` seconds are left at `now`.
+        """Return whether `needed_s` seconds are left at `now`.
 
-        What needs more than the whole may begin when nine tenths are left, or it never would.
+        What needs more than the whole may begin when nine tenths of that are left.
         """
         return self.ends_at - now >= min(needed_s, 0.9 * self.whole_s)
 
@@ -56,7 +56,7 @@ ENDLESS = WorkTime()
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """The most that a job may have: bytes of its result as JSON, and deliveries without an end."""
+    """Maximum bytes of a result as JSON, and maximum deliveries of a job; with more it fails."""
 
     result_bytes: int
     receives: int
@@ -64,10 +64,10 @@ class JobLimits:
 
 @dataclass(slots=True)
 class JobRunner:
-    """Does jobs, whoever brings their deliveries.
+    """Makes attempts for deliveries, whoever brings them.
 
-    `clock` gives epoch seconds, `monotonic` measures; `count` is called with each end. `attempts`
-    are those under way here.
+    `clock` gives seconds since 1970. `count` is called with how each delivery ended. `attempts` are
+    those that are running in this process.
     """
 
     store: JobStore
@@ -89,18 +89,18 @@ class JobRunner:
         self.changes.listeners.append(self.saw)
 
     def stop(self) -> None:
-        """Tell all handlers to stop; their jobs are put back, and nothing more is begun."""
+        """Tell all handlers to stop and begin no other attempt; the jobs go back to the queue."""
         self.is_stopping = True
         for attempt in self.attempts.values():
             attempt.stop(StopReason.STOPPED)
 
     def saw(self, job: Job) -> None:
-        """Note what this process wrote: so a cancel reaches a handler of it at once."""
+        """Note a job that this process wrote, so that a cancel reaches its handler here at once."""
         if attempt := self.attempts.get(job.id):
             attempt.saw(job)
 
     async def run(self, delivery: Delivery, work_time: WorkTime = ENDLESS) -> Outcome:
-        """Make one attempt, if it may be made here and now. Never fails."""
+        """Make one attempt if it may begin now, and return how that ended. Raises nothing."""
         try:
             with contained():
                 outcome = await self._run(delivery, work_time)

@@ -1,4 +1,4 @@
-"""The loop of a process that works: claims deliveries, a few at once, until it is drained."""
+"""The loop of a process that does jobs: takes deliveries, several at once, until drained."""
 
 import asyncio
 import random
@@ -20,9 +20,9 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """Claims deliveries and has up to `slots` of them worked on at once; 0 is none.
+    """Takes deliveries from the queue and makes up to `slots` attempts at once; 0 means none.
 
-    Whoever starts it drains it. With a `sweep` it runs that too, about every `SWEEP_S`.
+    Whoever starts it must drain it. With a `sweep` it runs that too, about every `SWEEP_S` seconds.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Worker:
         self._pauses: Iterator[float] | None = None  # None while the queue answers
 
     def start(self) -> None:
-        """Begin to claim; needs a running event loop. A second call does nothing."""
+        """Begin to take deliveries; needs a running event loop. A second call does nothing."""
         if not self._slots or self._loops:
             return
         self._loops.add(asyncio.create_task(self._work()))
@@ -52,9 +52,10 @@ class Worker:
             self._loops.add(asyncio.create_task(self._keep_sweeping(self._sweep)))
 
     async def drain(self, *, timeout_s: float) -> None:
-        """Claim no more, end all handlers and hand their jobs back, within `timeout_s`.
+        """Take no more deliveries, stop all handlers and give their jobs back to the queue.
 
-        What is not handed back by then comes back by itself when its lease is over.
+        Waits up to `timeout_s` seconds. A job that is not given back by then is delivered again
+        when its lease has ended.
         """
         self._runner.stop()
         for loop in self._loops:
