@@ -8,7 +8,7 @@ import httpx
 TIMEOUT_S = 10.0
 HINT = "Is the server running? `make run` starts one; MILLRACE_URL or --url names another."
 UNSIGNED = "Set MILLRACE_TOKEN or --token: only a server in local mode signs anybody in."
-# A server says so in overload and at a restart, and a gateway while the server is gone.
+# From a server that is overloaded or restarts, or from a gateway while the server is gone.
 PASSING = frozenset({429, 502, 503, 504})
 
 

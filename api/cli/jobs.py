@@ -97,7 +97,7 @@ def retry(client: ApiClient, *, job_id: str, as_json: bool) -> None:
 
 
 def _watch(client: ApiClient, job_id: str, *, as_json: bool, patience_s: float) -> None:
-    """Follow to the end and leave with the status that says how it ended."""
+    """Follow the job to its end, then exit with the status that says how it ended."""
     states = follow(client, job_id, patience(patience_s))
     job = _lines(states) if as_json else show(states)
     if job["status"] != "succeeded":
@@ -117,7 +117,7 @@ def _lines(states: Iterator[Job]) -> Job:
 
 
 def _result(client: ApiClient, job: Job) -> Any:
-    """The result of a job; one too large to travel with the job is fetched from its own address."""
+    """Return the result of a job; one that is not in its JSON is fetched from `result_url`."""
     if job["result_url"]:
         return client.call("GET", job["result_url"]).json()
     return job["result"]

@@ -56,7 +56,7 @@ def calls_the_api(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _given(text: str | None) -> str | None:
-    """Without white space around it, such as a line end; None for a blank one."""
+    """Strip white space, such as a line end, from a text; None if nothing is left."""
     return (text or "").strip() or None
 
 

@@ -125,7 +125,7 @@ async def _summed(context: JobContext, item: Item, *, passed: int, total: int) -
 
 
 def _hashed(item: Item, digest: "hashlib._Hash") -> Pieces:
-    """Feed `digest` in pieces; yields the number of bytes it has."""
+    """Feed `digest` piece by piece; yield the number of bytes that it has so far."""
     if item.content is not None:
         digest.update(item.content.encode())
         yield item.length

@@ -107,7 +107,7 @@ async def report(context: JobContext, data: ReportInput) -> ReportResult:
 
 
 class _Work:
-    """One attempt. Its progress is in rows: each step but the last passes all of them."""
+    """One attempt at a report. Progress counts rows: each step but the last reads all."""
 
     def __init__(self, context: JobContext, data: ReportInput, sample: Path) -> None:
         self._context = context
@@ -166,7 +166,7 @@ class _Work:
 
 
 def _text(data: ReportInput) -> str | None:
-    """The given table as CSV; None when a sample is wanted."""
+    """Return the given table as CSV; None when a sample is wanted."""
     if data.rows is None:
         return data.csv
     columns = list(dict.fromkeys(name for row in data.rows for name in row))

@@ -12,7 +12,7 @@ from api.examples.chunks import ROWS, Pieces
 
 MAX_GROUPS: Final = 1_000
 MAX_NAMED: Final = 20
-# So that no sum of them overflows.
+# A larger number is no value, so that no sum overflows.
 LARGEST: Final = 1e300
 
 
@@ -117,7 +117,7 @@ def render(table: Sequence[Numbers], *, group_by: str) -> str:
 
 
 def _rows(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Rows that are not empty; one that the format forbids counts as a row without fields."""
+    """Yield the rows that are not empty; one that breaks the format is yielded without fields."""
     while True:
         try:
             row = next(reader)
@@ -141,4 +141,4 @@ def _number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if abs(number) <= LARGEST else None  # neither does NaN compare
+    return number if abs(number) <= LARGEST else None  # NaN is never below it

@@ -11,7 +11,7 @@ LINE_END = re.compile(rb"\r\n|\r|\n")
 BOM = b"\xef\xbb\xbf"
 MAX_ID_BYTES = 1024
 MAX_TYPE_BYTES = 1024
-MAX_SKIPPED = 16
+MAX_SKIPPED = 16  # times the maximum bytes of a line
 DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -108,7 +108,7 @@ class Decoder:
         if not line:
             return self._dispatch()
         name, _, value = line.partition(b":")
-        if name:  # else a comment
+        if name:  # otherwise it is a comment
             self._take(name, value.removeprefix(b" ").decode(errors="replace"), len(value))
         return None
 
@@ -124,7 +124,7 @@ class Decoder:
                     self._data.append(value)
             case b"event" if size <= MAX_TYPE_BYTES:
                 self._type = value
-            # An id that a reconnect cannot send does not say where to go on.
+            # An id that a reconnect cannot send is ignored: it could not say where to go on.
             case b"id" if size <= MAX_ID_BYTES and fits_header(value):
                 self._own_id = value
             case b"retry" if DIGITS.fullmatch(value):

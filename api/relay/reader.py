@@ -21,7 +21,7 @@ ERROR: Final = "relay.error"
 EVENT: Final = "relay.event"
 OURS: Final = "relay."
 TOO_LARGE: Final = "upstream-event-too-large"
-RETRY_MS = (1000, 60_000)
+RETRY_MS = (1000, 60_000)  # shortest and longest pause before a reconnect, before jitter
 STORE_RETRY_S = 0.5
 RELEASE_TIMEOUT_S = 2.0
 
@@ -84,7 +84,7 @@ class SourceReader:
             log.exception("relay.broken", source=self._name)
 
     async def _take_turn(self) -> None:
-        """Read the upstream for as long as this process holds it, if it can get it."""
+        """Take the lease if it is free, and read the upstream while this process holds it."""
         last_id = await self._hold()
         if last_id is None:
             return
@@ -111,7 +111,7 @@ class SourceReader:
         try:
             return await self._hold() is not None
         except RedisError:
-            return True  # the next append finds out
+            return True  # if it is not, the next append raises `NotHeldError`
 
     async def _read_on(self) -> None:
         """Connect to the upstream again and again. Raises `NotHeldError`."""
@@ -175,14 +175,14 @@ class SourceReader:
         return text if is_small else too_large
 
     async def _greet(self) -> None:
-        """Say once that the upstream is read; only a fault makes it worth saying again."""
+        """Tell readers once that the upstream is read, and again only after a fault."""
         if not self._is_greeted:
             self._is_greeted = True
             log.info("relay.connected", source=self._name)
             await self._say(INIT, {"resumes": bool(self._last_id)})
 
     async def _fail(self, fault: UpstreamFault, pause_ms: int) -> None:
-        """Say what is wrong with the upstream, each time, because readers come and go meanwhile."""
+        """Tell readers of each fault of the upstream, because readers come and go in between."""
         self._is_greeted = False
         log.warning("relay.failed", source=self._name, code=fault.value)
         await self._say(ERROR, {"code": fault.value, "retry_ms": pause_ms})
@@ -192,7 +192,7 @@ class SourceReader:
         await self._append([entry], last_id=self._last_id)
 
     async def _append(self, entries: Sequence[NewEntry], *, last_id: str) -> None:
-        """Store the entries, however long Redis is away; the upstream waits meanwhile."""
+        """Store the entries, and try again while Redis fails; meanwhile no more is read."""
         batch = self._store.next_batch()
         while True:
             try:

@@ -75,7 +75,7 @@ class Relay:
             demand.timer = None
         if demand.task is None or demand.task.done() or demand.task.cancelling():
             work = self._serve(name, demand.task)
-            # With a context of its own, and not that of the request that happens to be the first.
+            # In an empty context: that of the first request would put its id on all log lines.
             demand.task = asyncio.create_task(work, context=Context())
         try:
             yield

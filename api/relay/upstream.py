@@ -113,7 +113,7 @@ class Upstream:
     async def _request(
         self, client: httpx.AsyncClient, url: httpx.URL, last_id: str
     ) -> httpx.Request:
-        """The request, to an address that was checked: the name may have another next time."""
+        """Build the request to a checked address: a second look-up could give another."""
         headers = {
             "Host": url.netloc.decode(),
             "Accept": "text/event-stream",
@@ -133,7 +133,7 @@ class Upstream:
         )
 
     def _secrets(self, url: httpx.URL) -> Mapping[str, str]:
-        """The configured headers, which are for the configured origin and nobody else."""
+        """Return the configured headers for a URL of the configured origin, otherwise none."""
         if _origin(url) != _origin(self._url):
             return {}
         return {name: value.get_secret_value() for name, value in self._source.headers.items()}

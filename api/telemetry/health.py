@@ -9,7 +9,7 @@ import structlog
 from api.problems import ApiError
 
 TIMEOUT_S = 2.0
-FRESH_S = 1.0
+FRESH_S = 1.0  # how long an answer is used again
 
 Check = Callable[[], Awaitable[object]]
 log = structlog.get_logger()

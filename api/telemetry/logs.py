@@ -19,9 +19,9 @@ from api.payloads.models import plain
 from api.settings import Settings
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
-FRAMES = 8
-CAUSES = 4
-# They log each request with its URL. Metrics tell as much, without tokens in URLs.
+FRAMES = 8  # the innermost of each error
+CAUSES = 4  # errors of a chain
+# They would log each request with its URL, which may hold a token.
 CHATTY = ("httpx", "httpcore", "asyncio")
 
 
@@ -92,7 +92,7 @@ def _error_of(given: object) -> BaseException | None:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what led to it, the outermost first."""
+    """Return the error and those that led to it, the outermost first."""
     chain: list[BaseException] = []
     pending: list[BaseException | None] = [error]
     while pending and len(chain) < CAUSES:

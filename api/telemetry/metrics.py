@@ -13,7 +13,7 @@ LAG_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class _Billed(Collector):
-    """Reads the command meter when scraped, so that counting costs the hot path nothing."""
+    """Reads the command meter when scraped, so that counting a command costs no metric call."""
 
     def __init__(self, meter: CommandMeter) -> None:
         self._meter = meter
@@ -28,7 +28,7 @@ class _Billed(Collector):
 
 
 class _Failures(Collector):
-    """The number of connection limits that could not be checked or kept, read when scraped."""
+    """Reads, when scraped, how many connection leases Redis failed to take or keep."""
 
     def __init__(self, failures: Mapping[str, int]) -> None:
         self._failures = failures

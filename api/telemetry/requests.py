@@ -11,7 +11,7 @@ from api.telemetry.logs import REQUEST_ID
 
 HEADER = b"x-request-id"
 UNKNOWN_ROUTE = "unknown"
-# Probes ask for these every few seconds.
+# Probes ask for these every few seconds: they are logged at level DEBUG.
 QUIET = frozenset({"/api/health", "/api/health/live", "/api/health/ready", "/api/metrics"})
 
 _VALID_ID = re.compile(rb"[A-Za-z0-9_.~-]{8,64}")
@@ -60,7 +60,7 @@ class RequestLog:
 
 
 class _Answer:
-    """Puts the request id on the head and sees the status. It lives as long as the answer."""
+    """Adds the request id to the head and notes the status. It lives as long as the answer."""
 
     __slots__ = ("_send", "request_id", "status")
 

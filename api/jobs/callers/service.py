@@ -188,14 +188,14 @@ class Jobs:
         except NotAllowed as error:
             raise NotRetryable(f"The job is {error.job.status}.") from error
         if not await self._enqueue(job):
-            # As it was, unless a worker or another caller has changed it meanwhile.
+            # Put back as it was, unless a worker or another caller has changed it meanwhile.
             await self._change(job.id, lambda found: before if found == job else found)
             raise StoreUnavailable("The queue does not answer.")
         return await self.with_position(self.cache.put(job))
 
     async def _change(self, job_id: JobId, transition: Transition, *, enqueue: bool = False) -> Job:
-        # Not on the job as the cache has it: a state that is 250 ms old is good enough to be read,
-        # but a request must not be refused because of it.
+        # Not from the cached state: one that is 250 ms old is good enough to be read, but a request
+        # must not be refused because of it.
         try:
             return await self.store.change(job_id, transition, enqueue=enqueue)
         except Missing as error:

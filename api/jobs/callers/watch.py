@@ -11,8 +11,8 @@ from api.events import Event, EventId, Hub, OpenStreams, TopicName
 from api.jobs.model.job import JobId, topic_of
 from api.jobs.store.cache import JobCache, KnownJob
 
-REPLICA_LAG_S = 0.1
-PATIENCE = 5
+REPLICA_LAG_S = 0.1  # the pause before another read of a replica
+PATIENCE = 5  # further reads of a version that an event has announced
 
 
 class _State(msgspec.Struct):
@@ -25,8 +25,8 @@ class _State(msgspec.Struct):
 class _Watched:
     """A job that somebody waits for.
 
-    What was read before `since`, of the monotonic clock, may be too old. None is before the
-    first look.
+    What was read before `since`, in seconds of the monotonic clock, may be too old. None means that
+    nobody has looked yet.
     """
 
     watchers: int = 0
@@ -108,7 +108,7 @@ class Watcher:
         """
         hub = self._watch.hub
         while True:
-            # Taken before the read: what moves after this is not missed by the wait below.
+            # Taken before the read, so that the wait below does not miss a change during it.
             movement = hub.movement
             await self._look()
             seen = await self._watch.cache.get(
@@ -116,8 +116,8 @@ class Watcher:
             )
             if seen is None or seen.job.version != version or seen.job.is_done:
                 return seen
-            # A replica may lag behind the event. But an admin may have published a version that
-            # never comes, so it is looked for a few times only.
+            # A replica may not have this version yet, so it is read again. But only a few times:
+            # an admin may have published a version that never comes.
             if seen.job.version < self._newest and self._patience:
                 self._patience -= 1
                 await asyncio.sleep(REPLICA_LAG_S)
@@ -132,7 +132,7 @@ class Watcher:
         self._watch.close(self._job_id)
 
     async def _look(self) -> None:
-        """See where the topic stands, and which version it has come to."""
+        """Find out where the topic stands, and which version its newest event tells of."""
         hub = self._watch.hub
         at = hub.position(self._topic)
         if at is None:

@@ -16,11 +16,11 @@ from api.payloads.responses import json_response
 
 VARY = "Authorization, Origin"
 REVALIDATE = "private, no-cache"
-# A held answer must not be cached at all: Chromium would queue its like behind it.
+# For held answers: with a cacheable one open, Chromium delays equal requests until it ends.
 NO_STORE = "no-store"
 LIST = "private, no-cache, stale-if-error=60"
 
-MAX_DIGITS = 16
+MAX_DIGITS = 16  # a version has fewer
 
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])", re.IGNORECASE)
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')

@@ -138,7 +138,7 @@ def _describe_several(answers: Document) -> None:
 
 
 def _describe_kinds(schemas: Document, kinds: Sequence[JobHandler[Any, Any]]) -> None:
-    """Each type of job has its own input."""
+    """Give each type of job its own input in the body of `POST /api/jobs`."""
     mode: Literal["validation"] = "validation"
     found, rest = models_json_schema([(kind.input, mode) for kind in kinds], ref_template=REF)
     schemas |= rest.get("$defs", {})

@@ -60,7 +60,7 @@ from api.security.principal import Principal
 
 MAX_PREFERRED_S = 20
 
-# For the OpenAPI document: what a handler answers with beside what every handler may.
+# For the OpenAPI document: the problems of each handler beside those that all handlers have.
 READING = {"problems": (JobNotFound, JobExpired, OverConnectionLimit)}
 LISTING = {"problems": (InvalidCursor,)}
 CREATING = {"problems": (ForeignOrigin, IdempotencyKeyReused, JobExpired, RateLimited)}
@@ -223,7 +223,7 @@ class JobsController(Controller):
     ) -> EventStream | Response[None]:
         """Stream the states of a job until it is done; 204 if the client has that last state."""
         services = self.services
-        # A ticket for something else does not even tell whether there is such a job.
+        # Checked first: a ticket for another topic must not tell whether there is such a job.
         require_ticket(principal, [f"job:{job_id}"])
         seen = await services.jobs.get(principal, job_id)
         require_stream_accepted(request, f"{PATH}/{seen.job.id}")
@@ -247,9 +247,9 @@ class JobsController(Controller):
     async def _waited(
         self, request: AnyRequest, principal: Principal, seen: KnownJob, wait_s: float
     ) -> KnownJob:
-        """The new job when it is done, or as it is when time is up."""
+        """Return the new job when it is done, or as it is after `wait_s` seconds."""
         hold_s = self.services.hold_s(request, wait_s)
-        # Over the limit it is not held: the job is there, and a preference may go unheeded.
+        # Over the limit the answer comes at once: the job exists, and `Prefer` is only a wish.
         with suppress(OverConnectionLimit):
             async with admit_long_poll(request, self.services.events, principal):
                 return await self.services.watch.done(seen, within_s=hold_s)
@@ -268,7 +268,7 @@ class JobsController(Controller):
     async def _conditional(
         self, seen: KnownJob, if_none_match: str | None, headers: Mapping[str, str]
     ) -> Response[Any]:
-        # A process that meets the job first does not look for its place as well.
+        # The client has this version: a command for the place in the queue is spared.
         if seen.lacks_position and answers.version_in(if_none_match) == seen.job.version:
             return self.services.answers.unchanged(seen, headers)
         seen = await self.services.jobs.with_position(seen)

@@ -49,7 +49,7 @@ class JobStream(Session):
             self._watcher = watcher = self._watch.open(self._job_id)
             while not connection.ended:
                 seen = await self._next(watcher)
-                if seen is None:  # the next connect is told why
+                if seen is None:  # the client connects again, and gets 404 or 410
                     connection.end(CloseReason.ROTATE)
                     return
                 await self._send(connection, seen)
@@ -67,7 +67,7 @@ class JobStream(Session):
             connection.end(self._deadline.reason)
 
     async def _next(self, watcher: Watcher) -> KnownJob | None:
-        """The next state, however long Redis is away."""
+        """Wait for the next state; while Redis fails, ask again."""
         while True:
             try:
                 return await watcher.next(self._version)

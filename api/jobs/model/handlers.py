@@ -19,7 +19,7 @@ from api.payloads.models import plain
 from api.problems import ValidationFailed, field_errors
 
 MAX_DETAIL_CHARS: Final = 2000
-MAX_NUMBER: Final = 2**53 - 1  # what JavaScript counts to
+MAX_NUMBER: Final = 2**53 - 1  # the largest whole number that JavaScript keeps exact
 
 
 def text_of(value: object, most: int = MAX_MESSAGE_CHARS) -> str:
@@ -132,7 +132,7 @@ class JobContext:
         if message is not None:
             self.report.message = message
         self.report.news.set()
-        # A handler that never awaits anything else would keep all others from running.
+        # A handler that awaits nothing else would otherwise keep all others from running.
         await asyncio.sleep(0)
 
 

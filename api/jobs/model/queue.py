@@ -123,7 +123,7 @@ async def take_or_give_back(taking: Awaitable[T], give_back: Callable[[T], Await
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        # What fails now comes back by itself, when nobody has kept it alive.
+        # If this fails, the queue delivers again when no heartbeat has come for long enough.
         with suppress(RedisError, QueueError):
             await give_back(await task)
         raise

@@ -15,10 +15,10 @@ from api.jobs.model.job import MAX_MESSAGE_CHARS, RETRYABLE, Job, JobError, JobS
 from api.payloads.models import Body
 
 PATH = "/api/jobs"
-JITTER = 0.1
-LONG_QUEUE = 10
-LATER_MS = 10_000
-BY_AGE_MS = ((3_000, 500), (30_000, 1_000), (300_000, 2_500))
+JITTER = 0.1  # of a hint, up or down
+LONG_QUEUE = 10  # jobs
+LATER_MS = 10_000  # the hint for jobs that are older than all of BY_AGE_MS
+BY_AGE_MS = ((3_000, 500), (30_000, 1_000), (300_000, 2_500))  # pairs: age below, hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class JobLinks(Body):
 class JobView(Body):
     """The state of a job."""
 
-    # The one list of what clients see of a job. A field called as one of `Job` has its value, and
+    # The only list of what clients see of a job. A field with a name of `Job` has that value, and
     # `…_at` is the text of `…_ms`; `job_view` makes only the others.
     id: str = Field(examples=["job_01KAJ7Z3Q8V5T2M9C4R6W1X0YB"])
     object: Literal["job"]
@@ -165,7 +165,7 @@ def _error(error: JobError | None) -> Mapping[str, Any] | None:
 
 
 def _filled(view: type[Body], source: Job | JobError, **made: Any) -> dict[str, Any]:
-    """The fields of `view` in its order: those in `made`, and the others from `source`."""
+    """Return the fields of `view` in its order: those in `made`, and the others from `source`."""
     return {
         name: made[name] if name in made else _value(source, field)
         for name, field in _sources(view).items()
@@ -174,7 +174,7 @@ def _filled(view: type[Body], source: Job | JobError, **made: Any) -> dict[str, 
 
 @cache
 def _sources(view: type[Body]) -> dict[str, str]:
-    """Where each field of `view` is taken from: the name that it has in `Job` or `JobError`."""
+    """Return, for each field of `view`, the name of its source in `Job` or `JobError`."""
     return {
         name: name.removesuffix("at") + "ms" if name.endswith("_at") else name
         for name in view.model_fields

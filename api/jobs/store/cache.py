@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from api.jobs.model.job import Job, JobId
 from api.jobs.store.store import JobChanges, JobStore
 
-FRESH_S = 0.25
+FRESH_S = 0.25  # how long a state is used again after it was read
 MAX_JOBS = 10_000
 
 
@@ -82,7 +82,7 @@ class JobCache:
             return seen
         seen = await self._shared(job_id, since)
         if seen is not None and seen.job.version < at_least:
-            seen = await self._shared(job_id, seen.at)  # it had begun before the change
+            seen = await self._shared(job_id, seen.at)  # that read had begun before the change
         return seen
 
     async def with_position(self, seen: KnownJob) -> KnownJob | None:
@@ -109,12 +109,12 @@ class JobCache:
         if self._readings.get(job_id) is reading:
             del self._readings[job_id]
         if not reading.task.cancelled():
-            reading.task.exception()  # perhaps nobody waits for it any more
+            reading.task.exception()  # looked at, because asyncio warns of one that nobody sees
 
     async def _read(self, job_id: JobId, began: float) -> KnownJob | None:
         known = self._seen.get(job_id)
         if known is not None and known.job.is_queued and not self._store.is_late(known.job):
-            # Its place in the queue proves as well that it has not changed.
+            # A place in the queue proves that the job has not changed, so one command answers both.
             position = await self._store.position(known.job)
             if position is not None:
                 return self._note(KnownJob(known.job, position, began))
@@ -125,7 +125,7 @@ class JobCache:
         return self._note(KnownJob(job, None, began))
 
     def _note(self, seen: KnownJob) -> KnownJob:
-        """Keep it, unless something newer is known."""
+        """Cache it unless something newer is cached; return what is cached then."""
         known = self._seen.get(seen.job.id)
         if known is not None and (known.job.version, known.at) > (seen.job.version, seen.at):
             return known

@@ -25,7 +25,7 @@ DEAD = "millrace:jobs:dead"
 
 FIELDS = ("v", "w", "k", "l", "doc", "r")
 """Fields of a job's hash: version, id of the last write, lease token, lease end, state, result."""
-INLINE_BYTES = 65_536
+INLINE_BYTES = 65_536  # a larger result has a key of its own
 
 
 def job_key(job_id: JobId) -> str:
@@ -160,7 +160,7 @@ class JobRecord:
 
 
 def _with_result(job: Job, text: str | None) -> Job:
-    """The job with its result: small ones travel with it, large ones have a key of their own."""
+    """Add the result to the job, or only its size if it is above `INLINE_BYTES`."""
     if text is None:
         return job
     size = len(text.encode())

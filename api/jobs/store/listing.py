@@ -9,8 +9,8 @@ from api.jobs.store import layout
 from api.jobs.store.store import JobStore
 from api.problems import InvalidCursor
 
-SCANS = 10
-SCANNED_AT_ONCE = 100
+SCANS = 10  # for one page at most
+SCANNED_AT_ONCE = 100  # jobs, where some may not pass the filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ async def ids_of(store: JobStore, owner: str, before: JobId | None, limit: int) 
             *("ZRANGE", layout.owner_key(owner), top, "-inf", "BYSCORE", "REV"),
             *("LIMIT", offset, limit + 1),
         )
-        # Those of one millisecond stand in the order of their ids.
+        # Jobs of one millisecond are in the order of their ids.
         found += [JobId(one) for one in page if before is None or one < before]
         offset += len(page)
         is_end = len(page) <= limit

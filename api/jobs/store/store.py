@@ -12,7 +12,7 @@ from api.jobs.store.layout import FIELDS, Fenced, JobRecord, LeaseToken, Missing
 from api.jobs.store.writes import RENEW, Guard, WriteEnd, Writes, run_guarded
 from api.upstash import Command, RedisError, UpstashClient
 
-CONFLICTS = 20
+CONFLICTS = 20  # tries to write a change
 
 
 class Contended(RedisError):
@@ -244,7 +244,7 @@ class JobStore:
         result_json: str | None = None,
         enqueue: bool = False,
     ) -> JobRecord:
-        """Compare and set; on the present state again whenever somebody was faster."""
+        """Compare and set; after a conflict, compute the change again from the present state."""
         write_id = self.new_id()
         for _ in range(CONFLICTS):
             if record is None:
@@ -275,7 +275,7 @@ class JobStore:
         return JobRecord.read(await self.redis.read(*_hmget(job_id)))
 
     async def _timely(self, job: Job) -> Job:
-        """A job that waits for too long expires when somebody looks."""
+        """Return the job; one that has waited for too long is changed to expired first."""
         now_ms = self.now_ms()
         if not self.is_late(job):
             return job
@@ -286,7 +286,7 @@ class JobStore:
         return await self.change(job.id, expire, known=job)
 
     async def _all(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies to reading commands, in one round trip."""
+        """Return the replies to commands that only read, in one round trip."""
         replies = await self.redis.pipeline(commands, repeatable=True) if commands else []
         for failed in (one for one in replies if isinstance(one, RedisError)):
             raise failed

@@ -139,7 +139,7 @@ class Writes:
 
     def _of_status(self, old: Job | None, job: Job) -> Iterator[Command]:
         ttl_s = self.keep.after(job.status) if job.is_done else self.keep.longest_s
-        if not job.is_running:  # that has what it had in the queue
+        if not job.is_running:  # a running job keeps the expiry that it got when it was queued
             yield "EXPIRE", layout.job_key(job.id), ttl_s
             yield "EXPIRE", log_key(topic_of(job.id)), ttl_s
         if not job.is_running and old is not None:

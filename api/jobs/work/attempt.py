@@ -17,9 +17,9 @@ from api.jobs.store.layout import Fenced, LeaseToken, Missing
 from api.jobs.store.store import JobStore
 from api.upstash import RedisError
 
-REPORT_PAUSE_S = 0.25
+REPORT_PAUSE_S = 0.25  # between two writes of what a handler reports
 CLEAN_UP_S = 5.0  # for a handler that was told to stop
-BEATS_PER_LEASE = 3  # of the queue; the store is asked more often, since it knows of cancels
+BEATS_PER_LEASE = 3  # to the queue; the store gets more, because their answers tell of cancels
 
 
 class StopReason(StrEnum):
@@ -153,7 +153,7 @@ class Attempt:
                 self.context.log.warning("job.report_delayed", error=type(error).__name__)
                 report.news.set()
             except Exception:
-                # Later reports are to be written, and the end of the attempt takes them along.
+                # Later reports may still be written; the end of the attempt writes the last one.
                 self.context.log.exception("job.report_broken")
             await asyncio.sleep(REPORT_PAUSE_S)
 
@@ -163,7 +163,7 @@ class Attempt:
             for _ in range(beats):
                 await asyncio.sleep(self.timing.heartbeat_s)
                 await self._renew()
-            # After the lease: who has lost that must not keep the delivery from its new owner.
+            # Only with the lease: a worker that lost it must not keep the delivery from another.
             if self.reason is not StopReason.FENCED:
                 await self._hold()
 

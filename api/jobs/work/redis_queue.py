@@ -56,8 +56,8 @@ return #due
 
 
 GROUP = "workers"
-FORGET_CONSUMER_MS = 86_400_000
-DEAD_KEPT = 10_000
+FORGET_CONSUMER_MS = 86_400_000  # a day
+DEAD_KEPT = 10_000  # entries
 # In leases. Longer than one, because a worker renews both at the same time: whoever gets the entry
 # of a dead worker must find that its lease has ended.
 OUTLIVES_LEASE = 1.25
@@ -176,7 +176,7 @@ class RedisQueue:
         return await self._deliveries(entries, {})
 
     async def _of_dead_workers(self, limit: int) -> list[Delivery]:
-        """The entries that their workers did not keep alive; asked for now and then."""
+        """Claim the entries that had no heartbeat for too long. Asks Redis at intervals."""
         now, idle_ms = self._monotonic(), int(self._dead_after_s * 1000)
         if now < self._reclaim_at:
             return []
@@ -194,7 +194,7 @@ class RedisQueue:
         return await self._deliveries(entries, {one[0]: one[3] + 1 for one in stale})
 
     async def _deliveries(self, entries: Sequence[Any], receives: dict[str, int]) -> list[Delivery]:
-        """What can be read of the entries; the rest is put aside."""
+        """Return the entries as deliveries; one without a job id goes to the dead letters."""
         found = []
         for entry_id, fields in filter(None, entries):
             text = dict(zip(fields[::2], fields[1::2], strict=True)).get(layout.QUEUE_FIELD, "")
@@ -208,7 +208,7 @@ class RedisQueue:
         return found
 
     async def _move_due(self) -> None:
-        """Queue what is due. Other processes delay jobs too, so Redis is asked now and then."""
+        """Queue the jobs that are due. Asks Redis at intervals: other processes delay jobs too."""
         now = self._monotonic()
         if now < min(self._look_at, self._due_at):
             return
@@ -230,7 +230,7 @@ class RedisQueue:
             self._look_at = now  # there may be more
 
     async def _replace(self, delivery: Delivery, *others: Command) -> None:
-        """Take the entry out of the queue, after `others` took its place."""
+        """Delete the entry from the queue, after `others` have stored what replaces it."""
         ended: list[Command] = [
             ("XACK", layout.QUEUE, GROUP, delivery.receipt),
             ("XDEL", layout.QUEUE, delivery.receipt),
@@ -258,9 +258,9 @@ class RedisQueue:
         return self._consumer
 
     async def _is_time(self, until: float) -> bool:
-        """Wait until it is time to ask, as the pace says; False if `until` comes first.
+        """Wait until Redis is to be asked again; False if `until` comes first.
 
-        The pace goes on from one claim to the next.
+        The pauses go on growing from one claim to the next.
         """
         ask_at = min(self._ask_at, self._due_at)
         with suppress(TimeoutError):

@@ -13,7 +13,7 @@ from api.retry import growing_pauses
 from api.upstash import RedisError
 
 CLAIM_WAIT_S = 2.0
-RETRY_S = (0.25, 10.0)
+RETRY_S = (0.25, 10.0)  # shortest and longest pause while the queue fails
 SWEEP_S = 60.0
 
 log = structlog.get_logger()
@@ -92,13 +92,13 @@ class Worker:
             await asyncio.sleep(SWEEP_S * self._rng.uniform(0.75, 1.25))
 
     async def _claim(self, limit: int) -> Sequence[Delivery]:
-        """Deliveries; after a failure none, and a pause that grows while the queue is away."""
+        """Return deliveries. After a failure, pause for longer each time, and return none."""
         try:
             found = await self._queue.claim(limit, wait_s=CLAIM_WAIT_S)
         except (RedisError, QueueError) as error:
             await self._pause(type(error).__name__)
         except Exception:
-            # Whatever it is, all jobs of this process hang on this loop.
+            # No exception may end this loop: without it the process would do no more jobs.
             log.exception("worker.broken")
             await self._pause("bug")
         else:
@@ -119,5 +119,5 @@ class Worker:
         try:
             await finish_delivery(self._queue, delivery, outcome)
         except (RedisError, QueueError) as error:
-            # It comes again when nobody has kept it alive, and the store knows what became of it.
+            # It is delivered again after a time without heartbeats; the store tells if it is done.
             log.warning("job.not_settled", job_id=delivery.job_id, error=type(error).__name__)
