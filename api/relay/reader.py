@@ -32,8 +32,8 @@ log = structlog.get_logger()
 class Tools:
     """What all source readers of a process share.
 
-    `lease_s` is the length of a lease: for so many seconds at most a source waits after its holder
-    died. `clock` gives seconds since 1970.
+    `lease_s` is the length of a lease in seconds, and so the maximum time that a source is not read
+    after its holder died. `clock` gives seconds since 1970.
     """
 
     publisher: Publisher

@@ -26,8 +26,8 @@ class RequestLog:
 
     A valid `X-Request-Id` of the client is kept, any other is replaced. `scope["state"]` gets
     `request_id`, and `raw_send`, the `send` of the server: a response whose head went through the
-    wrapped `send` may send its body by `raw_send`, past all wrappers. For a held stream those are
-    most of what Python would do for each event.
+    wrapped `send` may send its body by `raw_send`, past all wrappers. That saves most of the work
+    that Python would do for each event of a held stream.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Caller(Protocol):
-    """What this package, which may not import the security package, needs to know of a caller."""
+    """What this package needs to know of a caller. It may not import the security package."""
 
     @property
     def is_admin(self) -> bool:

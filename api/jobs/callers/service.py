@@ -56,8 +56,8 @@ class Jobs:
 
         If the same key created a job before, return that and True instead. Raises
         `ValidationFailed` for an unknown type or a wrong input, `IdempotencyKeyReused` if the key
-        came with another request, `JobExpired` if the job of the key is not kept any more, and
-        `StoreUnavailable` if the queue does not answer: then no new job is left behind.
+        came with another request, and `JobExpired` if the job of the key is not kept any more.
+        Raises `StoreUnavailable` if the queue does not answer, after it has deleted the new job.
         """
         checked = self.registry.check(request.type, request.input)
         once = self._idempotency(principal, request)
@@ -85,8 +85,8 @@ class Jobs:
         """Return the job whose id is `text`, if the caller may see it: its owner and admins may.
 
         Its position may be missing: see `with_position`. Raises `JobExpired` for a job that is not
-        kept any more, and otherwise `JobNotFound`: for the job of somebody else too, because the
-        answer must not tell that it exists.
+        kept any more, and `JobNotFound` if there never was one. Raises `JobNotFound` for a job of
+        another user too, because the answer must not tell that it exists.
         """
         job_id = find_job_id(text)
         if job_id is None:

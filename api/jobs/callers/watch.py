@@ -16,7 +16,7 @@ PATIENCE = 5  # further reads of a version that an event has announced
 
 
 class _State(msgspec.Struct):
-    """What a watcher needs of an event."""
+    """The part of an event's data that a watcher needs."""
 
     version: int
 
@@ -51,7 +51,7 @@ class JobWatch:
     async def changed(self, seen: KnownJob, *, within_s: float) -> KnownJob | None:
         """Wait until the job has another version than `seen`, and return it.
 
-        None if it has none within `within_s` seconds, if it is gone, or if the process ends.
+        Return None if it has none within `within_s` seconds, if it is gone, or if the process ends.
         """
         with closing(self.open(seen.job.id)) as watcher, suppress(TimeoutError):
             async with self.streams.hold(within_s):
@@ -103,8 +103,8 @@ class Watcher:
     async def next(self, version: int | None) -> KnownJob | None:
         """Wait until the job is done or has another version than `version`, and return it.
 
-        None if the job is gone. Waits without a limit, so the caller sets a time-out. Raises
-        `RedisError`.
+        Return None if the job is gone. This waits without a limit, so the caller sets a time-out.
+        Raises `RedisError`.
         """
         hub = self._watch.hub
         while True:

@@ -91,7 +91,7 @@ class Outcome:
 
 
 def outcome_without_attempt(job: Job | None) -> Outcome:
-    """Return the outcome for a job that needs no attempt: one that is done, or None for one gone.
+    """Return the outcome for a job that needs no attempt: it is done, or is gone (None).
 
     If the job failed because its workers died, its delivery goes to the dead letters.
     """

@@ -16,7 +16,7 @@ QUEUE_FIELD = "job"
 UNSENT = "millrace:jobs:unsent"
 """Sorted set: the `waiting_member` of each job that a queue outside of Redis may not have yet.
 
-By when it was queued, or last taken by a sweep, in milliseconds since 1970.
+The score is when the job was queued, or last taken by a sweep, in milliseconds since 1970.
 """
 DELAYED = "millrace:jobs:delayed"
 """Sorted set: the ids of the jobs to queue later, by when they are due (ms since 1970)."""

@@ -217,7 +217,7 @@ class JobStore:
         return record.job
 
     async def discard(self, job: Job, idempotency: Idempotency | None) -> None:
-        """Delete a job that could not be queued, if nobody has changed it since it was stored."""
+        """Delete a job that could not be queued, with its key, if nobody has changed it."""
         commands = self.writes.of_discarding(job)
         if idempotency:
             commands.append(("DEL", layout.once_key(idempotency.key)))

@@ -18,7 +18,7 @@ from api.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class JobWorkers:
-    """What does jobs in one process. Nothing happens until one of two things is used.
+    """What does jobs in one process. Nothing happens until `worker` or `runner` is used.
 
     `worker`, once started, takes deliveries from `queue` by itself; `runner` makes an attempt for
     each delivery that it is given. `sweep` is None where Redis is the queue, because then no job is

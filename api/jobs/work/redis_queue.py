@@ -68,7 +68,7 @@ log = structlog.get_logger()
 
 
 class RedisQueue:
-    """The `JobQueue` on Redis. Each instance is one worker of the group, named by `new_id`.
+    """The `JobQueue` on Redis. Each object is one worker of the group, named by `new_id`.
 
     `awake` is set by whoever in this process puts a job into the queue: then it asks at once.
     `clock` gives seconds since 1970, by which all processes agree on when a job is due. Pauses are
