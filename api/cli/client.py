@@ -1,4 +1,4 @@
-"""Speaks to the HTTP API of a running Millrace, and says in words why it was refused."""
+"""Calls the HTTP API of a running Millrace, and turns its refusals into text for the terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,16 +8,16 @@ import httpx
 TIMEOUT_S = 10.0
 HINT = "Is the server running? `make run` starts one; MILLRACE_URL or --url names another."
 UNSIGNED = "Set MILLRACE_TOKEN or --token: only a server in local mode signs anybody in."
-# A server says so in overload and at a restart, and a gateway while the server is gone.
+# From a server that is overloaded or restarts, or from a gateway while the server is gone.
 PASSING = frozenset({429, 502, 503, 504})
 
 
 class Failed(Exception):
-    """A command cannot be done; the text for the terminal says why."""
+    """Raised when a command cannot be done. Its text is printed, and the exit status is 1."""
 
 
 class Away(Failed):
-    """The server does not answer now. Another try may be made after `retry_after_s`."""
+    """Raised when the server does not answer now. Another try, after `retry_after_s`, may help."""
 
     def __init__(self, text: str, *, retry_after_s: float = 0.0) -> None:
         super().__init__(text)
@@ -25,7 +25,10 @@ class Away(Failed):
 
 
 class ApiClient:
-    """Calls of one caller. Without a token it signs in as `user`, which local mode allows."""
+    """Calls the API at `url` for one caller.
+
+    Without a `token` it signs in as `user`, with the role admin, which only local mode allows.
+    """
 
     def __init__(self, url: str, token: str | None, *, user: str) -> None:
         # To load the certificate authorities takes longer than a whole call on loopback.
@@ -44,9 +47,11 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
         wait_s: float = 0.0,
     ) -> httpx.Response:
-        """The answer, if it is a success. `wait_s` is how long the server may take for it.
+        """Send one request and return the answer, if it is a success.
 
-        Raises Away when another try may help, else Failed.
+        The server may take `wait_s` seconds longer than usual, for an answer that it holds.
+        Parameters that are None are left out. Raises `Away` if another try may help, otherwise
+        `Failed`.
         """
         request: dict[str, Any] = {
             "params": {key: value for key, value in (params or {}).items() if value is not None},
@@ -97,7 +102,7 @@ def _checked(answer: httpx.Response) -> httpx.Response:
 
 
 def in_words(answer: httpx.Response) -> str:
-    """The problem that `answer` tells of, or its status if it tells of none."""
+    """Describe the problem that `answer` reports, or its status if it is no problem document."""
     try:
         problem = answer.json()
         return told(problem)
@@ -106,7 +111,7 @@ def in_words(answer: httpx.Response) -> str:
 
 
 def told(problem: Mapping[str, Any]) -> str:
-    """A problem document as lines of text: what, which fields, and the first thing to do."""
+    """Format a problem document as lines of text: what, which fields, and the first thing to do."""
     first = ": ".join(filter(None, [problem["title"], problem.get("detail")]))
     fields = [f"  {one['field']}: {one['message']}" for one in problem.get("errors", ())]
     return "\n".join(filter(None, [first, *fields, problem.get("remediation")]))

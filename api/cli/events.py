@@ -1,4 +1,4 @@
-"""`millrace publish` and `millrace tail`: events as lines."""
+"""The commands `millrace publish` and `millrace tail`: publish an event, and print events."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ def tail(
     as_json: bool,
     patience_s: float,
 ) -> None:
-    """Print the events of TOPICS as they come, until Ctrl-C. A restart of the server costs none."""
+    """Print the events of TOPICS as they come, until Ctrl-C, also across restarts of the server."""
     show = line if as_json else _show
     for one in _follow(client, topics, types, history, patience(patience_s)):
         show(one)

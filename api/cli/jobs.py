@@ -1,4 +1,4 @@
-"""`millrace jobs`: start, watch, list, cancel, retry."""
+"""The commands `millrace jobs …`: start, watch, list, cancel and retry jobs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -54,8 +54,8 @@ def start(
 def watch(client: ApiClient, *, job_id: str, as_json: bool, patience_s: float) -> None:
     """Follow a job, and print its result.
 
-    The exit status is 0 when it succeeded, else 1. Only the result goes to stdout, so it can be
-    redirected; with --json each state of the job does.
+    The exit status is 0 if the job succeeded, otherwise 1. Only the result goes to stdout, so it
+    can be redirected; with --json each state of the job is printed there instead.
     """
     _watch(client, job_id, as_json=as_json, patience_s=patience_s)
 
@@ -69,7 +69,7 @@ def watch(client: ApiClient, *, job_id: str, as_json: bool, patience_s: float) -
 def list_(
     client: ApiClient, *, status: str | None, type_: str | None, limit: int, as_json: bool
 ) -> None:
-    """Your newest jobs."""
+    """List your newest jobs."""
     params = {"status": status, "type": type_, "limit": limit}
     for job in client.call("GET", "/api/jobs", params=params).json()["data"]:
         text = f"{job['id']}  {job['created_at']}  {job['type']:12}  {in_a_line(job)}"
@@ -91,13 +91,13 @@ def cancel(client: ApiClient, *, job_id: str, as_json: bool) -> None:
 @as_json
 @calls_the_api
 def retry(client: ApiClient, *, job_id: str, as_json: bool) -> None:
-    """Run a job again that did not succeed."""
+    """Queue a job again that has failed, expired or been canceled."""
     job = client.call("POST", f"/api/jobs/{job_id}/retry").json()
     _print(job, as_json=as_json, text=in_a_line(job))
 
 
 def _watch(client: ApiClient, job_id: str, *, as_json: bool, patience_s: float) -> None:
-    """Follow to the end and leave with the status that says how it ended."""
+    """Follow the job to its end, then exit with the status that says how it ended."""
     states = follow(client, job_id, patience(patience_s))
     job = _lines(states) if as_json else show(states)
     if job["status"] != "succeeded":
@@ -117,7 +117,7 @@ def _lines(states: Iterator[Job]) -> Job:
 
 
 def _result(client: ApiClient, job: Job) -> Any:
-    """The result of a job; one too large to travel with the job is fetched from its own address."""
+    """Return the result of a job; one that is not in its JSON is fetched from `result_url`."""
     if job["result_url"]:
         return client.call("GET", job["result_url"]).json()
     return job["result"]

@@ -1,4 +1,4 @@
-"""The command `millrace`: Litestar's own commands on this application, and clients of its API."""
+"""The command `millrace`: some of Litestar's own commands, and clients of the API."""
 
 import os
 from typing import Any
@@ -42,7 +42,7 @@ millrace = LitestarGroup(
 
 
 def main() -> int:
-    """The exit status: 1 when it could not be done, 2 when the command was not understood."""
+    """Run the command line. The exit status is 1 if it could not be done, 2 if it is wrong."""
     keep_loopback_from_proxies(os.environ)
     try:
         millrace(prog_name="millrace")

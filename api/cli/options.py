@@ -1,4 +1,4 @@
-"""Options that the commands share, and how the commands end."""
+"""Options that several commands share, and how commands end."""
 
 import json
 import signal
@@ -29,7 +29,10 @@ patient = click.option(
 
 
 def calls_the_api(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` an ApiClient as its first argument, made from the options that it adds."""
+    """Decorate a command so that it gets an `ApiClient` as its first argument.
+
+    The client is made from the options --url, --token and --user, which this adds.
+    """
 
     @click.option("--url", envvar="MILLRACE_URL", show_default=DEFAULT_URL)
     @click.option("--token", envvar="MILLRACE_TOKEN", help="Without: signs in, in local mode.")
@@ -53,13 +56,13 @@ def calls_the_api(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _given(text: str | None) -> str | None:
-    """Without white space around it, such as a line end; None for a blank one."""
+    """Strip white space, such as a line end, from a text; None if nothing is left."""
     return (text or "").strip() or None
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Have Ctrl-C end the command without words, with the status that shells expect."""
+    """End the command silently on Ctrl-C, with the exit status that shells expect (130)."""
     try:
         yield
     except KeyboardInterrupt:
@@ -67,7 +70,7 @@ def interruptible() -> Iterator[None]:
 
 
 def patience(limit_s: float) -> Patience:
-    """Repeats a call while the server is away, and says so on stderr."""
+    """Make a `Patience` of `limit_s` seconds that tells on stderr when the server is away."""
     return Patience(limit_s, say=lambda text: click.echo(text, err=True))
 
 
@@ -77,7 +80,7 @@ class JsonText(click.ParamType[Any]):
     name = "JSON"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The value of a JSON text; `-` reads the text from stdin."""
+        """Parse a JSON text, which `-` reads from stdin. Fails the command if it is no JSON."""
         text = sys.stdin.read() if value == "-" else value
         try:
             return json.loads(text)

@@ -1,4 +1,4 @@
-"""Repeats a question while the server is away."""
+"""Repeats a request to the API while the server is away."""
 
 import random
 import time
@@ -16,9 +16,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Patience:
-    """Repeats a question until it is answered, up to `limit_s` after the last answer.
+    """Repeats a request until it is answered, for up to `limit_s` seconds after the last answer.
 
-    The very first one is not repeated: an address with a typing error is told at once.
+    The very first request is not repeated, so that a wrong address is reported at once. `say` is
+    called with a line of text when the server goes away, and when it is back.
     """
 
     limit_s: float
@@ -29,7 +30,10 @@ class Patience:
     _answered_at: float | None = None
 
     def ask(self, question: Callable[[], T]) -> T:
-        """The answer. Raises Away when there is none in time; other failures are not repeated."""
+        """Call `question` until it does not raise `Away`, and return what it returns.
+
+        Raises `Away` when the time is over. Any other exception is raised at once.
+        """
         pause_s = SHORTEST_S
         is_told = False
         while True:

@@ -1,4 +1,4 @@
-"""A job's state on the terminal: a bar where there is one, else a line for each change."""
+"""Shows a job's state on the terminal: a progress bar there, a line for each change in a file."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -17,7 +17,7 @@ COLORS = {"succeeded": "green", "failed": "red", "canceled": "yellow", "expired"
 
 
 def show(jobs: Iterable[Job]) -> Job:
-    """Draw each of `jobs`, states of one job, on stderr. Returns the last one."""
+    """Draw each of `jobs`, which are states of one job, on stderr. Return the last one."""
     console = Console(stderr=True)
     last: Job = {}
     bar = _bar(console) if console.is_terminal else None
@@ -34,13 +34,13 @@ def show(jobs: Iterable[Job]) -> Job:
 
 
 def in_a_line(job: Job) -> str:
-    """Status, progress, step and message."""
+    """Format a job's status, progress, step and message as one line."""
     percent = "" if job["progress"] is None else f"{job['progress']:3d} %"
     return f"{job['status']:9}  {percent:5}  {doing(job)}".rstrip()
 
 
 def doing(job: Job) -> str:
-    """What the job says of itself: its place in the queue, its step, its message."""
+    """Describe what the job is doing: its attempt, place in the queue, step and message."""
     step = job["step"]
     parts = [
         f"attempt {job['attempt']} of {job['max_attempts']}" if job["attempt"] > 1 else "",

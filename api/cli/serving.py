@@ -1,4 +1,4 @@
-"""The application as Litestar's commands load it."""
+"""Builds the application for Litestar's own commands."""
 
 from litestar import Litestar
 
@@ -9,7 +9,7 @@ from api.telemetry import logs
 
 
 def application() -> Litestar:
-    """The application, made from the environment. Raises Failed, which names wrong settings."""
+    """Build the application from the environment. Raises `Failed`, which names wrong settings."""
     try:
         settings = Settings.read()
         logs.configure(settings)

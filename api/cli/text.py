@@ -1,4 +1,4 @@
-"""What is printed: JSON for programs, and for people no text that a terminal would obey."""
+"""Prints JSON for programs, and text for people without characters that control a terminal."""
 
 import json
 from typing import Any
@@ -9,15 +9,18 @@ REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
 def line(value: Any) -> None:
-    """Print `value` as one line of ASCII JSON, at once."""
+    """Print `value` as one line of ASCII JSON, and flush it."""
     click.echo(json.dumps(value, separators=(",", ":")))
 
 
 def readable(value: Any) -> str:
-    """`value` as JSON in its own script."""
+    """Return `value` as JSON on one line, with letters of any script as they are."""
     return printable(json.dumps(value, ensure_ascii=False))
 
 
 def printable(text: str) -> str:
-    """`text` without control characters but new lines, which would give orders to the terminal."""
+    """Return `text` with each unprintable character but a new line replaced by U+FFFD.
+
+    A terminal would obey control characters, and the text may come from anybody.
+    """
     return "".join(one if one.isprintable() or one == "\n" else REPLACED for one in text)

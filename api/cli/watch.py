@@ -1,4 +1,4 @@
-"""Follows one job to its end."""
+"""Follows one job until it is done."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +23,10 @@ def follow(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Job]:
-    """Each state that the server has shown, the last one done.
+    """Yield each state of the job that the server shows; the last one is done.
 
-    A server that is away for a while only delays: the next answer is asked for by version.
+    A server that is away for a while only delays this, because each request names the version that
+    the client has. Raises `Away` when `patience` ends, and `Failed`.
     """
     path = f"/api/jobs/{job_id}"
     job: Job = patience.ask(partial(client.call, "GET", path)).json()

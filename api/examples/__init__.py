@@ -1,4 +1,4 @@
-"""An extension module with types of job to try the API with, and to copy from."""
+"""An extension module with two types of job, to try the API with and to copy from."""
 
 from typing import Final
 
@@ -9,6 +9,9 @@ EXAMPLES: Final = (report.report, checksums.checksums)
 
 
 def extend(millrace: Extensions) -> None:
-    """Have the examples done. Local mode loads this as it would load a team's own module."""
+    """Register the example jobs. Called once when the application is built.
+
+    Local mode loads this module as if `MILLRACE_EXTENSIONS` named it.
+    """
     for example in EXAMPLES:
         millrace.job(example)

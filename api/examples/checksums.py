@@ -1,4 +1,4 @@
-"""`checksums`: SHA-256 of a batch, item by item; it can be made to fail, to see what follows."""
+"""The job `checksums`: SHA-256 of a batch, item by item. It can fail on request."""
 
 import hashlib
 import random
@@ -13,7 +13,7 @@ MAX_BATCH_BYTES: Final = 1_000_000_000
 
 
 class Item(BaseModel):
-    """Bytes with a name: the text `content`, or `size` bytes that follow from the name."""
+    """Something to sum up: the text `content`, or `size` bytes that are generated from the name."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,12 +32,12 @@ class Item(BaseModel):
 
     @property
     def length(self) -> int:
-        """In bytes."""
+        """The size of the item in bytes."""
         return self.size if self.content is None else len(self.content.encode())
 
 
 class ChecksumsInput(BaseModel):
-    """What to sum up, and what a failure does."""
+    """Input of a `checksums` job: the items, and what a wrong sum does."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,7 +62,7 @@ class ChecksumsInput(BaseModel):
 
 
 class ItemResult(BaseModel):
-    """The sum of one item."""
+    """The SHA-256 of one item, in hexadecimal digits, and its size in bytes."""
 
     name: str
     bytes: int
@@ -71,7 +71,7 @@ class ItemResult(BaseModel):
 
 
 class ChecksumsResult(BaseModel):
-    """A result of each item, in their order; `failed` of them are not right."""
+    """Result of a `checksums` job: the sum of each item, in order, and how many were wrong."""
 
     items: list[ItemResult]
     failed: int
@@ -86,7 +86,10 @@ class ChecksumsResult(BaseModel):
     summary="SHA-256 of a batch of contents, checked against given sums.",
 )
 async def checksums(context: JobContext, data: ChecksumsInput) -> ChecksumsResult:
-    """A wrong sum is noted with its item or, on request, fails the job for good."""
+    """Sum up all items, and report each as a step.
+
+    A wrong sum is noted with its item or, with `all_or_nothing`, fails the job for good.
+    """
     results: list[ItemResult] = []
     passed = 0
     total = sum(item.length for item in data.items)
@@ -122,7 +125,7 @@ async def _summed(context: JobContext, item: Item, *, passed: int, total: int) -
 
 
 def _hashed(item: Item, digest: "hashlib._Hash") -> Pieces:
-    """Feed `digest` in pieces; yields the number of bytes it has."""
+    """Feed `digest` piece by piece; yield the number of bytes that it has so far."""
     if item.content is not None:
         digest.update(item.content.encode())
         yield item.length

@@ -1,4 +1,4 @@
-"""Work for the processor: beside the event loop, and in pieces that can be stopped between."""
+"""Runs work for the processor in threads, in pieces, so that a cancel can stop it in between."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
@@ -9,13 +9,13 @@ ROWS: Final = 4_000
 BYTES: Final = 1024 * 1024
 
 Pieces = Generator[int]
-"""Each step does one piece and yields how much is done."""
+"""Work that is done piece by piece: each step does one, and yields how much is done so far."""
 
 
 async def driven(pieces: Pieces, report: Callable[[int], Awaitable[object]]) -> None:
-    """Do all `pieces` in threads, and `report` after each how much is done.
+    """Do all `pieces` in threads, one after another, and after each `report` how much is done.
 
-    When canceled it ends with the piece that runs: nothing of it goes on behind.
+    When cancelled, it waits for the piece that is running: no thread works on after that.
     """
     try:
         while (done := await _next(pieces)) is not None:

@@ -1,4 +1,4 @@
-"""`report`: the numbers of a table by group, from your data or from a sample."""
+"""The job `report`: statistics of a table by group, from the caller's data or from a sample."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ Cell = str | int | float | bool | None
 
 
 class ReportInput(BaseModel):
-    """`csv` or `rows`; with neither, a sample of sales is generated."""
+    """Input of a `report` job: a table as `csv` or `rows`; without both, a sample is generated."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,7 +60,7 @@ class ReportInput(BaseModel):
 
 
 class GroupView(BaseModel):
-    """One group of the table."""
+    """Statistics of one group of the table."""
 
     group: str
     count: int
@@ -71,7 +71,7 @@ class GroupView(BaseModel):
 
 
 class ReportResult(BaseModel):
-    """The table by group, and the same as CSV."""
+    """Result of a `report` job: statistics of each group, also as CSV."""
 
     group_by: str
     value: str
@@ -91,7 +91,11 @@ class ReportResult(BaseModel):
     summary="Count, sum, mean, least and greatest of a column, by another column.",
 )
 async def report(context: JobContext, data: ReportInput) -> ReportResult:
-    """Fails for good when the table has no such columns; bad lines are counted and left out."""
+    """Read the table and compute statistics of each group, with a step for each part of the work.
+
+    Bad lines are counted and left out. The job fails for good if the table does not have the
+    columns, or has more than `MAX_GROUPS` groups.
+    """
     with tempfile.TemporaryDirectory(prefix="millrace-report-") as folder:
         try:
             return await _Work(context, data, Path(folder) / "sample.csv").result()
@@ -103,7 +107,7 @@ async def report(context: JobContext, data: ReportInput) -> ReportResult:
 
 
 class _Work:
-    """One attempt. Its progress is in rows: each step but the last passes all of them."""
+    """One attempt at a report. Progress counts rows: each step but the last reads all."""
 
     def __init__(self, context: JobContext, data: ReportInput, sample: Path) -> None:
         self._context = context
@@ -162,7 +166,7 @@ class _Work:
 
 
 def _text(data: ReportInput) -> str | None:
-    """The given table as CSV; None when a sample is wanted."""
+    """Return the given table as CSV; None when a sample is wanted."""
     if data.rows is None:
         return data.csv
     columns = list(dict.fromkeys(name for row in data.rows for name in row))

@@ -1,4 +1,4 @@
-"""A file of sales, always the same for a seed, with some lines that are broken."""
+"""Generates a CSV file of sales: always the same for one seed, with some broken lines."""
 
 import csv
 import random
@@ -14,7 +14,10 @@ BROKEN_ONE_IN: Final = 500
 
 
 def write_sample(path: Path, *, rows: int, seed: str) -> Pieces:
-    """Write the file in pieces; yields the number of rows written."""
+    """Write the file to `path`, piece by piece; yield the number of rows written so far.
+
+    `rows` is how many rows it gets below the header. One `seed` always gives the same rows.
+    """
     rng = random.Random(seed)  # noqa: S311  # a sample, not a secret
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -1,4 +1,4 @@
-"""A table as CSV: its good values by group, the numbers of each group, and those as CSV."""
+"""Reads a table from CSV, computes statistics of each group, and writes them as CSV."""
 
 import csv
 import io
@@ -12,12 +12,12 @@ from api.examples.chunks import ROWS, Pieces
 
 MAX_GROUPS: Final = 1_000
 MAX_NAMED: Final = 20
-# So that no sum of them overflows.
+# A larger number is no value, so that no sum overflows.
 LARGEST: Final = 1e300
 
 
 class NoSuchColumn(Exception):
-    """The table has no column of this `name`; it has `columns`."""
+    """Raised when the table has no column of this `name`. `columns` are those that it has."""
 
     def __init__(self, name: str, columns: Sequence[str]) -> None:
         super().__init__(name)
@@ -26,12 +26,16 @@ class NoSuchColumn(Exception):
 
 
 class TooManyGroups(Exception):
-    """This column is not one to group by."""
+    """Raised when the column to group by has more than `MAX_GROUPS` different values."""
 
 
 @dataclass(slots=True)
 class Values:
-    """What was read of a table: numbers by group, and the lines that held none."""
+    """What was read of a table: the numbers by group, and which lines were bad.
+
+    `rows` counts all rows that were read, bad ones included. `first_bad_lines` has the numbers of
+    up to `MAX_NAMED` of them.
+    """
 
     by_group: "dict[str, array[float]]" = field(default_factory=dict)
     rows: int = 0
@@ -39,7 +43,7 @@ class Values:
     first_bad_lines: list[int] = field(default_factory=list)
 
     def take(self, group: str, value: float) -> None:
-        """Raises TooManyGroups."""
+        """Add a number to its group. Raises `TooManyGroups`."""
         if group not in self.by_group:
             if len(self.by_group) == MAX_GROUPS:
                 raise TooManyGroups
@@ -47,7 +51,7 @@ class Values:
         self.by_group[group].append(value)
 
     def refuse(self, line: int) -> None:
-        """Count a line that held no value."""
+        """Count a bad line; `line` is its number, counted from 1 with the header."""
         self.bad_lines += 1
         if len(self.first_bad_lines) < MAX_NAMED:
             self.first_bad_lines.append(line)
@@ -55,7 +59,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What there is to say of the values of one group."""
+    """Statistics of one group: count, sum, mean, smallest and largest value."""
 
     group: str
     count: int
@@ -66,16 +70,16 @@ class Numbers:
 
     @classmethod
     def of(cls, group: str, values: Sequence[float]) -> "Numbers":
-        """Of at least one value. The sum is exact, whatever the order of the rows."""
+        """Compute the statistics of a group, which has one value at least. The sum is exact."""
         total = math.fsum(values)
         return cls(group, len(values), total, total / len(values), min(values), max(values))
 
 
 def parse(lines: Iterable[str], values: Values, *, group_by: str, value: str) -> Pieces:
-    """Read CSV with a header, row by row, into `values`; yields the number of rows read.
+    """Read CSV with a header into `values`, row by row; yield the number of rows read so far.
 
-    A line is bad when it has too few or too many fields, no group, or no number. Raises
-    NoSuchColumn and TooManyGroups.
+    `group_by` and `value` name the columns. A line is bad when it has too few or too many fields,
+    no group, or no number. Raises `NoSuchColumn` and `TooManyGroups`.
     """
     reader = csv.reader(lines)
     rows = _rows(reader)
@@ -94,7 +98,7 @@ def parse(lines: Iterable[str], values: Values, *, group_by: str, value: str) ->
 
 
 def aggregate(values: Values, into: list[Numbers]) -> Pieces:
-    """The numbers of each group, by name, into `into`; yields how many values are in them."""
+    """Add the statistics of each group to `into`, by name; yield how many values are done."""
     done = 0
     for group in sorted(values.by_group):
         numbers = Numbers.of(group, values.by_group[group])
@@ -104,7 +108,7 @@ def aggregate(values: Values, into: list[Numbers]) -> Pieces:
 
 
 def render(table: Sequence[Numbers], *, group_by: str) -> str:
-    """The table as CSV with a header."""
+    """Return the statistics as CSV with a header, whose first column is `group_by`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([group_by, *(one.name for one in fields(Numbers)[1:])])
@@ -113,7 +117,7 @@ def render(table: Sequence[Numbers], *, group_by: str) -> str:
 
 
 def _rows(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Rows that are not empty; one that the format forbids counts as a row without fields."""
+    """Yield the rows that are not empty; one that breaks the format is yielded without fields."""
     while True:
         try:
             row = next(reader)
@@ -137,4 +141,4 @@ def _number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if abs(number) <= LARGEST else None  # neither does NaN compare
+    return number if abs(number) <= LARGEST else None  # NaN is never below it

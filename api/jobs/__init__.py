@@ -1,8 +1,8 @@
 """Jobs: work that callers ask for, that workers do, and whose state can be read meanwhile.
 
-The face of the package: nothing outside of it imports anything else of it. What does jobs is loaded
-when it is first asked for, because most processes do none. What serves requests is loaded by the
-feature's `routes`, because workers start faster without the web framework.
+Code outside of this package imports only the names that are listed here. `JobWorkers`, `Worker` and
+`WorkTime` are loaded at their first use, because most processes do no jobs. The HTTP routes are
+loaded by the feature's `routes`, so that workers start without the web framework.
 """
 
 from typing import TYPE_CHECKING

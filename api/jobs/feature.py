@@ -1,4 +1,4 @@
-"""The jobs of this deployment as a feature, built from the settings."""
+"""Builds the feature of jobs from the settings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsFeature(Feature):
-    """The feature; and `workers`, which a process that does jobs calls once to have them done."""
+    """The feature of jobs, with the parts of it that other code needs.
+
+    Extensions add their handlers to `registry`. `workers` builds the parts that do jobs, and starts
+    none of them; a process that does jobs calls it once.
+    """
 
     registry: Registry
     store: JobStore
@@ -35,7 +39,10 @@ class JobsFeature(Feature):
 
 
 def build(settings: Settings, base: Base, *, queue: JobQueue | None) -> JobsFeature:
-    """Build all parts but the workers. `queue` None means that Redis is the queue."""
+    """Build the feature of jobs; nothing is started, and the workers are not built yet.
+
+    `queue` is a queue outside of Redis, such as SQS; None means that Redis is the queue.
+    """
     streams = base.streaming.open_streams
     hints = PollHints(
         clock=base.system.clock,

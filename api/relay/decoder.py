@@ -1,7 +1,7 @@
-"""Reads an upstream's bytes as Server-Sent Events, within bounds.
+"""Decodes an upstream's bytes as Server-Sent Events, with bounds on memory.
 
-It follows WHATWG HTML, section 9.2. Libraries for this keep a line and an event until they end,
-however long these grow; an upstream that never ends one would take all memory.
+It follows WHATWG HTML, section 9.2. Libraries for this keep a line and an event until they end, so
+an upstream that never ends one would take all memory.
 """
 
 import re
@@ -11,27 +11,30 @@ LINE_END = re.compile(rb"\r\n|\r|\n")
 BOM = b"\xef\xbb\xbf"
 MAX_ID_BYTES = 1024
 MAX_TYPE_BYTES = 1024
-MAX_SKIPPED = 16
+MAX_SKIPPED = 16  # times the maximum bytes of a line
 DIGITS = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def fits_header(upstream_id: str) -> bool:
-    """Whether the id can be sent back as `Last-Event-ID`.
+    """Return whether the id can be sent back as `Last-Event-ID`: short, and valid in a header.
 
-    Control characters, and spaces at either end, are no part of a header's value (RFC 9110,
-    section 5.5). They may be part of an id, but not of one that a reconnect can name.
+    Control characters, and spaces at either end, are no part of a header's value (RFC 9110, section
+    5.5). They may be part of an id, but such an id cannot be named in a reconnect.
     """
     is_short = len(upstream_id.encode()) <= MAX_ID_BYTES
     return is_short and upstream_id.isprintable() and upstream_id == upstream_id.strip()
 
 
 class TooLongError(Exception):
-    """A line has not ended for so long that there is no sense in waiting."""
+    """Raised when a line does not end within `MAX_SKIPPED` times `max_bytes`: stop reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamEvent:
-    """`data` is None for an event that is too large; `own_id` only for one that named its id."""
+    """An event of an upstream. `data` is None if it was too large.
+
+    `own_id` is the id that this event named itself, None if it named none.
+    """
 
     type: str
     data: str | None
@@ -39,9 +42,10 @@ class UpstreamEvent:
 
 
 class Decoder:
-    """Takes bytes that are split anywhere. Holds at most `max_bytes` of a line, and of an event.
+    """Decodes bytes that are split anywhere. Holds at most `max_bytes` of a line, and of an event.
 
-    `last_id` is what a reconnect has to send, `retry_ms` what the upstream asked for.
+    `last_id` is what a reconnect has to send, "" for nothing. `retry_ms` is the pause before a
+    reconnect that the upstream asked for, None if it asked for none.
     """
 
     def __init__(self, max_bytes: int, last_id: str = "") -> None:
@@ -64,11 +68,11 @@ class Decoder:
 
     @property
     def is_mid_event(self) -> bool:
-        """Whether an end of the stream now would cut an event."""
+        """Whether the bytes so far end within an event, so that the end of the stream cuts it."""
         return bool(self._line or self._skipped or self._has_fields)
 
     def feed(self, chunk: bytes) -> list[UpstreamEvent]:
-        """The events that are complete with `chunk`. Raises `TooLongError`."""
+        """Take the next bytes, and return the events that they complete. Raises `TooLongError`."""
         if self._ended_by_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         self._ended_by_cr = chunk.endswith(b"\r") if chunk else self._ended_by_cr
@@ -104,7 +108,7 @@ class Decoder:
         if not line:
             return self._dispatch()
         name, _, value = line.partition(b":")
-        if name:  # else a comment
+        if name:  # otherwise it is a comment
             self._take(name, value.removeprefix(b" ").decode(errors="replace"), len(value))
         return None
 
@@ -120,7 +124,7 @@ class Decoder:
                     self._data.append(value)
             case b"event" if size <= MAX_TYPE_BYTES:
                 self._type = value
-            # An id that a reconnect cannot send does not say where to go on.
+            # An id that a reconnect cannot send is ignored: it could not say where to go on.
             case b"id" if size <= MAX_ID_BYTES and fits_header(value):
                 self._own_id = value
             case b"retry" if DIGITS.fullmatch(value):

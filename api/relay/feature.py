@@ -1,4 +1,4 @@
-"""The relay of other servers' streams, built from the settings."""
+"""Builds the relay, which passes on the streams of other servers, from the settings."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings, base: Base) -> Feature:
-    """Build the relay. An upstream is read only while somebody here reads its topic."""
+    """Build the relay; no upstream is read before somebody here reads its topic."""
     sources, system = settings.relay_sources, base.system
     tools = Tools(base.publisher, settings.relay_lease_s, system.clock, system.rng)
 

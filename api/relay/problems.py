@@ -1,10 +1,10 @@
-"""The problems that the relay alone has."""
+"""The problems that only requests to the relay are answered with."""
 
 from api.problems import NotFound
 
 
 class UnknownSource(NotFound):
-    """No upstream of this name is set."""
+    """Raised when `MILLRACE_RELAY_SOURCES` has no source of this name."""
 
     code = "unknown-source"
     title = "There is no source of this name"

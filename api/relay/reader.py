@@ -1,4 +1,4 @@
-"""Reads one upstream for all processes, as long as this process has its lease."""
+"""Reads one upstream while this process holds its lease, and stores its events for all."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ ERROR: Final = "relay.error"
 EVENT: Final = "relay.event"
 OURS: Final = "relay."
 TOO_LARGE: Final = "upstream-event-too-large"
-RETRY_MS = (1000, 60_000)
+RETRY_MS = (1000, 60_000)  # shortest and longest pause before a reconnect, before jitter
 STORE_RETRY_S = 0.5
 RELEASE_TIMEOUT_S = 2.0
 
@@ -30,9 +30,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every reader of a process needs.
+    """What all source readers of a process share.
 
-    `lease_s` is how many seconds a source waits for a holder that died.
+    `lease_s` is the length of a lease in seconds, and so the maximum time that a source is not read
+    after its holder died. `clock` gives seconds since 1970.
     """
 
     publisher: Publisher
@@ -42,7 +43,11 @@ class Tools:
 
 
 class SourceReader:
-    """The part that one process has in one source: it waits for its turn, then reads."""
+    """Reads one source in this process, whenever this process can get the lease on it.
+
+    Without the lease it asks for it again and again. With `unique_ids` an event whose upstream id
+    was stored lately is a repeat, and is left out.
+    """
 
     def __init__(
         self, name: str, upstream: Upstream, store: SourceStore, tools: Tools, *, unique_ids: bool
@@ -59,7 +64,7 @@ class SourceReader:
         self._failures = 0
 
     async def run(self) -> None:
-        """Read until cancelled; what fails is tried again."""
+        """Read until cancelled, then release the lease. After a failure it tries again."""
         try:
             while True:
                 await self._try_turn()
@@ -79,7 +84,7 @@ class SourceReader:
             log.exception("relay.broken", source=self._name)
 
     async def _take_turn(self) -> None:
-        """Read the upstream for as long as this process holds it, if it can get it."""
+        """Take the lease if it is free, and read the upstream while this process holds it."""
         last_id = await self._hold()
         if last_id is None:
             return
@@ -106,7 +111,7 @@ class SourceReader:
         try:
             return await self._hold() is not None
         except RedisError:
-            return True  # the next append finds out
+            return True  # if it is not, the next append raises `NotHeldError`
 
     async def _read_on(self) -> None:
         """Connect to the upstream again and again. Raises `NotHeldError`."""
@@ -170,14 +175,14 @@ class SourceReader:
         return text if is_small else too_large
 
     async def _greet(self) -> None:
-        """Say once that the upstream is read; only a fault makes it worth saying again."""
+        """Tell readers once that the upstream is read, and again only after a fault."""
         if not self._is_greeted:
             self._is_greeted = True
             log.info("relay.connected", source=self._name)
             await self._say(INIT, {"resumes": bool(self._last_id)})
 
     async def _fail(self, fault: UpstreamFault, pause_ms: int) -> None:
-        """Say what is wrong with the upstream, each time, because readers come and go meanwhile."""
+        """Tell readers of each fault of the upstream, because readers come and go in between."""
         self._is_greeted = False
         log.warning("relay.failed", source=self._name, code=fault.value)
         await self._say(ERROR, {"code": fault.value, "retry_ms": pause_ms})
@@ -187,7 +192,7 @@ class SourceReader:
         await self._append([entry], last_id=self._last_id)
 
     async def _append(self, entries: Sequence[NewEntry], *, last_id: str) -> None:
-        """Store the entries, however long Redis is away; the upstream waits meanwhile."""
+        """Store the entries, and try again while Redis fails; meanwhile no more is read."""
         batch = self._store.next_batch()
         while True:
             try:

@@ -1,4 +1,4 @@
-"""`/api/relay`."""
+"""The endpoint `/api/relay/{source}`."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ READING = {
 
 
 class RelayController(Controller):
-    """`/api/relay/{source}`."""
+    """The endpoint `/api/relay/{source}`."""
 
     path = "/api/relay/{source:str}"
     tags = ("relay",)
@@ -59,7 +59,7 @@ class RelayController(Controller):
         wait: Wait = 0,
         conn: Conn = None,
     ) -> Response[Any]:
-        """Read an upstream's events, as a held stream or as one JSON answer."""
+        """Read the events of an upstream that is passed on, as a stream or as one JSON answer."""
         relay, events = self.relay, self.events
         # Before it is looked up: a caller without a grant must not learn which sources there are.
         await events.security.access.require_read(principal, [relay_topic(source)])
@@ -80,5 +80,5 @@ class RelayController(Controller):
 
 
 def relay_routes(relay: Relay, events: Events) -> list[type[Controller]]:
-    """The handler of this package."""
+    """Return the controller of the relay, bound to what it calls."""
     return [bound(RelayController, relay=relay, events=events)]

@@ -1,4 +1,4 @@
-"""The upstreams that are passed on. Each is read only while somebody here reads it."""
+"""Passes upstreams on. Each is read only while somebody here reads its topic."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -19,18 +19,18 @@ LINGER_S = 15.0
 
 
 def relay_topic(name: str) -> str:
-    """The topic of a source. The name may come from outside, and is not checked here."""
+    """Return the topic of a source. `name` may come from outside, and is not checked here."""
     return f"{PREFIX}:{name}"
 
 
 @dataclass(frozen=True, slots=True)
 class RelayRule:
-    """Lets everybody signed in read the sources that are for everyone."""
+    """Grants everybody who is signed in to read the sources that are set to be for `everyone`."""
 
     sources: Mapping[str, RelaySource]
 
     async def allows(self, _: Principal, action: Action, topic: str) -> bool:
-        """Whether the caller wants to read a source that has `everyone` set."""
+        """Return whether `action` is to read the topic of a source that is for everyone."""
         source = self.sources.get(topic.partition(":")[2])
         return action is Action.READ and source is not None and source.everyone
 
@@ -45,7 +45,10 @@ class _Demand:
 
 
 class Relay:
-    """Reads each source while it has readers in this process, and `LINGER_S` seconds longer."""
+    """Reads each source while it has readers in this process, and `LINGER_S` seconds longer.
+
+    `read` makes the reader of a source from its name.
+    """
 
     def __init__(
         self, sources: Mapping[str, RelaySource], read: Callable[[str], SourceReader]
@@ -54,14 +57,17 @@ class Relay:
         self._read = read
 
     def require(self, name: str) -> TopicName:
-        """The topic of a source. Raises `UnknownSource` if there is no such source."""
+        """Return the topic of a source. Raises `UnknownSource` if there is no such source."""
         if name not in self._demands:
             raise UnknownSource
         return TopicName(relay_topic(name))
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
-        """A context in which the source has one more reader here."""
+        """Count one more reader of the source in this process, while the context is open.
+
+        The first reader has the upstream read.
+        """
         demand = self._demands[name]
         demand.readers += 1
         if demand.timer is not None:
@@ -69,7 +75,7 @@ class Relay:
             demand.timer = None
         if demand.task is None or demand.task.done() or demand.task.cancelling():
             work = self._serve(name, demand.task)
-            # With a context of its own, and not that of the request that happens to be the first.
+            # In an empty context: that of the first request would put its id on all log lines.
             demand.task = asyncio.create_task(work, context=Context())
         try:
             yield
@@ -85,7 +91,7 @@ class Relay:
         await self._read(name).run()
 
     async def close(self) -> None:
-        """Stop reading, and release what this process holds to others."""
+        """Stop reading all sources, and release the leases that this process holds."""
         tasks = [demand.task for demand in self._demands.values() if demand.task is not None]
         for demand in self._demands.values():
             if demand.timer is not None:

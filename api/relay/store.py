@@ -1,8 +1,8 @@
 """What Redis holds of a source: who reads the upstream for all, and how far it was read.
 
-One process holds a source at a time, by a lease. An append stores events and the upstream's last
-id in one step, and only for the holder. So no event is stored twice and none is left out,
-whichever process takes over and whenever.
+One process holds a source at a time, by a lease. An append stores events and the upstream's last id
+in one step, and only for the holder. So no event is stored twice and none is left out, whichever
+process takes over and whenever.
 """
 
 from collections.abc import Sequence
@@ -60,12 +60,12 @@ return 1
 
 
 class NotHeldError(Exception):
-    """Another process holds the source now."""
+    """Raised when another process holds the source now: stop reading the upstream."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """An event to store, as JSON text, and the upstream's own id of it if it has one."""
+    """An event to store, as JSON text, with the upstream's id of it; None if it has none."""
 
     text: str
     upstream_id: str | None = None
@@ -73,9 +73,9 @@ class NewEntry:
 
 @dataclass(slots=True)
 class SourceStore:
-    """What one process does with a source's part of Redis, under the name `holder`.
+    """The keys of one source in Redis, as one process uses them under the name `holder`.
 
-    Every method raises `RedisError`.
+    Every method that asks Redis raises `RedisError`.
     """
 
     log: TopicLog
@@ -89,9 +89,10 @@ class SourceStore:
         return f"millrace:relay:{self.topic.partition(':')[2]}"
 
     async def hold(self, now: float, lease_s: float) -> str | None:
-        """Take or renew the lease.
+        """Take the lease on the source, or renew it, until `lease_s` seconds after `now`.
 
-        Returns None if another process has it, else the upstream's last id, "" if there is none.
+        `now` is in seconds since 1970. Return the upstream's last id, "" if there is none yet; or
+        None if another process holds the lease.
         """
         now_ms, ends_ms = int(now * 1000), int((now + lease_s) * 1000)
         ttl_s = self.log.retention(self.topic).ttl_s
@@ -100,14 +101,14 @@ class SourceStore:
         return str(last_id) if is_held else None
 
     def next_batch(self) -> str:
-        """A name for what is to be appended, the same for each try."""
+        """Return a new name for a batch of entries, to be used in every try to append it."""
         self.batches += 1
         return f"{self.holder}-{self.batches}"
 
     async def append(self, entries: Sequence[NewEntry], *, batch: str, last_id: str) -> None:
-        """Store events and how far the upstream was read, once for each `batch`.
+        """Store a batch of events, and `last_id` as how far the upstream was read.
 
-        Raises `NotHeldError`.
+        A batch that is sent again is stored once. Raises `NotHeldError` if the lease was lost.
         """
         keep = self.log.retention(self.topic)
         args: list[str | int] = [self.holder, batch, last_id]
@@ -118,11 +119,11 @@ class SourceStore:
             raise NotHeldError
 
     async def release(self) -> None:
-        """Let another process have the source at once."""
+        """Give up the lease, so that another process can take it at once."""
         await self._run(RELEASE, [self.key], [self.holder])
 
     async def recent_ids(self) -> list[str]:
-        """The upstream's ids of the newest events, oldest first."""
+        """Return the upstream's ids of up to `RECENT_IDS` newest events, oldest first."""
         command = xrevrange(self.topic, Span(), RECENT_IDS)
         rows = entries_of(await self.log.client.read(*command))
         return [fields[ID_FIELD] for _, fields in reversed(rows) if fields.get(ID_FIELD)]

@@ -1,4 +1,4 @@
-"""One connection to an upstream: opened within the allow-list, read until it ends."""
+"""One connection to an upstream: opened to allowed hosts and addresses only, read until it ends."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -20,19 +20,30 @@ EMBEDDING = (ip_network("64:ff9b::/96"), ip_network("2002::/16"))
 
 
 class UpstreamFault(StrEnum):
-    """Why an upstream cannot be read now. Readers are told this and nothing of its own words."""
+    """Why an upstream cannot be read now. Readers see this code, and nothing of its own words."""
 
     UNREACHABLE = "upstream-unreachable"
+    """No connection could be made, or it took too long."""
     UNAUTHORIZED = "upstream-unauthorized"
+    """It answered 401 or 403: check the headers that are set for the source."""
     NOT_FOUND = "upstream-not-found"
+    """It answered 404 or 410."""
     REFUSED = "upstream-refused"
+    """It answered any other status below 500 that is not 200."""
     FAILED = "upstream-failed"
+    """It answered 500 or above."""
     NOT_A_STREAM = "upstream-not-a-stream"
+    """Its answer is not `text/event-stream`, or is compressed."""
     REDIRECTED = "upstream-redirected"
+    """It redirects too often, or to where this source does not allow."""
     ADDRESS = "upstream-address-not-allowed"
+    """Its name leads to an address that is not public, which this source does not allow."""
     SILENT = "upstream-silent"
+    """It has sent nothing for `silence_s` seconds."""
     CUT = "upstream-cut"
+    """The connection broke, or ended within an event."""
     TOO_LONG = "upstream-too-long"
+    """It sends a line that does not end."""
 
 
 OF_STATUS = {
@@ -44,7 +55,7 @@ OF_STATUS = {
 
 
 class UpstreamError(Exception):
-    """The connection could not be made, or broke."""
+    """Raised when a connection could not be made, or broke; `fault` says why."""
 
     def __init__(self, fault: UpstreamFault) -> None:
         super().__init__(fault.value)
@@ -52,7 +63,10 @@ class UpstreamError(Exception):
 
 
 class Upstream:
-    """The upstream of one source. Without a live connection it holds nothing."""
+    """The upstream of one source. It holds no connection except while `chunks` is read.
+
+    With `https_only` it follows no redirect to plain HTTP.
+    """
 
     def __init__(self, source: RelaySource, *, https_only: bool) -> None:
         self._source = source
@@ -62,7 +76,10 @@ class Upstream:
         self._hosts = {self._url.host, *(host.lower() for host in source.hosts)}
 
     async def chunks(self, last_id: str) -> AsyncGenerator[bytes, None]:
-        """First an empty chunk when the stream is open, then its bytes. Raises `UpstreamError`."""
+        """Connect, yield an empty chunk when the stream is open, and then its bytes until it ends.
+
+        `last_id` is sent as `Last-Event-ID`, unless it is empty. Raises `UpstreamError`.
+        """
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S + self._source.silence_s):
@@ -96,7 +113,7 @@ class Upstream:
     async def _request(
         self, client: httpx.AsyncClient, url: httpx.URL, last_id: str
     ) -> httpx.Request:
-        """The request, to an address that was checked: the name may have another next time."""
+        """Build the request to a checked address: a second look-up could give another."""
         headers = {
             "Host": url.netloc.decode(),
             "Accept": "text/event-stream",
@@ -116,7 +133,7 @@ class Upstream:
         )
 
     def _secrets(self, url: httpx.URL) -> Mapping[str, str]:
-        """The configured headers, which are for the configured origin and nobody else."""
+        """Return the configured headers for a URL of the configured origin, otherwise none."""
         if _origin(url) != _origin(self._url):
             return {}
         return {name: value.get_secret_value() for name, value in self._source.headers.items()}

@@ -1,4 +1,4 @@
-"""Whether the process can do its work now."""
+"""Says whether the process can do its work now, by asking each part that it needs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -9,20 +9,20 @@ import structlog
 from api.problems import ApiError
 
 TIMEOUT_S = 2.0
-FRESH_S = 1.0
+FRESH_S = 1.0  # how long an answer is used again
 
 Check = Callable[[], Awaitable[object]]
 log = structlog.get_logger()
 
 
 class Unusable(Exception):
-    """A part answers, but will not work again by itself; the text says what to do."""
+    """Raised by a check: its part answers, but stays unusable until somebody acts on this text."""
 
 
 class NotReady(ApiError):
-    """The process cannot serve. `parts` are the names of the parts that fail.
+    """Raised when the process cannot serve. `parts` are the names of the parts that fail.
 
-    A part without a reason is one that does not answer.
+    `reasons` says why, by part; a part without a reason is one that does not answer.
     """
 
     code = "not-ready"
@@ -44,10 +44,10 @@ class NotReady(ApiError):
 
 
 class Health:
-    """Asks all parts at once. An answer serves everybody for `FRESH_S`, so probes cost little.
+    """Asks all parts of the process at once. An answer is used again for `FRESH_S` seconds.
 
-    A check raises anything when its part is not usable. One that takes longer than `timeout_s` has
-    failed too.
+    `checks` has a function for each part, which raises anything when the part is not usable. A
+    check that takes longer than `timeout_s` seconds has failed too.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Health:
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """Why parts cannot be used, by name. Those that only do not answer are not in it."""
+        """Why parts are unusable, by name. Parts that do not answer have no reason here."""
         return self._reasons
 
     async def failing(self) -> tuple[str, ...]:
-        """The names of the parts that do not answer in time; never fails itself."""
+        """Return the names of the parts that are unusable or do not answer. Raises nothing."""
         async with self._asking:
             if self._asked_at is None or self._monotonic() - self._asked_at >= FRESH_S:
                 states = await asyncio.gather(*(self._is_well(name) for name in self._checks))

@@ -1,7 +1,7 @@
 """Structured logs on stderr: one JSON object a line in production, readable text in local mode.
 
-Events and fields only. The text of an exception may quote a payload or a token, so a failure
-is logged as its type and its frames; local mode shows the whole traceback.
+A log line has an event name and fields. The text of an exception may quote a payload or a token, so
+a failure is logged as its type and its frames; local mode shows the whole traceback.
 """
 
 import logging
@@ -19,14 +19,14 @@ from api.payloads.models import plain
 from api.settings import Settings
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
-FRAMES = 8
-CAUSES = 4
-# They log each request with its URL. Metrics tell as much, without tokens in URLs.
+FRAMES = 8  # the innermost of each error
+CAUSES = 4  # errors of a chain
+# They would log each request with its URL, which may hold a token.
 CHATTY = ("httpx", "httpcore", "asyncio")
 
 
 def configure(settings: Settings) -> None:
-    """Route all logs of the process, the standard library's too, through one pipeline."""
+    """Set up all logging of the process by the settings, the standard library's too."""
     level: int = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[Processor] = [
         _with_request_id,
@@ -92,7 +92,7 @@ def _error_of(given: object) -> BaseException | None:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what led to it, the outermost first."""
+    """Return the error and those that led to it, the outermost first."""
     chain: list[BaseException] = []
     pending: list[BaseException | None] = [error]
     while pending and len(chain) < CAUSES:

@@ -1,4 +1,4 @@
-"""What operators watch, in Prometheus form. One instance, and one registry, per application."""
+"""The metrics of one application, in a registry of its own, in Prometheus's text format."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -13,7 +13,7 @@ LAG_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class _Billed(Collector):
-    """Reads the command meter when scraped, so that counting costs the hot path nothing."""
+    """Reads the command meter when scraped, so that counting a command costs no metric call."""
 
     def __init__(self, meter: CommandMeter) -> None:
         self._meter = meter
@@ -28,7 +28,7 @@ class _Billed(Collector):
 
 
 class _Failures(Collector):
-    """The number of connection limits that could not be checked or kept, read when scraped."""
+    """Reads, when scraped, how many connection leases Redis failed to take or keep."""
 
     def __init__(self, failures: Mapping[str, int]) -> None:
         self._failures = failures
@@ -43,7 +43,7 @@ class _Failures(Collector):
 
 
 class Metrics:
-    """The application's metrics; all names start with `millrace_`."""
+    """The application's metrics, which other code counts up; all names start with `millrace_`."""
 
     def __init__(self, meter: CommandMeter) -> None:
         self.registry = registry = CollectorRegistry()
@@ -74,12 +74,20 @@ class Metrics:
     def observe(
         self, *, open_streams: Callable[[], float], lease_failures: Mapping[str, int]
     ) -> None:
-        """Have these numbers, which others count anyway, read at each scrape. Call it once."""
+        """Have two numbers that others keep read at each scrape. Called once, when all is built.
+
+        `open_streams` returns how many streams are open; `lease_failures` has the number of
+        connection leases that Redis failed, by step.
+        """
         self.open_streams.set_function(open_streams)
         self.registry.register(_Failures(lease_failures))
 
     def polled(self, *, newest_ms: int | None, now: float) -> None:
-        """Note one poll and when the newest event it brought was stored; None if none came."""
+        """Count one poll of the logs, made at `now`, in seconds since 1970.
+
+        `newest_ms` is when its newest event was stored, in milliseconds since 1970; None if none
+        came.
+        """
         self.polls.inc()
         if newest_ms is None:
             self.empty_polls.inc()
@@ -87,5 +95,5 @@ class Metrics:
             self.lag.observe(max(0.0, now - newest_ms / 1000))
 
     def text(self) -> bytes:
-        """The exposition, of media type `MEDIA_TYPE`."""
+        """Return all metrics in Prometheus's text format, of media type `MEDIA_TYPE`."""
         return generate_latest(self.registry)

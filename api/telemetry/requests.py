@@ -1,4 +1,4 @@
-"""One id and one log line for each request, around the whole application."""
+"""Gives each request an id and one log line, around the whole application."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +11,7 @@ from api.telemetry.logs import REQUEST_ID
 
 HEADER = b"x-request-id"
 UNKNOWN_ROUTE = "unknown"
-# Probes ask for these every few seconds.
+# Probes ask for these every few seconds: they are logged at level DEBUG.
 QUIET = frozenset({"/api/health", "/api/health/live", "/api/health/ready", "/api/metrics"})
 
 _VALID_ID = re.compile(rb"[A-Za-z0-9_.~-]{8,64}")
@@ -22,11 +22,12 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class RequestLog:
-    """ASGI middleware. A valid `X-Request-Id` is taken over, any other is replaced.
+    """ASGI middleware that gives each request an id, sends it back, and logs how the request ended.
 
-    `scope["state"]` gets `request_id`, and `raw_send`: whoever sent the head through the
-    wrapped `send` may send the body past all wrappers, which for a held stream is most of
-    what Python would do for each event.
+    A valid `X-Request-Id` of the client is kept, any other is replaced. `scope["state"]` gets
+    `request_id`, and `raw_send`, the `send` of the server: a response whose head went through the
+    wrapped `send` may send its body by `raw_send`, past all wrappers. That saves most of the work
+    that Python would do for each event of a held stream.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class RequestLog:
 
 
 class _Answer:
-    """Puts the request id on the head and sees the status. It lives as long as the answer."""
+    """Adds the request id to the head and notes the status. It lives as long as the answer."""
 
     __slots__ = ("_send", "request_id", "status")
 

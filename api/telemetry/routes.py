@@ -1,4 +1,4 @@
-"""`/api/health` and `/api/metrics`, for whoever watches the process."""
+"""The endpoints `/api/health` and `/api/metrics`, for those who watch the process."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Caller(Protocol):
-    """What this package, which stands below security, needs to know of who calls."""
+    """What this package needs to know of a caller. It may not import the security package."""
 
     @property
     def is_admin(self) -> bool:
@@ -36,7 +36,7 @@ class Caller(Protocol):
 
 
 class HealthView(View):
-    """Every part that the process needs answers."""
+    """The process can serve; `parts` has the names of the parts that were asked."""
 
     status: Literal["ok"] = "ok"
     parts: list[str]
@@ -44,7 +44,11 @@ class HealthView(View):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What the handlers of this package look at."""
+    """What the handlers of these endpoints need.
+
+    `is_draining` tells whether the process is about to end. `authenticate` finds out who calls, and
+    raises a problem such as `Unauthorized` if that cannot be told.
+    """
 
     settings: Settings
     metrics: Metrics
@@ -54,7 +58,10 @@ class Watch:
 
 
 def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
-    """The handlers. None takes a `principal`: probes have none, and metrics have a token too."""
+    """Return the handlers of these endpoints.
+
+    None takes a `principal`: probes have none, and metrics may be read with a token of their own.
+    """
 
     async def readiness() -> Response[HealthView]:
         failing = await watch.health.failing()
@@ -64,19 +71,19 @@ def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
 
     @get("/api/health", name="health", tags=["telemetry"], opt=READINESS)
     async def health() -> Response[HealthView]:
-        """Whether everything that the process needs answers."""
+        """Check whether everything that the process needs answers."""
         return await readiness()
 
     @get("/api/health/ready", name="ready", tags=["telemetry"], opt=READINESS)
     async def ready() -> Response[HealthView]:
-        """As /api/health, and no while the process drains: for load balancers."""
+        """As /api/health, but 503 while the process drains: for load balancers."""
         if watch.is_draining():
             raise NotReady("The process is about to end.")
         return await readiness()
 
     @get("/api/health/live", name="live", tags=["telemetry"])
     async def live() -> Response[HealthView]:
-        """Whether the process itself answers; costs nothing and asks nobody."""
+        """Check whether the process itself answers. Costs nothing, and asks no other part."""
         return Response(HealthView(parts=[]), headers=NO_STORE)
 
     @get(
@@ -88,7 +95,7 @@ def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
         opt={"problems": WATCHING},
     )
     async def metrics(request: AnyRequest) -> Response[bytes]:
-        """Metrics in Prometheus's text format, for the metrics token and the role admin."""
+        """Return metrics in Prometheus's text format, for the metrics token and the role admin."""
         await _require_watcher(watch, request)
         return Response(watch.metrics.text(), media_type=MEDIA_TYPE, headers=NO_STORE)
 

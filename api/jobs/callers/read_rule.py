@@ -1,4 +1,4 @@
-"""Who may read the topic of a job."""
+"""The rule that lets the owner of a job read its topic."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,15 @@ TOPICS = "job:*"
 
 @dataclass(frozen=True, slots=True)
 class OwnersRead:
-    """A job's owner reads `job:<id>`. Only the job itself publishes there."""
+    """Grants the owner of a job to read `job:<id>`. It grants nobody to publish there."""
 
     cache: JobCache
 
     async def allows(self, principal: Principal, action: Action, topic: str) -> bool:
-        """Whether `principal` may read the topic. Raises `StoreUnavailable`."""
+        """Return whether `action` is to read the topic of a job that `principal` owns.
+
+        Raises `StoreUnavailable` if Redis fails.
+        """
         job_id = find_job_id(topic.partition(":")[2])
         if action is not Action.READ or job_id is None:
             return False

@@ -1,4 +1,4 @@
-"""What callers do with jobs: create, read, cancel, retry."""
+"""What callers can do with jobs: create, read, list, cancel and retry them."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,9 +26,9 @@ from api.upstash import RedisError
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A job that is wanted: its type, and the input as it came.
+    """A request to create a job: its type, and its input, which is not checked yet.
 
-    With the Idempotency-Key `key` it is created once, however often it is sent.
+    With an Idempotency-Key as `key`, the job is created once however often the request is sent.
     """
 
     type: str
@@ -38,10 +38,11 @@ class JobRequest:
 
 @dataclass(slots=True)
 class Jobs:
-    """The use cases of callers. Raises `ApiError`, and `RedisError` when Redis fails.
+    """What callers can do with jobs: each with its own jobs, and an admin with all.
 
-    `queue` is None where Redis is the queue: then the store enqueues with its own writes.
-    `idempotency_ttl_s` is how long an Idempotency-Key is remembered.
+    The methods raise `ApiError`, and `RedisError` when Redis fails. `queue` is None where Redis is
+    the queue: then the store enqueues with its own writes. `idempotency_ttl_s` is for how many
+    seconds an Idempotency-Key is kept.
     """
 
     store: JobStore
@@ -51,7 +52,13 @@ class Jobs:
     idempotency_ttl_s: int
 
     async def create(self, principal: Principal, request: JobRequest) -> tuple[KnownJob, bool]:
-        """The new job and False; or the job that the same key created before, and True."""
+        """Store and enqueue a new job, and return it and False.
+
+        If the same key created a job before, return that and True instead. Raises
+        `ValidationFailed` for an unknown type or a wrong input, `IdempotencyKeyReused` if the key
+        came with another request, and `JobExpired` if the job of the key is not kept any more.
+        Raises `StoreUnavailable` if the queue does not answer, after it has deleted the new job.
+        """
         checked = self.registry.check(request.type, request.input)
         once = self._idempotency(principal, request)
         at_ms = self.store.now_ms()
@@ -75,10 +82,11 @@ class Jobs:
         return await self.with_position(self.cache.put(created.job)), created.replayed
 
     async def get(self, principal: Principal, text: str) -> KnownJob:
-        """The job whose id is `text`, which the caller may see. Raises `JobNotFound`, `JobExpired`.
+        """Return the job whose id is `text`, if the caller may see it: its owner and admins may.
 
-        Its position may be missing: see `with_position`. The job of somebody else is not found:
-        its answer must not differ from that for a job that never was.
+        Its position may be missing: see `with_position`. Raises `JobExpired` for a job that is not
+        kept any more, and `JobNotFound` if there never was one. Raises `JobNotFound` for a job of
+        another user too, because the answer must not tell that it exists.
         """
         job_id = find_job_id(text)
         if job_id is None:
@@ -94,13 +102,20 @@ class Jobs:
         return seen
 
     async def with_position(self, seen: KnownJob) -> KnownJob:
-        """The same with its position, if it is queued."""
+        """Return the job with its position in the queue, if it is queued.
+
+        It may be a newer state of the job. A job that is gone meanwhile is returned as it was.
+        """
         return await self.cache.with_position(seen) or seen
 
     async def get_many(
         self, principal: Principal, texts: Sequence[str]
     ) -> tuple[list[Job], list[str]]:
-        """The jobs that are there for the caller, in the order asked for; and the other ids."""
+        """Return the jobs that the caller may see, in the order of `texts`; and all other ids.
+
+        The others are ids that are malformed, unknown or of jobs that are not kept any more, and
+        ids of jobs of other users.
+        """
         wanted = {text: job_id for text in texts if (job_id := find_job_id(text))}
         known = {i: seen.job for i in wanted.values() if (seen := self.cache.find_fresh(i))}
         found = await self.store.find_many([i for i in wanted.values() if i not in known])
@@ -117,11 +132,18 @@ class Jobs:
     async def page(
         self, principal: Principal, wanted: JobFilter, *, cursor: str | None, limit: int
     ) -> JobsPage:
-        """Some of the caller's own jobs, newest first. Raises `InvalidCursor`."""
+        """Return a page of the caller's own jobs that `wanted` accepts, newest first.
+
+        It holds `limit` jobs at most. `cursor` comes from the page before; None begins with the
+        newest job. Raises `InvalidCursor`.
+        """
         return await read_page(self.store, principal.id, wanted, cursor=cursor, limit=limit)
 
     async def result(self, principal: Principal, text: str) -> str:
-        """The result's JSON. Raises `JobWithoutResult`, and as `get`."""
+        """Return the result of a job as JSON text, whatever its size.
+
+        Raises `JobWithoutResult`, and the exceptions of `get`.
+        """
         seen = await self.get(principal, text)
         result = await self.store.result(seen.job)
         if result is None:
@@ -129,7 +151,11 @@ class Jobs:
         return result
 
     async def cancel(self, principal: Principal, text: str) -> tuple[KnownJob, bool]:
-        """The job after it was asked to stop, and whether it was done before."""
+        """Cancel a job that waits, or ask a running one to stop.
+
+        Return the job as it is then, and whether it was done before, so that nothing was changed.
+        Raises the exceptions of `get`.
+        """
         seen = await self.get(principal, text)
         now_ms = self.store.now_ms()
         was_done = False
@@ -143,7 +169,11 @@ class Jobs:
         return self.cache.put(job), was_done
 
     async def retry(self, principal: Principal, text: str) -> KnownJob:
-        """The job, queued once more. Raises `NotRetryable`."""
+        """Queue a job once more that failed, expired or was canceled, and return it as it is then.
+
+        Raises `NotRetryable` for any other job, `StoreUnavailable` if the queue does not answer,
+        and the exceptions of `get`.
+        """
         seen = await self.get(principal, text)
         now_ms = self.store.now_ms()
         before = seen.job
@@ -158,14 +188,14 @@ class Jobs:
         except NotAllowed as error:
             raise NotRetryable(f"The job is {error.job.status}.") from error
         if not await self._enqueue(job):
-            # As it was, unless a worker or another caller has changed it meanwhile.
+            # Put back as it was, unless a worker or another caller has changed it meanwhile.
             await self._change(job.id, lambda found: before if found == job else found)
             raise StoreUnavailable("The queue does not answer.")
         return await self.with_position(self.cache.put(job))
 
     async def _change(self, job_id: JobId, transition: Transition, *, enqueue: bool = False) -> Job:
-        # Not on the job as the cache has it: a state that is 250 ms old is good enough to be read,
-        # but a request must not be refused because of it.
+        # Not from the cached state: one that is 250 ms old is good enough to be read, but a request
+        # must not be refused because of it.
         try:
             return await self.store.change(job_id, transition, enqueue=enqueue)
         except Missing as error:

@@ -11,12 +11,12 @@ from api.events import Event, EventId, Hub, OpenStreams, TopicName
 from api.jobs.model.job import JobId, topic_of
 from api.jobs.store.cache import JobCache, KnownJob
 
-REPLICA_LAG_S = 0.1
-PATIENCE = 5
+REPLICA_LAG_S = 0.1  # the pause before another read of a replica
+PATIENCE = 5  # further reads of a version that an event has announced
 
 
 class _State(msgspec.Struct):
-    """What a watcher needs of an event."""
+    """The part of an event's data that a watcher needs."""
 
     version: int
 
@@ -25,8 +25,8 @@ class _State(msgspec.Struct):
 class _Watched:
     """A job that somebody waits for.
 
-    What was read before `since`, of the monotonic clock, may be too old. None is before the
-    first look.
+    What was read before `since`, in seconds of the monotonic clock, may be too old. None means that
+    nobody has looked yet.
     """
 
     watchers: int = 0
@@ -35,10 +35,11 @@ class _Watched:
 
 @dataclass(slots=True)
 class JobWatch:
-    """The jobs that requests of this process wait for.
+    """Lets requests of this process wait until a job changes.
 
-    The hub's poller reads their topics; an event only says that there is a newer version, which is
-    then read through the cache. `streams` says when this process ends.
+    The hub's poller reads the topics of these jobs; an event only says that there is a newer
+    version, which is then read through the cache. `streams` says when this process ends: then
+    nobody waits any longer.
     """
 
     hub: Hub
@@ -48,9 +49,9 @@ class JobWatch:
     _watched: dict[JobId, _Watched] = field(default_factory=dict)
 
     async def changed(self, seen: KnownJob, *, within_s: float) -> KnownJob | None:
-        """The job as soon as it has another version; None if it has none within that time.
+        """Wait until the job has another version than `seen`, and return it.
 
-        A process that is about to end does not wait.
+        Return None if it has none within `within_s` seconds, if it is gone, or if the process ends.
         """
         with closing(self.open(seen.job.id)) as watcher, suppress(TimeoutError):
             async with self.streams.hold(within_s):
@@ -58,7 +59,10 @@ class JobWatch:
         return None
 
     async def done(self, seen: KnownJob, *, within_s: float) -> KnownJob:
-        """The job when it is done, or as it is when time is up."""
+        """Wait until the job is done, and return it.
+
+        After `within_s` seconds, or when the process ends, return the newest state that was seen.
+        """
         with closing(self.open(seen.job.id)) as watcher, suppress(TimeoutError):
             async with self.streams.hold(within_s):
                 while not seen.job.is_done and (changed := await watcher.next(seen.job.version)):
@@ -66,14 +70,14 @@ class JobWatch:
         return seen
 
     def open(self, job_id: JobId) -> "Watcher":
-        """Begin to watch; the watcher has to be closed."""
+        """Begin to watch a job, and return a watcher. The caller must close it."""
         watched = self._watched.setdefault(job_id, _Watched())
         watched.watchers += 1
         self.hub.watch([topic_of(job_id)])
         return Watcher(self, job_id, topic_of(job_id), watched)
 
     def close(self, job_id: JobId) -> None:
-        """End one watch of the job: see `Watcher.close`."""
+        """End one watch of the job. Only `Watcher.close` calls this."""
         self.hub.unwatch([topic_of(job_id)])
         self._watched[job_id].watchers -= 1
         if not self._watched[job_id].watchers:
@@ -81,10 +85,10 @@ class JobWatch:
 
 
 class Watcher:
-    """One request that waits for a job, or one stream.
+    """One request, or one stream, that waits for changes of a job. `JobWatch.open` makes it.
 
-    The job is read once more after it is known where the topic stands: a change that came between
-    the caller's read and that moment would else be missed.
+    It reads the job once more after it has found where the topic stands: otherwise it would miss a
+    change between the caller's own read and that moment.
     """
 
     def __init__(self, watch: JobWatch, job_id: JobId, topic: TopicName, shared: _Watched) -> None:
@@ -97,13 +101,14 @@ class Watcher:
         self._patience = PATIENCE
 
     async def next(self, version: int | None) -> KnownJob | None:
-        """The job as soon as it is done or has another version; None when it is gone.
+        """Wait until the job is done or has another version than `version`, and return it.
 
-        Waits for ever, so the caller brings the time-out. Raises `RedisError`.
+        Return None if the job is gone. This waits without a limit, so the caller sets a time-out.
+        Raises `RedisError`.
         """
         hub = self._watch.hub
         while True:
-            # Taken before the read: what moves after this is not missed by the wait below.
+            # Taken before the read, so that the wait below does not miss a change during it.
             movement = hub.movement
             await self._look()
             seen = await self._watch.cache.get(
@@ -111,8 +116,8 @@ class Watcher:
             )
             if seen is None or seen.job.version != version or seen.job.is_done:
                 return seen
-            # A replica may lag behind the event. But an admin may have published a version that
-            # never comes, so it is looked for a few times only.
+            # A replica may not have this version yet, so it is read again. But only a few times:
+            # an admin may have published a version that never comes.
             if seen.job.version < self._newest and self._patience:
                 self._patience -= 1
                 await asyncio.sleep(REPLICA_LAG_S)
@@ -123,11 +128,11 @@ class Watcher:
                 movement = hub.movement
 
     def close(self) -> None:
-        """Wait no more; the topic is read for as long as anybody else waits for the job."""
+        """End the watch. The topic is read on for as long as others wait for the same job."""
         self._watch.close(self._job_id)
 
     async def _look(self) -> None:
-        """See where the topic stands, and which version it has come to."""
+        """Find out where the topic stands, and which version its newest event tells of."""
         hub = self._watch.hub
         at = hub.position(self._topic)
         if at is None:

@@ -1,4 +1,4 @@
-"""The JSON of requests, of types of job, and of several jobs at once."""
+"""The JSON of requests for jobs, of types of job, and of several jobs at once."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from api.payloads.models import Body, example
 
 
 class JobBody(Body):
-    """A job to do."""
+    """Request body of `POST /api/jobs`: the job to create."""
 
     model_config = example(
         type="report",
@@ -22,7 +22,7 @@ class JobBody(Body):
 
 
 class JobTypeView(Body):
-    """A type of job that is done here."""
+    """A type of job that can be created here."""
 
     type: str = Field(examples=["report"])
     summary: str
@@ -31,7 +31,7 @@ class JobTypeView(Body):
 
     @classmethod
     def of(cls, handler: JobHandler[Any, Any]) -> "JobTypeView":
-        """The type of job that `handler` does."""
+        """Build the view of the type that `handler` does."""
         return cls(
             type=handler.name,
             summary=handler.summary,
@@ -41,13 +41,13 @@ class JobTypeView(Body):
 
 
 class JobTypesView(Body):
-    """The types of job, by name."""
+    """All types of job, sorted by name."""
 
     data: list[JobTypeView]
 
 
 class JobsView(Body):
-    """The jobs that `ids` named, and those of them that are not there."""
+    """The jobs that `ids` named, in that order; `missing` has the ids of jobs not found."""
 
     data: list[JobView]
     missing: list[str]

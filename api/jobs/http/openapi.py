@@ -1,4 +1,7 @@
-"""What the OpenAPI document says of jobs: headers, the stream, and the types that there are."""
+"""What the OpenAPI document says of jobs beyond what is read off the handlers.
+
+These are the headers of answers, the stream of a job, and the input of each type of job.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -65,7 +68,10 @@ UNCHANGED = "The client has it already, or the wait was in vain."
 
 
 def describe_jobs(document: Document, kinds: Sequence[JobHandler[Any, Any]]) -> None:
-    """Complete the operations of this package in `document`, and name the `kinds` of job."""
+    """Complete the operations of jobs in `document`, in place.
+
+    `kinds` are the handlers whose inputs become the alternatives of `JobBody`.
+    """
     answers = {
         operation["operationId"]: operation["responses"]
         for path in document["paths"].values()
@@ -132,7 +138,7 @@ def _describe_several(answers: Document) -> None:
 
 
 def _describe_kinds(schemas: Document, kinds: Sequence[JobHandler[Any, Any]]) -> None:
-    """Each type of job has its own input."""
+    """Give each type of job its own input in the body of `POST /api/jobs`."""
     mode: Literal["validation"] = "validation"
     found, rest = models_json_schema([(kind.input, mode) for kind in kinds], ref_template=REF)
     schemas |= rest.get("$defs", {})

@@ -1,4 +1,4 @@
-"""What requests carry beside a body, as the OpenAPI document describes it."""
+"""The query parameters and headers of jobs, with the texts that the OpenAPI document shows."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`/api/jobs`."""
+"""The endpoints of `/api/jobs`."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -60,7 +60,7 @@ from api.security.principal import Principal
 
 MAX_PREFERRED_S = 20
 
-# For the OpenAPI document: what a handler answers with beside what every handler may.
+# For the OpenAPI document: the problems of each handler beside those that all handlers have.
 READING = {"problems": (JobNotFound, JobExpired, OverConnectionLimit)}
 LISTING = {"problems": (InvalidCursor,)}
 CREATING = {"problems": (ForeignOrigin, IdempotencyKeyReused, JobExpired, RateLimited)}
@@ -75,7 +75,7 @@ STREAMING = {
 
 @dataclass(frozen=True, slots=True)
 class JobServices:
-    """What the handlers of this package call."""
+    """What the handlers of these endpoints call."""
 
     jobs: Jobs
     watch: JobWatch
@@ -83,12 +83,12 @@ class JobServices:
     events: Events
 
     def hold_s(self, request: AnyRequest, wanted_s: float) -> float:
-        """How long an answer may be held where it is deployed."""
+        """Return for how many seconds an answer may be held: `wanted_s`, or less where we run."""
         return min(wanted_s, self.events.deadlines(request.scope).longest_hold_s)
 
 
 class JobsController(Controller):
-    """The handlers of `/api/jobs`."""
+    """The endpoints of `/api/jobs`."""
 
     path = PATH
     tags = ("jobs",)
@@ -104,7 +104,11 @@ class JobsController(Controller):
         idempotency_key: IdempotencyHeader = None,
         prefer: PreferDone = None,
     ) -> Response[JobView]:
-        """Have a job done; with an Idempotency-Key once, however often it is sent."""
+        """Create a job, and answer 202 with its state and address.
+
+        With `Prefer: wait=N` the answer is 200 if the job is done within N seconds. With an
+        Idempotency-Key the job is created once, however often the request is sent.
+        """
         self.services.events.security.publish_rate.take(principal.id)
         wanted = JobRequest(data.type, data.input, idempotency_key)
         seen, replayed = await self.services.jobs.create(principal, wanted)
@@ -131,7 +135,10 @@ class JobsController(Controller):
         prefer: Prefer = None,
         if_none_match: IfNoneMatch = None,
     ) -> Response[JobView]:
-        """A job's state; 304 when it is the one that the client has."""
+        """Return the state of a job, for its owner and admins; 304 if the client has it already.
+
+        With `wait` the answer is held until the job has another version than `after`.
+        """
         seen = await self.services.jobs.get(principal, job_id)
         preferred_s = answers.preferred_wait_s(prefer)
         wait_s = wait or min(preferred_s, MAX_PREFERRED_S)
@@ -162,7 +169,7 @@ class JobsController(Controller):
         limit: Limit = 50,
         if_none_match: IfNoneMatch = None,
     ) -> Response[JobsView | JobPage]:
-        """Some jobs by their ids, or a page of the caller's, newest first."""
+        """List the jobs that `ids` names; without it, a page of the caller's jobs, newest first."""
         if ids is not None:
             return await self._some(principal, ids, if_none_match)
         page = await self.services.jobs.page(
@@ -175,14 +182,14 @@ class JobsController(Controller):
         self,
         principal: NamedDependency[Principal],  # noqa: ARG002  # anybody who is signed in
     ) -> JobTypesView:
-        """The types of job that are done here, each with the schema of its input."""
+        """List the types of job that can be created, with schemas of their input and result."""
         return JobTypesView(data=list(map(JobTypeView.of, self.services.jobs.registry.all())))
 
     @post("/{job_id:str}/cancel", name="cancel_job", status_code=202, opt=CANCELING)
     async def cancel(
         self, job_id: FromPath[str], principal: NamedDependency[Principal]
     ) -> Response[JobView]:
-        """Ask a job to stop: 202, or 200 when it was done before."""
+        """Cancel a job that waits, or ask a running one to stop; 200 if it was done already."""
         seen, was_done = await self.services.jobs.cancel(principal, job_id)
         return self.services.answers.job(seen, 200 if was_done else 202, {})
 
@@ -190,7 +197,7 @@ class JobsController(Controller):
     async def retry(
         self, job_id: FromPath[str], principal: NamedDependency[Principal]
     ) -> Response[JobView]:
-        """Queue a job that fell short once more, under the same id."""
+        """Queue a job again, under the same id, that has failed, expired or been canceled."""
         seen = await self.services.jobs.retry(principal, job_id)
         return self.services.answers.job(seen, 202, {"Location": f"{PATH}/{seen.job.id}"})
 
@@ -198,7 +205,7 @@ class JobsController(Controller):
     async def result(
         self, job_id: FromPath[str], principal: NamedDependency[Principal]
     ) -> Response[Any]:
-        """What the job brought, of any size."""
+        """Return the result of a job that has succeeded, whatever its size."""
         text = await self.services.jobs.result(principal, job_id)
         headers = {"Vary": answers.VARY, "Cache-Control": answers.REVALIDATE}
         return Response(text.encode(), media_type=JSON, headers=headers)
@@ -214,9 +221,9 @@ class JobsController(Controller):
         last_id_in_query: LastVersionInQuery = None,
         conn: Conn = None,
     ) -> EventStream | Response[None]:
-        """The job's state as a stream, until it is done; then 204 to whoever has that."""
+        """Stream the states of a job until it is done; 204 if the client has that last state."""
         services = self.services
-        # A ticket for something else does not even tell whether there is such a job.
+        # Checked first: a ticket for another topic must not tell whether there is such a job.
         require_ticket(principal, [f"job:{job_id}"])
         seen = await services.jobs.get(principal, job_id)
         require_stream_accepted(request, f"{PATH}/{seen.job.id}")
@@ -240,9 +247,9 @@ class JobsController(Controller):
     async def _waited(
         self, request: AnyRequest, principal: Principal, seen: KnownJob, wait_s: float
     ) -> KnownJob:
-        """The new job when it is done, or as it is when time is up."""
+        """Return the new job when it is done, or as it is after `wait_s` seconds."""
         hold_s = self.services.hold_s(request, wait_s)
-        # Over the limit it is not held: the job is there, and a preference may go unheeded.
+        # Over the limit the answer comes at once: the job exists, and `Prefer` is only a wish.
         with suppress(OverConnectionLimit):
             async with admit_long_poll(request, self.services.events, principal):
                 return await self.services.watch.done(seen, within_s=hold_s)
@@ -261,7 +268,7 @@ class JobsController(Controller):
     async def _conditional(
         self, seen: KnownJob, if_none_match: str | None, headers: Mapping[str, str]
     ) -> Response[Any]:
-        # A process that meets the job first does not look for its place as well.
+        # The client has this version: a command for the place in the queue is spared.
         if seen.lacks_position and answers.version_in(if_none_match) == seen.job.version:
             return self.services.answers.unchanged(seen, headers)
         seen = await self.services.jobs.with_position(seen)
@@ -273,6 +280,6 @@ class JobsController(Controller):
 def job_routes(
     jobs: Jobs, watch: JobWatch, hints: PollHints, events: Events
 ) -> list[type[Controller]]:
-    """The handlers, bound to what they call."""
+    """Return the controllers of jobs, bound to what they call."""
     services = JobServices(jobs, watch, JobAnswers(hints), events)
     return [bound(JobsController, services=services)]

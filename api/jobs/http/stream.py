@@ -1,4 +1,4 @@
-"""A job's state as Server-Sent Events: each change, until it is done."""
+"""Streams the states of one job as Server-Sent Events, until it is done."""
 
 import asyncio
 
@@ -15,10 +15,10 @@ log = structlog.get_logger()
 
 
 class JobStream(Session):
-    """Sends the present state of a job, and each later one; the ids of the frames are versions.
+    """Sends the present state of a job and each later one; the ids of the frames are versions.
 
-    `version` is the one that the client has; None if it has none. A client that missed some gets
-    the newest only, because a state says all that those before it said.
+    `version` is the one that the client has, None if it has none. A client that missed several
+    versions gets only the newest, because a state needs no earlier one to be understood.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class JobStream(Session):
             self._watcher = watcher = self._watch.open(self._job_id)
             while not connection.ended:
                 seen = await self._next(watcher)
-                if seen is None:  # the next connect is told why
+                if seen is None:  # the client connects again, and gets 404 or 410
                     connection.end(CloseReason.ROTATE)
                     return
                 await self._send(connection, seen)
@@ -67,7 +67,7 @@ class JobStream(Session):
             connection.end(self._deadline.reason)
 
     async def _next(self, watcher: Watcher) -> KnownJob | None:
-        """The next state, however long Redis is away."""
+        """Wait for the next state; while Redis fails, ask again."""
         while True:
             try:
                 return await watcher.next(self._version)
@@ -77,7 +77,7 @@ class JobStream(Session):
 
 
 def job_frame(seen: KnownJob, hints: PollHints) -> bytes:
-    """One state as a frame of Server-Sent Events, with the JSON that GET would answer."""
+    """Encode one state as a frame of Server-Sent Events, with the JSON that GET would answer."""
     job = seen.job
     data = job_json(
         job, position=seen.position, poll_after_ms=hints.poll_after_ms(job, position=seen.position)

@@ -1,4 +1,4 @@
-"""What a team writes to have jobs done: a handler, what it is given, and the list of them."""
+"""Job handlers: how one is declared, what it is given when it runs, and the registry of them."""
 
 import asyncio
 import re
@@ -19,18 +19,24 @@ from api.payloads.models import plain
 from api.problems import ValidationFailed, field_errors
 
 MAX_DETAIL_CHARS: Final = 2000
-MAX_NUMBER: Final = 2**53 - 1  # what JavaScript counts to
+MAX_NUMBER: Final = 2**53 - 1  # the largest whole number that JavaScript keeps exact
 
 
 def text_of(value: object, most: int = MAX_MESSAGE_CHARS) -> str:
-    """A handler's text as it can be stored: plain, at most so long. Raises `TypeError`."""
+    """Return a handler's text as it can be stored: valid UTF-8, cut to `most` characters.
+
+    Raises `TypeError` if `value` is not a text.
+    """
     if not isinstance(value, str):
         raise TypeError(f"a text is needed, not {type(value).__name__}")
     return plain(value)[:most]
 
 
 def number_of(value: Any) -> float:
-    """A handler's number, of whatever size. Raises `TypeError`."""
+    """Convert a handler's number to a float; a number too large for that becomes infinite.
+
+    Raises `TypeError` if `value` is not a real number.
+    """
     if not isinstance(value, Real | Decimal):
         raise TypeError(f"a number is needed, not {type(value).__name__}")
     try:
@@ -40,7 +46,11 @@ def number_of(value: Any) -> float:
 
 
 def count_of(value: Any) -> int:
-    """A handler's whole number. Raises `TypeError`, `ValueError`."""
+    """Convert a handler's whole number to an `int`.
+
+    Raises `TypeError` if `value` is not a whole number, and `ValueError` if it is above
+    `MAX_NUMBER` or below its negative.
+    """
     count = index(value)
     if abs(count) > MAX_NUMBER:
         raise ValueError("a number is needed that JavaScript can count to")
@@ -49,7 +59,10 @@ def count_of(value: Any) -> int:
 
 @dataclass(slots=True)
 class Report:
-    """The newest of what a handler reported; `news` is set while it is not written yet."""
+    """The newest progress, step and message that a handler has reported; None if it reported none.
+
+    `news` is set while some of this is not written to the store yet.
+    """
 
     progress: Progress | None = None
     step: Step | None = None
@@ -57,7 +70,10 @@ class Report:
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self) -> Transition:
-        """The transition that writes all of it. If the write fails, set `news` again."""
+        """Return the transition that writes the whole report, and clear `news`.
+
+        If that write fails, the caller must set `news` again.
+        """
         self.news.clear()
         progress, step, message = self.progress, self.step, self.message
         return lambda job: job.progressed(progress, step=step, message=message)
@@ -65,14 +81,16 @@ class Report:
 
 @dataclass(slots=True)
 class JobContext:
-    """One attempt at a job, as its handler sees it.
+    """What a handler is given for one attempt: facts about its job, and methods to report progress.
 
-    Reports cost the handler no time: they are written beside it, a few in a second at most,
-    and the last one before the attempt ends. A cancel sets `is_cancelled` and raises
-    `asyncio.CancelledError` at the handler's next await: clean up, and let it pass.
+    A report does not wait for the store: the newest one is written in the background, at most four
+    times a second, and the last one together with the end of the attempt. When the attempt must
+    stop, `is_cancelled` becomes true and the handler's next await raises `asyncio.CancelledError`:
+    clean up within 5 seconds, and let the exception pass.
 
-    `deadline` is a time of `monotonic`. Texts are cut at 200 characters, and what UTF-8 cannot
-    hold is replaced by U+FFFD. All methods raise `TypeError` for a value of a wrong type.
+    `attempt` counts from 1. `deadline` is a time of the clock `monotonic`, in seconds. Texts are
+    cut at 200 characters, and what UTF-8 cannot hold is replaced by U+FFFD. The methods that report
+    raise `TypeError` for a value of a wrong type.
     """
 
     job_id: JobId
@@ -86,28 +104,35 @@ class JobContext:
     is_cancelled: bool = False
 
     def left_s(self) -> float:
-        """Seconds until the handler is told to stop; 0 when that time has come."""
+        """Return the seconds until the handler is told to stop; 0 when that time has come."""
         return max(0.0, self.deadline - self.monotonic())
 
     async def progress(self, done: float, total: float, *, note: str | None = None) -> None:
-        """`done` of `total` units are done; the percentage that clients see never falls."""
+        """Report that `done` of `total` units are done; a `note` becomes the job's message.
+
+        Clients see a percentage, which never falls within an attempt.
+        """
         self.report.progress = Progress(number_of(done), number_of(total))
         await self._tell(None if note is None else text_of(note))
 
     async def step(self, key: str, *, index: int, total: int, label: str) -> None:
-        """Step `index` of `total` has begun, from 1; `key` is for programs, `label` for people."""
+        """Report that step `index` of `total`, counted from 1, has begun.
+
+        `key` names the step for programs, `label` for people. Raises `ValueError` for an `index` or
+        a `total` above 2**53 - 1.
+        """
         self.report.step = Step(text_of(key), count_of(index), count_of(total), text_of(label))
         await self._tell(None)
 
     async def message(self, text: str) -> None:
-        """A line for people, in place of the one before."""
+        """Set the text that people see beside the job's state; it replaces the one before."""
         await self._tell(text_of(text))
 
     async def _tell(self, message: str | None) -> None:
         if message is not None:
             self.report.message = message
         self.report.news.set()
-        # A handler that never awaits anything else would keep all others from running.
+        # A handler that awaits nothing else would otherwise keep all others from running.
         await asyncio.sleep(0)
 
 
@@ -118,10 +143,11 @@ R = TypeVar("R", bound=BaseModel)
 
 
 class JobFailed(Exception):
-    """Raised by a handler: the attempt has failed, and the job's owner may read why.
+    """Raise this in a handler to fail the attempt with an error that the job's owner may read.
 
-    `code` is for programs, up to 200 characters; `detail` has up to 2,000. Without `retryable`
-    no further attempt is made. Raises `TypeError` for what is no text.
+    `code` is for programs and is cut at 200 characters, `detail` is for people and is cut at 2,000.
+    With `retryable` the job gets another attempt if it has one left; without it the job has failed
+    for good. The constructor raises `TypeError` for what is no text.
     """
 
     def __init__(self, code: str, detail: str, *, retryable: bool = False) -> None:
@@ -132,15 +158,16 @@ class JobFailed(Exception):
 
 
 class NotAJobError(TypeError):
-    """Something was registered as a handler that is none, such as a plain function."""
+    """Raised for a handler that the decorator `job` has not made, such as a plain function."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobHandler(Generic[I, R]):
-    """One type of job, its models, and the function that does it.
+    """One type of job: its name, the function that does it, and the models of its input and result.
 
-    An attempt may last `timeout_s`, and a job has up to `max_attempts` of them. `summary` is for
-    the documents.
+    Made by the decorator `job`. One attempt lasts `timeout_s` seconds at most. A job has at most
+    `max_attempts` attempts, and as many again after each retry by its owner. `summary` describes
+    the type in the API's documents.
     """
 
     name: str
@@ -164,10 +191,12 @@ def job(
     timeout_s: float = 300,
     summary: str = "",
 ) -> Callable[[Callable[[JobContext, I], Awaitable[R]]], JobHandler[I, R]]:
-    """Make a function the handler of jobs of type `name`. Register it to have it run.
+    """Decorate a function as the handler of jobs of type `name`.
 
-    `summary` is for the documents; else the first line of the docstring. Raises `ValueError`
-    for a name, attempts or a time that cannot be.
+    The result has to be registered, as an extension does. `timeout_s` is the longest that one
+    attempt may last, in seconds. `summary` describes the type in the API's documents; if it is
+    empty, the first line of the function's docstring does. Raises `ValueError` if `name` is no
+    valid type name, `max_attempts` is below 1 or `timeout_s` is not above 0.
     """
     if not JOB_TYPE.fullmatch(name):
         raise ValueError(f"{name!r} cannot be a type of job")
@@ -183,22 +212,23 @@ def job(
 
 @dataclass(frozen=True, slots=True)
 class CheckedInput:
-    """A request for a job whose input is right: the JSON to store, and the attempts to make."""
+    """The JSON of an input that its type accepts, and how many attempts that type has."""
 
     input_json: str
     max_attempts: int
 
 
 class Registry:
-    """The types of job that this process knows: the handlers by name."""
+    """The handlers that this process knows, by type of job."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, JobHandler[Any, Any]] = {}
 
     def add(self, handler: object) -> None:
-        """Have jobs of this type done by `handler`.
+        """Register `handler` for the jobs of its type.
 
-        Raises `ValueError` for a second one, and `NotAJobError` for what `job` has not made.
+        Raises `ValueError` if the type has a handler already, and `NotAJobError` if `handler` was
+        not made by `job`.
         """
         if not isinstance(handler, JobHandler):
             name = getattr(handler, "__name__", type(handler).__name__)
@@ -208,17 +238,19 @@ class Registry:
         self._handlers[handler.name] = handler
 
     def find(self, name: str) -> JobHandler[Any, Any] | None:
-        """The handler of this type of job; None for a type that this process does not know."""
+        """Return the handler of this type of job; None if this process does not know the type."""
         return self._handlers.get(name)
 
     def all(self) -> Sequence[JobHandler[Any, Any]]:
-        """The handlers, sorted by name."""
+        """Return all handlers, sorted by name."""
         return sorted(self._handlers.values(), key=lambda one: one.name)
 
     def check(self, type_: str, value: Any) -> CheckedInput:
-        """Check a request. Raises `ValidationFailed`: `type`, or fields below `input`.
+        """Check the input of a requested job against the model of its type.
 
-        The JSON is the caller's own: what a model writes need not be what it reads.
+        The JSON that is returned is the caller's own, because what a model writes need not be what
+        it reads. Raises `ValidationFailed`, whose errors name `type` if there is no such type, and
+        otherwise the wrong fields below `input`.
         """
         handler = self._handlers.get(type_)
         if handler is None:

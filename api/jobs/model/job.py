@@ -1,8 +1,8 @@
 """One piece of work that a caller asked for: its state, and how that may change.
 
-A transition is pure: it takes the time and returns the next state. The store adds version,
-`updated_ms` and `expires_ms` when it writes one, and writes nothing for a transition that
-returns the job it was given.
+A transition takes a time and returns the next state, without I/O; it raises `NotAllowed` in a state
+that it cannot follow. The store adds version, `updated_ms` and `expires_ms` when it writes a job,
+and writes nothing for a transition that returns the job it was given.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from typing import Final, NewType
 from api.events import TopicName
 
 JobId = NewType("JobId", str)
-"""`job_` and a ULID: sorts by the time of creation, and cannot be guessed."""
+"""`job_` and a ULID: ids sort by the time of creation, and cannot be guessed."""
 
 PREFIX: Final = "job_"
 MAX_MESSAGE_CHARS: Final = 200
@@ -25,7 +25,7 @@ _RANDOM_BITS: Final = 80
 
 
 class JobStatus(StrEnum):
-    """Where a job is in its life."""
+    """Where a job is in its life. It is `expired` when no worker has started it in time."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -42,7 +42,7 @@ RETRYABLE: Final = TERMINAL - {JobStatus.SUCCEEDED}
 
 
 class NotAllowed(Exception):
-    """The job's state does not allow the transition. `job` is that state."""
+    """Raised for a transition that the job's state does not allow. `job` is that state."""
 
     def __init__(self, job: "Job") -> None:
         super().__init__(f"a job that is {job.status}")
@@ -51,7 +51,7 @@ class NotAllowed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How much of an attempt is done: `done` of `total` units, and a word about it."""
+    """How much of an attempt is done: `done` of `total` units, and a note for people."""
 
     done: float
     total: float
@@ -59,7 +59,7 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        """0 to 100, rounded down, whatever the handler reports."""
+        """The percentage, rounded down to a whole number from 0 to 100; 0 if there is no total."""
         if not self.total > 0:
             return 0
         # Multiplied first: 29 / 100 * 100 is a little less than 29.
@@ -69,7 +69,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An attempt is at step `index` of `total`, from 1; `key` is for programs, not people."""
+    """Step `index` of `total`, counted from 1; `key` names it for programs, `label` for people."""
 
     key: str
     index: int
@@ -79,10 +79,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why a job has failed, in words that its owner may read.
+    """Why a job has failed or expired, in words that its owner may read.
 
-    `code` is for programs, `ref` finds the cause in the logs, where there is more to find.
-    `retryable` says whether another attempt may succeed.
+    `code` is for programs. `ref` is written to the logs beside the cause; None if the logs know no
+    more. `retryable` says whether another attempt may succeed.
     """
 
     code: str
@@ -99,11 +99,11 @@ WORKER_LOST: Final = JobError("worker-lost", "The worker was lost", retryable=Tr
 class Job:
     """The state of a job, as it is stored. What clients see of it is `JobView`.
 
-    Times are milliseconds since 1970, and None for what has not happened. `version` is one more
-    with every write. `attempt` counts starts, 0 before the first; `tries` is how many attempts a
-    round has, and `max_attempts` how many there may be up to the end of this round: a retry by the
-    caller begins a new one. `progress` is in percent, `result_bytes` the size of the result as
-    JSON, and `result` that JSON where it is small enough to travel with the job.
+    Times are milliseconds since 1970, and None for what has not happened. `version` grows by one
+    with every write. `attempt` is the number of the newest attempt, 0 before the first. A round has
+    up to `tries` attempts, and a retry by the caller begins a new round; `max_attempts` is the last
+    number that `attempt` may reach in this round. `progress` is in percent, `result_bytes` the size
+    of the result as JSON, and `result` that JSON, None if it is too large to be kept with the job.
     """
 
     id: JobId
@@ -131,7 +131,7 @@ class Job:
 
     @classmethod
     def new(cls, job_id: JobId, type_: str, *, owner: str, at_ms: int, max_attempts: int) -> "Job":
-        """A job that waits for its first attempt."""
+        """Build a job that waits for its first attempt; nothing is stored."""
         return cls(
             id=job_id,
             type=type_,
@@ -145,17 +145,17 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """No change will come by itself."""
+        """Whether the job has ended; then only a retry by a caller changes it."""
         return self.status in TERMINAL
 
     @property
     def is_queued(self) -> bool:
-        """It waits for a worker."""
+        """Whether the job waits for a worker."""
         return self.status is JobStatus.QUEUED
 
     @property
     def is_running(self) -> bool:
-        """A worker has it."""
+        """Whether a worker has begun an attempt that has not ended."""
         return self.status is JobStatus.RUNNING
 
     @property
@@ -164,7 +164,7 @@ class Job:
         return self.attempt < self.max_attempts
 
     def started(self, at_ms: int) -> "Job":
-        """The next attempt. Raises `NotAllowed` for a job that is done."""
+        """Return the job with its next attempt begun. It must not be done."""
         self._require(not self.is_done)
         return replace(
             self._unreported(),
@@ -182,7 +182,7 @@ class Job:
         step: Step | None = None,
         message: str | None = None,
     ) -> "Job":
-        """What the attempt reports. Progress never falls; what is None stays as it is."""
+        """Return the job with what its attempt reports; progress never falls, None is no change."""
         self._require(self.is_running)
         note = message if message is not None or progress is None else progress.note
         percent = self.progress
@@ -193,24 +193,24 @@ class Job:
         return self if job == self else job
 
     def succeeded(self, at_ms: int) -> "Job":
-        """The attempt brought a result, which the store adds."""
+        """Return the running job as succeeded; the store adds the result."""
         self._require(self.is_running)
         return replace(self._ended(JobStatus.SUCCEEDED, at_ms), progress=100)
 
     def failed(self, at_ms: int, error: JobError) -> "Job":
-        """Failed for good, running or still queued."""
+        """Return the queued or running job as failed for good."""
         self._require(not self.is_done)
         return replace(self._ended(JobStatus.FAILED, at_ms), error=error)
 
     def requeued(self, at_ms: int, *, next_attempt_ms: int) -> "Job":
-        """The attempt failed, and the next one may begin at `next_attempt_ms`."""
+        """Return the running job as queued: a next attempt may begin at `next_attempt_ms`."""
         self._require(self.is_running)
         return replace(
             self, status=JobStatus.QUEUED, queued_ms=at_ms, next_attempt_ms=next_attempt_ms
         )
 
     def returned(self, at_ms: int) -> "Job":
-        """The worker had to stop: the attempt does not count."""
+        """Return the running job as queued; the attempt, ended by its worker, does not count."""
         self._require(self.is_running)
         return replace(
             self._unreported(),
@@ -220,7 +220,7 @@ class Job:
         )
 
     def cancel_asked(self, at_ms: int) -> "Job":
-        """Canceled at once while it waits; a running attempt is asked to stop."""
+        """Return a queued job as canceled, a running one as asked to stop, a done one unchanged."""
         if self.is_queued:
             return self.canceled(at_ms)
         if self.is_done or self.cancel_requested:
@@ -228,18 +228,18 @@ class Job:
         return replace(self, cancel_requested=True)
 
     def canceled(self, at_ms: int) -> "Job":
-        """Ended because its owner asked for it."""
+        """Return the job as canceled by its owner. It must not be done."""
         self._require(not self.is_done)
         return replace(self._ended(JobStatus.CANCELED, at_ms), cancel_requested=True)
 
     def expired(self, at_ms: int) -> "Job":
-        """Nobody started it in time."""
+        """Return the queued job as expired, because no worker has started it in time."""
         self._require(self.is_queued)
         error = JobError("job-expired", "Nobody started the job in time", retryable=True)
         return replace(self._ended(JobStatus.EXPIRED, at_ms), error=error)
 
     def retried(self, at_ms: int) -> "Job":
-        """A new round of attempts under the same id.
+        """Return the job as queued for a new round of attempts, under the same id.
 
         Raises `NotAllowed` for a job that succeeded, or is not done.
         """
@@ -267,11 +267,11 @@ class Job:
 
 
 Transition = Callable[[Job], Job]
-"""The next state of a job, from its present one. Raises `NotAllowed`."""
+"""Takes the present state of a job and returns the next one. Raises `NotAllowed`."""
 
 
 def job_id_of(at_ms: int, seed: str) -> JobId:
-    """A new id. `seed` is what `new_id` gave: random, 80 bits or more."""
+    """Make the id of a job created at `at_ms`; `seed` is a random text of 80 bits or more."""
     chance = int.from_bytes(blake2b(seed.encode(), digest_size=_RANDOM_BITS // 8).digest())
     number = at_ms << _RANDOM_BITS | chance
     digits = [_DIGITS[number >> 5 * place & 31] for place in reversed(range(_ULID_CHARS))]
@@ -279,14 +279,14 @@ def job_id_of(at_ms: int, seed: str) -> JobId:
 
 
 def find_job_id(text: str) -> JobId | None:
-    """Read an id from outside; None for what is none."""
+    """Return `text`, which came from outside, as a job id; None if it does not have that form."""
     ulid = text.removeprefix(PREFIX)
     is_one = text.startswith(PREFIX) and len(ulid) == _ULID_CHARS and set(ulid) <= set(_DIGITS)
     return JobId(text) if is_one and ulid[0] <= "7" else None
 
 
 def created_ms_of(job_id: JobId) -> int:
-    """The time of creation, which stands in the id."""
+    """Read the time of creation from an id, in milliseconds since 1970."""
     ms = 0
     for digit in job_id.removeprefix(PREFIX)[:10]:
         ms = ms << 5 | _DIGITS.index(digit)
@@ -294,5 +294,5 @@ def created_ms_of(job_id: JobId) -> int:
 
 
 def topic_of(job_id: JobId) -> TopicName:
-    """The topic whose events are the states of the job."""
+    """Return the topic of a job, `job:<id>`; each event there is a state of the job."""
     return TopicName(f"job:{job_id}")

@@ -1,10 +1,10 @@
-"""The problems that jobs alone have."""
+"""The problems that only requests about jobs are answered with."""
 
 from api.problems import ApiError, NotFound
 
 
 class JobNotFound(NotFound):
-    """There is no such job, or it is somebody else's."""
+    """Raised when there is no such job, or when it belongs to somebody else."""
 
     code = "job-not-found"
     title = "You have no such job"
@@ -12,7 +12,7 @@ class JobNotFound(NotFound):
 
 
 class JobExpired(ApiError):
-    """The job was the caller's, and is not kept any more."""
+    """Raised when the job was the caller's, but ended so long ago that it is not kept."""
 
     code = "job-expired"
     status = 410
@@ -21,7 +21,7 @@ class JobExpired(ApiError):
 
 
 class JobWithoutResult(ApiError):
-    """The job has not succeeded, so that there is no result."""
+    """Raised when the result of a job is asked for that has not succeeded."""
 
     code = "job-without-result"
     status = 409
@@ -30,7 +30,7 @@ class JobWithoutResult(ApiError):
 
 
 class NotRetryable(ApiError):
-    """The job is waiting, is running or has succeeded."""
+    """Raised when a retry is asked for a job that waits, runs or has succeeded."""
 
     code = "not-retryable"
     status = 409

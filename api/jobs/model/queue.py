@@ -1,4 +1,7 @@
-"""What brings jobs to workers. It may bring one twice: the lease in the store decides."""
+"""The queue that brings jobs to workers, and how a delivery is finished.
+
+A queue may bring a job twice: the lease in the store decides which worker does it.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One job handed to one worker.
+    """One job that the queue has handed to one worker.
 
     `receipt` is the queue's own name for the delivery. `receives` counts how often the queue has
     delivered this entry, this time included.
@@ -27,32 +30,36 @@ class Delivery:
 
 
 class QueueError(Exception):
-    """A queue outside of Redis did not do its part."""
+    """Raised when a queue outside of Redis does not answer or refuses a request."""
 
 
 class JobQueue(Protocol):
-    """Every method raises `RedisError` or `QueueError` when the queue fails."""
+    """Brings the ids of jobs to workers; there is one on Redis and one on SQS.
+
+    Every method raises `RedisError` or `QueueError` when the queue fails.
+    """
 
     async def enqueue(self, job_id: JobId, *, delay_s: float = 0) -> None:
-        """Deliver the job to some worker, not before `delay_s`."""
+        """Have the job delivered to some worker, after `delay_s` seconds at the earliest."""
 
     async def claim(self, limit: int, *, wait_s: float) -> Sequence[Delivery]:
-        """Up to `limit` deliveries, those of dead workers included; waits for the first.
+        """Return up to `limit` deliveries, those that dead workers left included.
 
-        Cancelled, it gives back what it has received.
+        Waits up to `wait_s` seconds for the first one; an empty answer means that none came. When
+        cancelled, it gives back what it has received.
         """
 
     async def heartbeat(self, delivery: Delivery, *, lease_s: float) -> None:
-        """Keep the delivery from others for `lease_s` more."""
+        """Keep the delivery from other workers for `lease_s` more seconds."""
 
     async def release(self, delivery: Delivery, *, delay_s: float) -> None:
-        """Give it back, to be delivered again, not before `delay_s`."""
+        """Give the delivery back, to be delivered again after `delay_s` seconds at the earliest."""
 
     async def done(self, delivery: Delivery) -> None:
-        """It needs no other delivery."""
+        """Remove the delivery from the queue: the job needs no other one."""
 
     async def to_dead_letters(self, delivery: Delivery) -> None:
-        """No worker survives it: put it with the dead letters, where operators look."""
+        """Put the delivery with the dead letters, for operators: no worker has survived it."""
 
 
 class DeliveryEnd(StrEnum):
@@ -61,36 +68,42 @@ class DeliveryEnd(StrEnum):
     DONE = "done"
     """The job needs no other delivery."""
     RETRY = "retry"
-    """Another attempt will be made."""
+    """The attempt failed, and the job is delivered again for the next one."""
     BUSY = "busy"
-    """Nothing can be begun now: another worker has the job, or the store is away."""
+    """None can begin now: another worker has the job, its type is unknown, or Redis fails."""
     RETURNED = "returned"
-    """This worker had no time for it."""
+    """This worker stops or has too little time; the job is delivered again."""
     DEAD = "dead"
-    """The job kills its workers."""
+    """Too many workers died with the job: it has failed, and goes to the dead letters."""
     LOST = "lost"
-    """It is another worker's by now, or the end could not be written: leave it alone."""
+    """Another worker has the job, or the end could not be written: nothing is told to the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is to become of a delivery. One that is to come again does so after `delay_s`."""
+    """How a delivery ended, and so what the queue is told of it.
+
+    A delivery that is given back comes again after `delay_s` seconds.
+    """
 
     end: DeliveryEnd
     delay_s: float = 0.0
 
 
 def outcome_without_attempt(job: Job | None) -> Outcome:
-    """The outcome for a job that is done, or is not there.
+    """Return the outcome for a job that needs no attempt: it is done, or is gone (None).
 
-    A job that killed its workers has its delivery put with the dead letters, too.
+    If the job failed because its workers died, its delivery goes to the dead letters.
     """
     is_killer = job is not None and job.error is not None and job.error.code == WORKER_LOST.code
     return Outcome(DeliveryEnd.DEAD if is_killer else DeliveryEnd.DONE)
 
 
 async def finish_delivery(queue: JobQueue, delivery: Delivery, outcome: Outcome) -> None:
-    """Do to the delivery what the outcome says. Raises as the queue."""
+    """Tell the queue that the delivery is done, dead or given back, as `outcome` says.
+
+    After `DeliveryEnd.LOST` it does nothing. Raises as the methods of `JobQueue`.
+    """
     if outcome.end is DeliveryEnd.DONE:
         await queue.done(delivery)
     elif outcome.end is DeliveryEnd.DEAD:
@@ -100,16 +113,17 @@ async def finish_delivery(queue: JobQueue, delivery: Delivery, outcome: Outcome)
 
 
 async def take_or_give_back(taking: Awaitable[T], give_back: Callable[[T], Awaitable[None]]) -> T:
-    """The result of `taking`, which a queue executes even if nobody waits for its answer.
+    """Return the result of `taking`, and lose no delivery if the caller is cancelled meanwhile.
 
-    When the caller is cancelled, this still waits for the answer and hands it to `give_back`, so
-    that no delivery is lost with the caller; then it raises `CancelledError`.
+    `taking` is a request that the queue carries out even if nobody waits for its answer. On a
+    cancellation this still waits for the answer and hands it to `give_back`; then it raises
+    `CancelledError`.
     """
     task = asyncio.ensure_future(taking)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        # What fails now comes back by itself, when nobody has kept it alive.
+        # If this fails, the queue delivers again when no heartbeat has come for long enough.
         with suppress(RedisError, QueueError):
             await give_back(await task)
         raise

@@ -15,18 +15,19 @@ from api.jobs.model.job import MAX_MESSAGE_CHARS, RETRYABLE, Job, JobError, JobS
 from api.payloads.models import Body
 
 PATH = "/api/jobs"
-JITTER = 0.1
-LONG_QUEUE = 10
-LATER_MS = 10_000
-BY_AGE_MS = ((3_000, 500), (30_000, 1_000), (300_000, 2_500))
+JITTER = 0.1  # of a hint, up or down
+LONG_QUEUE = 10  # jobs
+LATER_MS = 10_000  # the hint for jobs that are older than all of BY_AGE_MS
+BY_AGE_MS = ((3_000, 500), (30_000, 1_000), (300_000, 2_500))  # pairs: age below, hint
 
 
 @dataclass(frozen=True, slots=True)
 class PollHints:
-    """When clients should ask for a job again.
+    """Says when clients should ask for a job again: soon for a young job, later for an old one.
 
-    Soon for a young job, seldom for an old one or one far back in the queue. `clock` gives epoch
-    seconds. While `is_shedding`, as this process refuses new streams, everybody comes less often.
+    A job with more than `LONG_QUEUE` others before it is asked for half as often. While
+    `is_shedding()`, as this process refuses new streams, the pauses are four times as long. `clock`
+    gives seconds since 1970.
     """
 
     clock: Callable[[], float]
@@ -34,7 +35,10 @@ class PollHints:
     is_shedding: Callable[[], bool] = lambda: False
 
     def poll_after_ms(self, job: Job, *, position: int | None = None) -> int:
-        """Milliseconds until the next poll is worth while; 0 for a job that is done."""
+        """Return the milliseconds to wait before the next poll, jittered; 0 for a job that is done.
+
+        `position` is how many jobs wait before it in the queue; None if that is not known.
+        """
         if job.is_done:
             return 0
         age_ms = self.clock() * 1000 - job.queued_ms
@@ -47,7 +51,7 @@ class PollHints:
 
 
 def retry_after_s(poll_after_ms: int) -> int:
-    """The same in whole seconds, for `Retry-After`: at least 1."""
+    """Convert a poll hint to whole seconds for `Retry-After`: rounded up, and at least 1."""
     return max(1, math.ceil(poll_after_ms / 1000))
 
 
@@ -55,7 +59,7 @@ Time = Annotated[str, Field(description="RFC 3339, UTC, milliseconds.")]
 
 
 class StepView(Body):
-    """Where the attempt is, as its handler says."""
+    """The step that the attempt has reached, as the job's handler reports it."""
 
     key: str
     index: Annotated[int, Field(description="From 1.")]
@@ -64,7 +68,7 @@ class StepView(Body):
 
 
 class JobErrorView(Body):
-    """Why the job has failed: a problem (RFC 9457)."""
+    """Why the job has failed or expired: a problem (RFC 9457)."""
 
     type: str
     title: str
@@ -75,7 +79,7 @@ class JobErrorView(Body):
 
 
 class JobLinks(Body):
-    """Where else the job is found, and what can be done to it."""
+    """The paths of the job itself, of its stream and result, and of what can be done with it."""
 
     self: str
     events: str
@@ -85,9 +89,9 @@ class JobLinks(Body):
 
 
 class JobView(Body):
-    """A job's state."""
+    """The state of a job."""
 
-    # The one list of what clients see of a job. A field called as one of `Job` has its value, and
+    # The only list of what clients see of a job. A field with a name of `Job` has that value, and
     # `…_at` is the text of `…_ms`; `job_view` makes only the others.
     id: str = Field(examples=["job_01KAJ7Z3Q8V5T2M9C4R6W1X0YB"])
     object: Literal["job"]
@@ -126,12 +130,16 @@ class JobView(Body):
 
 
 def job_json(job: Job, *, poll_after_ms: int, position: int | None = None) -> bytes:
-    """The wire form of a job (`JobView`)."""
+    """Encode a job as clients see it (`JobView`). The parameters are those of `job_view`."""
     return msgspec.json.encode(job_view(job, poll_after_ms=poll_after_ms, position=position))
 
 
 def job_view(job: Job, *, poll_after_ms: int, position: int | None = None) -> Mapping[str, Any]:
-    """The fields of `JobView`, to be encoded by msgspec; `position` is its place in the queue."""
+    """Return the fields of `JobView` for a job, to be encoded by msgspec.
+
+    `poll_after_ms` is the hint to show. `position` is how many jobs wait before it in the queue,
+    None if that is not known; it is shown only while the job is queued.
+    """
     path = f"{PATH}/{job.id}"
     is_large = job.result is None and job.result_bytes is not None
     return _filled(
@@ -157,7 +165,7 @@ def _error(error: JobError | None) -> Mapping[str, Any] | None:
 
 
 def _filled(view: type[Body], source: Job | JobError, **made: Any) -> dict[str, Any]:
-    """The fields of `view` in its order: those in `made`, and the others from `source`."""
+    """Return the fields of `view` in its order: those in `made`, and the others from `source`."""
     return {
         name: made[name] if name in made else _value(source, field)
         for name, field in _sources(view).items()
@@ -166,7 +174,7 @@ def _filled(view: type[Body], source: Job | JobError, **made: Any) -> dict[str, 
 
 @cache
 def _sources(view: type[Body]) -> dict[str, str]:
-    """Where each field of `view` is taken from: the name that it has in `Job` or `JobError`."""
+    """Return, for each field of `view`, the name of its source in `Job` or `JobError`."""
     return {
         name: name.removesuffix("at") + "ms" if name.endswith("_at") else name
         for name in view.model_fields

@@ -1,4 +1,4 @@
-"""What this process knows of jobs, so that many who poll cost little."""
+"""The jobs that this process has read or written lately, so that many polls cost few commands."""
 
 import asyncio
 from collections import OrderedDict
@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from api.jobs.model.job import Job, JobId
 from api.jobs.store.store import JobChanges, JobStore
 
-FRESH_S = 0.25
+FRESH_S = 0.25  # how long a state is used again after it was read
 MAX_JOBS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class KnownJob:
-    """A job as this process knows it, as it was at `at` of the monotonic clock.
+    """A job as this process knows it, as it was at `at` seconds of the monotonic clock.
 
-    `position` is how many jobs wait before it; None where it does not wait, or nobody looked.
+    `position` is how many jobs wait before it in the queue; None if it does not wait, or if the
+    place was not looked up.
     """
 
     job: Job
@@ -26,7 +27,7 @@ class KnownJob:
 
     @property
     def lacks_position(self) -> bool:
-        """It is queued, and nobody looked for its place."""
+        """Whether the job is queued, but its place in the queue was not looked up."""
         return self.job.is_queued and self.position is None
 
 
@@ -37,11 +38,11 @@ class _Reading:
 
 
 class JobCache:
-    """Reads jobs for all who poll at this process. Raises `RedisError` as the store does.
+    """Reads jobs for all requests of this process. Raises `RedisError` as the store does.
 
-    A job stays fresh for `FRESH_S`, and callers who miss it at the same time share one read. What
-    this process writes is known at once, by `changes`. A job never goes back to an older version,
-    as a replica that lags would have it.
+    A job that was read is used again for `FRESH_S` seconds, and callers who miss it at the same
+    time share one read. What this process writes is cached at once, by `changes`. No caller is
+    shown an older version than the cached one, which a replica that lags would return.
     """
 
     def __init__(
@@ -54,21 +55,26 @@ class JobCache:
         changes.listeners.append(self.put)
 
     def put(self, job: Job) -> KnownJob:
-        """Note what was read or written elsewhere; what is known then, which may be newer."""
+        """Cache a job that was read or written elsewhere.
+
+        Return it, or the cached one if that is newer.
+        """
         return self._note(KnownJob(job, None, self._monotonic()))
 
     def find_fresh(self, job_id: JobId) -> KnownJob | None:
-        """What can be had without a command."""
+        """Return the cached job; None if it was not read in the last `FRESH_S` seconds."""
         seen = self._seen.get(job_id)
         return seen if seen is not None and self._monotonic() - seen.at < FRESH_S else None
 
     async def get(
         self, job_id: JobId, *, since: float | None = None, at_least: int = 0
     ) -> KnownJob | None:
-        """The job; None if there is none. Its position may be missing.
+        """Return the job, from the cache or read anew; None if there is none.
 
-        It was read after `since`, by default `FRESH_S` ago; or, where somebody has already
-        heard of the version `at_least`, it has that.
+        Without `at_least`, it is a state that was read after `since`, a time of the monotonic
+        clock; None means `FRESH_S` seconds ago. With `at_least`, a version that is known to exist,
+        any cached state of that version or a later one will do; a replica that lags may still give
+        an older one. The position may be missing.
         """
         since = self._monotonic() - FRESH_S if since is None else since
         seen = self._seen.get(job_id)
@@ -76,11 +82,14 @@ class JobCache:
             return seen
         seen = await self._shared(job_id, since)
         if seen is not None and seen.job.version < at_least:
-            seen = await self._shared(job_id, seen.at)  # it had begun before the change
+            seen = await self._shared(job_id, seen.at)  # that read had begun before the change
         return seen
 
     async def with_position(self, seen: KnownJob) -> KnownJob | None:
-        """The same with its position, if it is queued."""
+        """Return the job with its position in the queue, if it is queued; None if it is gone.
+
+        It may be a newer state of the job.
+        """
         if not seen.lacks_position:
             return seen
         return await self._shared(seen.job.id, seen.at)
@@ -100,12 +109,12 @@ class JobCache:
         if self._readings.get(job_id) is reading:
             del self._readings[job_id]
         if not reading.task.cancelled():
-            reading.task.exception()  # perhaps nobody waits for it any more
+            reading.task.exception()  # looked at, because asyncio warns of one that nobody sees
 
     async def _read(self, job_id: JobId, began: float) -> KnownJob | None:
         known = self._seen.get(job_id)
         if known is not None and known.job.is_queued and not self._store.is_late(known.job):
-            # Its place in the queue proves as well that it has not changed.
+            # A place in the queue proves that the job has not changed, so one command answers both.
             position = await self._store.position(known.job)
             if position is not None:
                 return self._note(KnownJob(known.job, position, began))
@@ -116,7 +125,7 @@ class JobCache:
         return self._note(KnownJob(job, None, began))
 
     def _note(self, seen: KnownJob) -> KnownJob:
-        """Keep it, unless something newer is known."""
+        """Cache it unless something newer is cached; return what is cached then."""
         known = self._seen.get(seen.job.id)
         if known is not None and (known.job.version, known.at) > (seen.job.version, seen.at):
             return known

@@ -1,4 +1,4 @@
-"""How jobs lie in Redis: every key of this package, and one job as a hash with its lease."""
+"""How jobs are stored in Redis: all keys of this package, and one job as a hash with its lease."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,67 +9,76 @@ import msgspec
 from api.jobs.model.job import WORKER_LOST, Job, JobId, Transition
 
 WAITING = "millrace:jobs:waiting"
-"""Sorted set of `waiting_member`s, by the time at which they were queued."""
+"""Sorted set: the `waiting_member` of each queued job, by when it was queued (ms since 1970)."""
 QUEUE = "millrace:jobs:queue"
-"""Stream of `{job: id}`, where Redis is the queue."""
+"""Stream with the entries `{job: id}`: the queue, where Redis is the queue."""
 QUEUE_FIELD = "job"
 UNSENT = "millrace:jobs:unsent"
-"""Sorted set of `waiting_member`s that a queue outside of Redis may not have yet, by that time."""
+"""Sorted set: the `waiting_member` of each job that a queue outside of Redis may not have yet.
+
+The score is when the job was queued, or last taken by a sweep, in milliseconds since 1970.
+"""
 DELAYED = "millrace:jobs:delayed"
-"""Sorted set of job ids by the time at which they are due."""
+"""Sorted set: the ids of the jobs to queue later, by when they are due (ms since 1970)."""
 DEAD = "millrace:jobs:dead"
-"""Stream of `{job: id}` that no worker survived."""
+"""Stream with the entries `{job: id}`: the dead letters, which no worker survived."""
 
 FIELDS = ("v", "w", "k", "l", "doc", "r")
-"""Of the hash: version, id of the last write, lease token, end of the lease, state, result."""
-INLINE_BYTES = 65_536
+"""Fields of a job's hash: version, id of the last write, lease token, lease end, state, result."""
+INLINE_BYTES = 65_536  # a larger result has a key of its own
 
 
 def job_key(job_id: JobId) -> str:
-    """The hash of one job: see `FIELDS`."""
+    """Return the key of the hash of one job; its fields are `FIELDS`."""
     return f"millrace:job:{job_id}"
 
 
 def input_key(job_id: JobId) -> str:
-    """The JSON text of what the job was asked to do."""
+    """Return the key of the JSON text of a job's input."""
     return f"millrace:job:{job_id}:input"
 
 
 def result_key(job_id: JobId) -> str:
-    """The JSON text of a result that is too large for the hash."""
+    """Return the key of the JSON text of a result that is too large for the hash."""
     return f"millrace:job:{job_id}:result"
 
 
 def gone_key(job_id: JobId) -> str:
-    """The owner of a job that is done: what is left of it when the rest has expired."""
+    """Return the key that holds the owner of a job that is done; it outlives the job's others."""
     return f"millrace:job:{job_id}:gone"
 
 
 def owner_key(owner: str) -> str:
-    """Sorted set of the ids of a user's jobs, by the time of creation."""
+    """Return the key of the sorted set of the ids of a user's jobs, by the time of creation."""
     return f"millrace:jobs:of:{owner}"
 
 
 def once_key(digest: str) -> str:
-    """The job that an Idempotency-Key created, and the fingerprint of its request."""
+    """Return the key that holds the job of an Idempotency-Key, and a fingerprint of its request.
+
+    `digest` stands for the user and the Idempotency-Key.
+    """
     return f"millrace:jobs:once:{digest}"
 
 
 def waiting_member(job_id: JobId, version: int) -> str:
-    """With the version: a member that is there proves that the job still waits, unchanged."""
+    """Return the member of `WAITING` and `UNSENT` for a job in this version.
+
+    While it is in `WAITING`, the job still waits and has not changed since.
+    """
     return f"{job_id}:{version}"
 
 
 class Missing(Exception):
-    """There is no such job."""
+    """Raised when there is no such job, or not any more."""
 
 
 class Fenced(Exception):
-    """Another worker has the job by now: stop, and write nothing more."""
+    """Raised when another worker has the job by now: stop, and write nothing more."""
 
 
 class Busy(Exception):
-    """A worker has the job; if it is dead, its lease ends in `retry_after_s`."""
+    """Raised when another worker has the job; if it is dead, its lease ends in `retry_after_s`."""
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(f"leased for {retry_after_s:.1f} s")
@@ -77,14 +86,15 @@ class Busy(Exception):
 
 
 LeaseToken = NewType("LeaseToken", str)
-"""A random text by which Redis knows the worker that may write a job."""
+"""A random text that names the holder of a lease: only that worker may write the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
     """A job and its lease: until `lease_ends_ms` only the worker with `token` may write it.
 
-    In a record that is to be written, None as the end leaves the lease as it is.
+    `lease_ends_ms` is in milliseconds since 1970. In a record that is to be written, None leaves
+    the lease as it is.
     """
 
     job: Job
@@ -93,7 +103,7 @@ class JobRecord:
 
     @classmethod
     def read(cls, fields: Sequence[Any]) -> Self | None:
-        """From the values of `FIELDS`; None where there is no job."""
+        """Build the record from the values of `FIELDS`; None if there is no job."""
         version, _, token, lease_ends, doc, result = fields
         if version is None:
             return None
@@ -101,7 +111,10 @@ class JobRecord:
         return cls(job, LeaseToken(token) if token else None, int(lease_ends or 0))
 
     def fields(self, write_id: str) -> list[str | int]:
-        """For HSET. Raises `msgspec.ValidationError` for a job with a value of a wrong type."""
+        """Return field names and values in turn, for HSET. `write_id` names this write.
+
+        Raises `msgspec.ValidationError` for a job with a value of a wrong type.
+        """
         doc = msgspec.json.encode(replace(self.job, result=None)).decode()
         # What cannot be read again must not be written: the job would be stuck for ever.
         msgspec.json.decode(doc, type=Job)
@@ -113,9 +126,10 @@ class JobRecord:
     def changed(
         self, transition: Transition, token: LeaseToken | None, result_json: str | None
     ) -> Self:
-        """What `transition` makes of the job; the lease ends with the attempt.
+        """Return the record after `transition`; the lease ends with the attempt.
 
-        With `token` only that worker may write: raises `Fenced` for any other.
+        `token` None lets anybody write; otherwise raises `Fenced` unless that worker has the lease.
+        `result_json` is the result to add, None for none.
         """
         if token is not None and self.token != token:
             raise Fenced
@@ -123,10 +137,11 @@ class JobRecord:
         return type(self)(job, self.token, None) if job.is_running else type(self)(job)
 
     def started(self, token: LeaseToken, *, at_ms: int, ends_ms: int, is_late: bool) -> Self:
-        """The record with its next attempt begun under the lease `token`, until `ends_ms`.
+        """Return the record with its next attempt begun under the lease `token`, until `ends_ms`.
 
-        Where no attempt may begin the job is done, and has no lease. `is_late` says that it has
-        waited for too long. Raises `Busy` while another worker has it, `NotAllowed` if it is done.
+        If no attempt may begin, the job in it is done and has no lease: it has expired (`is_late`
+        says that it waited too long), was canceled, or has failed because its worker died in its
+        last attempt. Raises `Busy` while another worker has it, `NotAllowed` if it was done before.
         """
         job = self.job
         if self.token == token:  # the reply to our own start was lost
@@ -145,7 +160,7 @@ class JobRecord:
 
 
 def _with_result(job: Job, text: str | None) -> Job:
-    """The job with its result: small ones travel with it, large ones have a key of their own."""
+    """Add the result to the job, or only its size if it is above `INLINE_BYTES`."""
     if text is None:
         return job
     size = len(text.encode())

@@ -1,4 +1,4 @@
-"""A user's jobs, page by page."""
+"""Reads the jobs of a user, page by page."""
 
 import base64
 import binascii
@@ -9,30 +9,30 @@ from api.jobs.store import layout
 from api.jobs.store.store import JobStore
 from api.problems import InvalidCursor
 
-SCANS = 10
-SCANNED_AT_ONCE = 100
+SCANS = 10  # for one page at most
+SCANNED_AT_ONCE = 100  # jobs, where some may not pass the filter
 
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which of a user's jobs are wanted: of this status, of this type; None lets all pass."""
+    """Which of a user's jobs are wanted, by status and by type; None accepts any."""
 
     status: JobStatus | None = None
     type: str | None = None
 
     @property
     def is_open(self) -> bool:
-        """Every job passes."""
+        """Whether every job passes."""
         return self.status is None and self.type is None
 
     def passes(self, job: Job) -> bool:
-        """Whether the job is wanted."""
+        """Return whether the job is wanted."""
         return self.status in (None, job.status) and self.type in (None, job.type)
 
 
 @dataclass(frozen=True, slots=True)
 class JobsPage:
-    """Some of a user's jobs, newest first. `next_cursor` leads on; None is the end."""
+    """A page of a user's jobs, newest first. `next_cursor` is None if this is the last one."""
 
     jobs: list[Job]
     next_cursor: str | None
@@ -41,9 +41,10 @@ class JobsPage:
 async def read_page(
     store: JobStore, owner: str, wanted: JobFilter, *, cursor: str | None, limit: int
 ) -> JobsPage:
-    """The next `limit` jobs that pass. Raises `InvalidCursor`.
+    """Return the page of `owner`'s jobs after `cursor`: `limit` jobs at most that `wanted` accepts.
 
-    It looks at a bounded number of jobs: a page may hold fewer, and yet have a next one.
+    `cursor` None begins with the newest job. A bounded number of jobs is looked at, so a page may
+    hold fewer than `limit` although there is a next one. Raises `InvalidCursor`.
     """
     before = _read(cursor) if cursor else None
     at_once = limit + 1 if wanted.is_open else SCANNED_AT_ONCE
@@ -61,7 +62,10 @@ async def read_page(
 
 
 async def ids_of(store: JobStore, owner: str, before: JobId | None, limit: int) -> list[JobId]:
-    """The ids of a user's jobs that were created before `before`, newest first."""
+    """Return up to `limit` ids of a user's jobs, newest first.
+
+    Only jobs that were created before the job `before` are listed; None lists from the newest.
+    """
     top: int | str = created_ms_of(before) if before else "+inf"
     found: list[JobId] = []
     offset, is_end = 0, False
@@ -70,7 +74,7 @@ async def ids_of(store: JobStore, owner: str, before: JobId | None, limit: int) 
             *("ZRANGE", layout.owner_key(owner), top, "-inf", "BYSCORE", "REV"),
             *("LIMIT", offset, limit + 1),
         )
-        # Those of one millisecond stand in the order of their ids.
+        # Jobs of one millisecond are in the order of their ids.
         found += [JobId(one) for one in page if before is None or one < before]
         offset += len(page)
         is_end = len(page) <= limit

@@ -1,4 +1,4 @@
-"""Where jobs live. State and event change together, and a lost reply repeats nothing."""
+"""Reads and writes jobs in Redis. State and event are written together, and no write twice."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,18 +12,21 @@ from api.jobs.store.layout import FIELDS, Fenced, JobRecord, LeaseToken, Missing
 from api.jobs.store.writes import RENEW, Guard, WriteEnd, Writes, run_guarded
 from api.upstash import Command, RedisError, UpstashClient
 
-CONFLICTS = 20
+CONFLICTS = 20  # tries to write a change
 
 
 class Contended(RedisError):
-    """Others changed the job again and again."""
+    """Raised when others changed the job during each of `CONFLICTS` tries to write it."""
 
     executed = False
 
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """The first request with `key` creates; `fingerprint` differs where the body does."""
+    """Has a job created once: by the first request with `key` within `ttl_s` seconds.
+
+    `key` stands for the user and the Idempotency-Key, `fingerprint` for the body of the request.
+    """
 
     key: str
     fingerprint: str
@@ -32,9 +35,10 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """With `replayed` an earlier request created it, with `fingerprint`.
+    """What `JobStore.create` made or found.
 
-    `job` is None for one that has gone since.
+    With `replayed` an earlier request created the job, and `fingerprint` is of that request. `job`
+    is None if that job is not kept any more.
     """
 
     job_id: JobId
@@ -45,7 +49,7 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An attempt that may begin. Every write of its worker carries the token."""
+    """An attempt that has begun: its job and input, and the token that its worker writes with."""
 
     job: Job
     token: LeaseToken
@@ -54,10 +58,11 @@ class Started:
 
 @dataclass(slots=True)
 class JobChanges:
-    """How this process's writes reach its own parts, which then need not ask Redis.
+    """Tells other parts of this process what it has written, so that they need not ask Redis.
 
-    It is made first. `stored` is awaited with the topics that have new events, and every listener
-    is called with each job that was written here. `queued` is set when a job was queued here.
+    `stored` is awaited with the topics that have new events, and every listener is called with each
+    job that was written here. `queued` is set when a job was queued here; the reader of the queue
+    clears it.
     """
 
     stored: Callable[[Sequence[TopicName]], Awaitable[None]]
@@ -65,7 +70,7 @@ class JobChanges:
     queued: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def wrote(self, job: Job, topics: Sequence[TopicName]) -> None:
-        """Tell of a job that is written, and of the `topics` whose events were written with it."""
+        """Tell of a job that was written, and of the `topics` whose events were written with it."""
         for listener in self.listeners:
             listener(job)
         await self.stored(topics)
@@ -73,9 +78,10 @@ class JobChanges:
 
 @dataclass(slots=True)
 class JobStore:
-    """All jobs. Every method raises `RedisError` when Redis does not do its part.
+    """Reads and writes jobs. Every method but `now_ms` and `is_late` raises `RedisError`.
 
-    `clock` gives epoch seconds. `changes` is told of each write.
+    `clock` gives seconds since 1970. `changes` is told of each write. A job that has waited for too
+    long is changed to expired when it is read, which costs commands of its own.
     """
 
     redis: UpstashClient
@@ -85,7 +91,7 @@ class JobStore:
     changes: JobChanges
 
     def now_ms(self) -> int:
-        """Milliseconds since 1970."""
+        """Return the time in milliseconds since 1970."""
         return int(self.clock() * 1000)
 
     async def create(
@@ -93,9 +99,8 @@ class JobStore:
     ) -> Created:
         """Store a job that is queued, and with `enqueue` put it into the Redis queue.
 
-        Where another queue is used, it is noted as unsent: see `sent` and `Sweep`.
-
-        With `idempotency` the job that its key created before is what comes back.
+        Where another queue is used, `enqueue` notes it as unsent: see `sent` and `Sweep`. With an
+        `idempotency` whose key created a job before, nothing is stored and that job is returned.
         """
         write_id = self.new_id()
         commands = self.writes.of_change(None, JobRecord(job), write_id)
@@ -118,29 +123,29 @@ class JobStore:
         return Created(job.id, job)
 
     async def find(self, job_id: JobId) -> Job | None:
-        """The job; None for one that never was or has expired. One command."""
+        """Return the job; None if it never was or is not kept any more. Costs one command."""
         record = await self._record(job_id)
         return None if record is None else await self._timely(record.job)
 
     async def find_many(self, job_ids: Sequence[JobId]) -> dict[JobId, Job]:
-        """Those of the jobs that there are, with one round trip."""
+        """Return those of the jobs that exist, by id, with one round trip."""
         replies = await self._all([_hmget(job_id) for job_id in job_ids])
         records = {one: JobRecord.read(reply) for one, reply in zip(job_ids, replies, strict=True)}
         return {one: await self._timely(record.job) for one, record in records.items() if record}
 
     async def position(self, job: Job) -> int | None:
-        """How many wait before a job that is queued; None if it has changed since."""
+        """Return how many jobs wait before a queued one; None if `job` is not its newest state."""
         member = layout.waiting_member(job.id, job.version)
         rank: int | None = await self.redis.read("ZRANK", layout.WAITING, member)
         return rank
 
     async def owner_of_gone(self, job_id: JobId) -> str | None:
-        """Whose job it was, for some time after it has expired."""
+        """Return who owned a job that is not kept any more; None if that is not known any more."""
         owner: str | None = await self.redis.read("GET", layout.gone_key(job_id))
         return owner
 
     async def result(self, job: Job) -> str | None:
-        """The result's JSON text, of any size; None if there is none."""
+        """Return the result as JSON text, whatever its size; None if there is none."""
         if job.result is not None or job.result_bytes is None:
             return job.result
         text: str | None = await self.redis.read("GET", layout.result_key(job.id))
@@ -156,10 +161,12 @@ class JobStore:
         result_json: str | None = None,
         enqueue: bool = False,
     ) -> Job:
-        """Write what `transition` makes of the job as it is then, and the event of that.
+        """Write what `transition` makes of the newest state, with its event, and return the job.
 
-        `known` is the job as the caller saw it last, which spares a command. With `token` only
-        the worker that holds it writes. Raises what the transition raises, `Fenced`, `Missing`.
+        `known` is the state that the caller saw last; it spares one command. With `token` only the
+        worker that holds that lease may write. `result_json` is the result to store, None for none.
+        `enqueue` queues the job as in `create`. Raises `Fenced`, `Missing`, `Contended`, and what
+        `transition` raises.
         """
         record = JobRecord(known, token) if known else await self._record(job_id)
         changed = await self._change(
@@ -173,7 +180,10 @@ class JobStore:
         return changed.job
 
     async def start(self, job_id: JobId, *, lease_s: float) -> Started:
-        """Begin the next attempt. Raises `Busy`, `Missing`, and `NotAllowed` if it is done."""
+        """Begin the next attempt of a job under a new lease of `lease_s` seconds.
+
+        Raises `Busy` while another worker has it, `Missing`, and `NotAllowed` if the job is done.
+        """
         now_ms = self.now_ms()
         token = LeaseToken(self.new_id())
         ends_ms = now_ms + int(lease_s * 1000)
@@ -189,7 +199,10 @@ class JobStore:
         return Started(record.job, token, text or "null")
 
     async def renew(self, job_id: JobId, token: LeaseToken, *, lease_s: float) -> Job:
-        """Keep the lease, and see whether a cancel is requested. Raises `Fenced`, `Missing`."""
+        """Keep the lease for `lease_s` more seconds, and return the job as it is now.
+
+        Raises `Fenced` and `Missing`.
+        """
         end, *fields = await self.redis.script(
             RENEW,
             keys=[layout.job_key(job_id)],
@@ -204,7 +217,7 @@ class JobStore:
         return record.job
 
     async def discard(self, job: Job, idempotency: Idempotency | None) -> None:
-        """Take back a job that could not be queued, if nobody has changed it since."""
+        """Delete a job that could not be queued, with its key, if nobody has changed it."""
         commands = self.writes.of_discarding(job)
         if idempotency:
             commands.append(("DEL", layout.once_key(idempotency.key)))
@@ -212,12 +225,12 @@ class JobStore:
         await run_guarded(self.redis, guard, commands)
 
     async def sent(self, job: Job) -> None:
-        """Note that the queue outside of Redis has the job as it is now."""
+        """Note that the queue outside of Redis has been sent the job in its present version."""
         member = layout.waiting_member(job.id, job.version)
         await self.redis.write("ZREM", layout.UNSENT, member, repeatable=True)
 
     def is_late(self, job: Job) -> bool:
-        """Whether nobody has started the job in time."""
+        """Return whether the job is queued, and has waited for `JobLifetimes.queue_s` or more."""
         ends_ms = job.queued_ms + self.writes.keep.queue_s * 1000
         return job.is_queued and ends_ms <= self.now_ms()
 
@@ -231,7 +244,7 @@ class JobStore:
         result_json: str | None = None,
         enqueue: bool = False,
     ) -> JobRecord:
-        """Compare and set; on the present state again whenever somebody was faster."""
+        """Compare and set; after a conflict, compute the change again from the present state."""
         write_id = self.new_id()
         for _ in range(CONFLICTS):
             if record is None:
@@ -262,7 +275,7 @@ class JobStore:
         return JobRecord.read(await self.redis.read(*_hmget(job_id)))
 
     async def _timely(self, job: Job) -> Job:
-        """A job that waits for too long expires when somebody looks."""
+        """Return the job; one that has waited for too long is changed to expired first."""
         now_ms = self.now_ms()
         if not self.is_late(job):
             return job
@@ -273,7 +286,7 @@ class JobStore:
         return await self.change(job.id, expire, known=job)
 
     async def _all(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies to reading commands, in one round trip."""
+        """Return the replies to commands that only read, in one round trip."""
         replies = await self.redis.pipeline(commands, repeatable=True) if commands else []
         for failed in (one for one in replies if isinstance(one, RedisError)):
             raise failed

@@ -1,7 +1,7 @@
 """What each change of a job writes, and the script that writes all of it or nothing.
 
-Upstash has transactions without conditions, and conditions only in Lua. So the script is the
-condition, and what it guards are ordinary commands, put together where they can be read.
+Upstash has transactions without conditions, and conditions only in Lua. So the script checks the
+condition, and then runs ordinary commands, which are built here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,18 +19,19 @@ from api.jobs.store.layout import FIELDS, JobRecord
 from api.upstash import Script, UpstashClient
 
 Command = tuple[str, str, *tuple[str | int, ...]]
-"""Name, key, arguments."""
+"""A Redis command: name, key, and arguments."""
 
 EVENT_TYPE = "job"
-"""The type of the events in a job's topic: each is a state of the job."""
+"""The type of the events in a job's topic; the data of each is a state of the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobLifetimes:
     """How long jobs are kept, in seconds.
 
-    `result_s` and `failed_s` are for jobs that are done, `gone_s` is for how long it is known
-    after that that there was one, and `queue_s` is for how long a job may wait for a worker.
+    `result_s` is for jobs that succeeded or were canceled, `failed_s` for jobs that failed or
+    expired, both from their end. `gone_s` is for how long after that it is known that there was a
+    job. `queue_s` is for how long a job may wait for a worker before it expires.
     """
 
     result_s: int
@@ -39,23 +40,23 @@ class JobLifetimes:
     queue_s: int
 
     def after(self, status: JobStatus) -> int:
-        """For how long a job that ended so can be read."""
+        """Return for how many seconds a job that ended with `status` can be read."""
         is_short = status in (JobStatus.SUCCEEDED, JobStatus.CANCELED)
         return self.result_s if is_short else self.failed_s
 
     @property
     def longest_s(self) -> int:
-        """The longest that a job can be there."""
+        """The longest wait for a worker plus the longest time after the end, in seconds."""
         return self.queue_s + max(self.result_s, self.failed_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """Builds the commands of each change, and runs none.
+    """Builds the Redis commands of each change of a job, and runs none of them.
 
-    `announce` gives the events that a job that is done adds to other topics; `topics` says how
-    long these keep what they have. With `queue_is_elsewhere` a job is noted as unsent until the
-    queue outside of Redis has it.
+    `announce` returns the events that a job which has just ended adds to other topics; `topics`
+    says how long these keep their events. With `queue_is_elsewhere` a job is noted as unsent until
+    the queue outside of Redis has it.
     """
 
     keep: JobLifetimes
@@ -65,21 +66,27 @@ class Writes:
     queue_is_elsewhere: bool = False
 
     def stamped(self, job: Job, *, version: int, at_ms: int) -> Job:
-        """The job as it is written: its version, and how long it will be there."""
+        """Return the job with what each write sets: version, time and, when done, its expiry."""
         expires_ms = job.expires_ms
         if job.is_done and expires_ms is None:
             expires_ms = at_ms + self.keep.after(job.status) * 1000
         return replace(job, version=version, updated_ms=at_ms, expires_ms=expires_ms)
 
     def drafts(self, old: Job | None, job: Job) -> Sequence[Draft]:
-        """Events for other topics than the job's own."""
+        """Return the events for other topics than the job's own; only the end of a job has some.
+
+        `old` is the state before, None for a new job.
+        """
         is_news = job.is_done and not (old and old.is_done)
         return self.announce(job) if is_news else ()
 
     def of_change(
         self, old: Job | None, record: JobRecord, write_id: str, *, result_json: str | None = None
     ) -> list[Command]:
-        """State and event of one change."""
+        """Build the commands that write the new state and its event. `old` is None for a new job.
+
+        `write_id` names this write. `result_json` is the result to store, None for none.
+        """
         job = record.job
         event = msgspec.json.encode(
             {
@@ -102,7 +109,7 @@ class Writes:
         return commands
 
     def of_creation(self, job: Job, input_json: str) -> list[Command]:
-        """What a new job needs beside its state."""
+        """Build the further commands for a new job: they store its input and list it."""
         listed = layout.owner_key(job.owner)
         ttl_s = self.keep.longest_s
         return [
@@ -113,14 +120,14 @@ class Writes:
         ]
 
     def of_enqueuing(self, job: Job) -> Command:
-        """What puts the job into the Redis queue, or notes it for the other one."""
+        """Build the command that adds a job to the Redis queue, or to the unsent jobs."""
         if self.queue_is_elsewhere:
             member = layout.waiting_member(job.id, job.version)
             return ("ZADD", layout.UNSENT, job.queued_ms, member)
         return ("XADD", layout.QUEUE, "*", layout.QUEUE_FIELD, job.id)
 
     def of_discarding(self, job: Job) -> list[Command]:
-        """All traces of a job that nobody has started."""
+        """Build the commands that delete every key of a job. No attempt at it may have begun."""
         return [
             ("DEL", layout.job_key(job.id)),
             ("DEL", layout.input_key(job.id)),
@@ -132,7 +139,7 @@ class Writes:
 
     def _of_status(self, old: Job | None, job: Job) -> Iterator[Command]:
         ttl_s = self.keep.after(job.status) if job.is_done else self.keep.longest_s
-        if not job.is_running:  # that has what it had in the queue
+        if not job.is_running:  # a running job keeps the expiry that it got when it was queued
             yield "EXPIRE", layout.job_key(job.id), ttl_s
             yield "EXPIRE", log_key(topic_of(job.id)), ttl_s
         if not job.is_running and old is not None:
@@ -198,27 +205,28 @@ return {'done', unpack(now)}
 
 
 class WriteEnd(StrEnum):
-    """What became of a guarded write."""
+    """How a guarded write ended; the values are what the scripts answer."""
 
     DONE = "done"
+    """The commands were run."""
     AGAIN = "again"
-    """An earlier try of this same write did it, and its reply was lost."""
+    """An earlier try of this same write was carried out, but its reply was lost."""
     KNOWN = "known"
-    """The Idempotency-Key was used before."""
+    """The Idempotency-Key was used before, so nothing was written."""
     CONFLICT = "conflict"
-    """The job has another version by now."""
+    """The job has another version by now, so nothing was written."""
     FENCED = "fenced"
-    """Another worker holds the lease."""
+    """Another worker holds the lease, so nothing was written."""
     MISSING = "missing"
-    """The job is not there any more."""
+    """The job is not there any more, so nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What must hold: the job's version (None: there is no job) and the worker's lease token.
+    """What must hold for a write: the job's version (None: no job) and the worker's lease token.
 
-    `write_id` names this write and no other. With the key `once` nothing is written if that
-    is there already, and its text is handed back.
+    `token` None is for writers that need no lease. `write_id` names this write and no other. If the
+    key `once` is there already, nothing is written, and its text is returned.
     """
 
     job_key: str
@@ -231,10 +239,10 @@ class Guard:
 async def run_guarded(
     redis: UpstashClient, guard: Guard, commands: Sequence[Command]
 ) -> tuple[WriteEnd, Any]:
-    """Run `commands` as one if the guard allows it; repeating the call repeats no write.
+    """Run `commands` as one if the guard allows it; to repeat the call repeats no write.
 
-    Returns how it ended and what came with that: for `KNOWN` the text at the key `once`, for
-    `CONFLICT` the values of `FIELDS` as they are.
+    Return how it ended and what came with that: for `KNOWN` the text at the key `once`, for
+    `CONFLICT` the values of `FIELDS`. Raises `RedisError`.
     """
     names = [
         guard.job_key,

@@ -1,4 +1,4 @@
-"""One attempt under way: the handler, and beside it the heartbeat and the handler's reports."""
+"""Runs one attempt: the handler, and meanwhile the heartbeat and the writing of reports."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,9 +17,9 @@ from api.jobs.store.layout import Fenced, LeaseToken, Missing
 from api.jobs.store.store import JobStore
 from api.upstash import RedisError
 
-REPORT_PAUSE_S = 0.25
+REPORT_PAUSE_S = 0.25  # between two writes of what a handler reports
 CLEAN_UP_S = 5.0  # for a handler that was told to stop
-BEATS_PER_LEASE = 3  # of the queue; the store is asked more often, since it knows of cancels
+BEATS_PER_LEASE = 3  # to the queue; the store gets more, because their answers tell of cancels
 
 
 class StopReason(StrEnum):
@@ -30,17 +30,17 @@ class StopReason(StrEnum):
     FENCED = "fenced"
     """Another worker has the job by now."""
     STOPPED = "stopped"
-    """This worker ends."""
+    """The worker that runs the attempt is about to end."""
     TIMED_OUT = "timed-out"
-    """The attempt has had its time."""
+    """The attempt has lasted for as long as its type of job allows, or as its worker has time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What became of the handler: `run` has its result or exception, if it is done.
+    """How the run of a handler ended: the finished task `run` has its result or its exception.
 
-    With a `reason` it was told to stop, and may have ignored that; None means that it ended by
-    itself.
+    With a `reason` the handler was told to stop. It may have ignored that, and then `run` may not
+    be done. None means that the handler ended by itself.
     """
 
     run: asyncio.Task[BaseModel]
@@ -49,7 +49,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class LeaseTiming:
-    """Seconds: how long a lease lasts, and how often it is renewed."""
+    """How many seconds a lease lasts, and how many pass between two renewals."""
 
     lease_s: float
     heartbeat_s: float
@@ -57,11 +57,11 @@ class LeaseTiming:
 
 @dataclass(slots=True)
 class Attempt:
-    """A handler and what goes on beside it.
+    """One attempt at a job, from its start to the writing of its end.
 
-    `job` is the newest state known here. The end of the attempt is written again and again until
-    `write_until` of the monotonic clock, while the store is away. `reason` says why the handler
-    has to stop, and is None while it may go on.
+    `job` is the newest state known here. While Redis is away, the end of the attempt is written
+    again and again until `write_until`, in seconds of the monotonic clock. `reason` says why the
+    handler has to stop, and is None while it may go on.
     """
 
     store: JobStore
@@ -76,21 +76,25 @@ class Attempt:
     _was_stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def saw(self, job: Job) -> None:
-        """Note a state of the job, wherever it comes from; a canceled job stops its handler."""
+        """Note a state of the job, whoever wrote it; a requested cancel stops the handler."""
         if job.version >= self.job.version:
             self.job = job
         if job.cancel_requested and job.is_running:
             self.stop(StopReason.CANCELED)
 
     def stop(self, reason: StopReason) -> None:
-        """Tell the handler to stop. The first reason counts, unless another worker has the job."""
+        """Tell the handler to stop. The first reason counts, but `FENCED` replaces any other."""
         if self.reason is None or reason is StopReason.FENCED:
             self.reason = reason
             self.context.is_cancelled = True
             self._was_stopped.set()
 
     async def perform(self, handler: JobHandler[Any, Any], data: BaseModel) -> Ended:
-        """Run the handler until it ends, is told to stop, or has had its time."""
+        """Run the handler until it ends, is told to stop, or has had its time.
+
+        A handler that is told to stop has `CLEAN_UP_S` seconds to end. What it raises is in the
+        result.
+        """
         run = asyncio.create_task(result_of(handler, self.context, data))
         if self.reason is not None:  # before it has begun
             run.cancel()
@@ -115,7 +119,7 @@ class Attempt:
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
-        """Meanwhile the lease is renewed, the delivery kept, and reports are written."""
+        """Renew the lease, keep the delivery and write reports while the context is open."""
         beside = {asyncio.create_task(self._keep_alive()), asyncio.create_task(self._write())}
         try:
             yield
@@ -125,7 +129,11 @@ class Attempt:
             await asyncio.wait(beside)
 
     async def change(self, transition: Transition, *, result_json: str | None = None) -> Job:
-        """Write the job under this attempt's lease. Raises as the store, above all `Fenced`."""
+        """Write what `transition` makes of the job, under this attempt's lease, and return the job.
+
+        `result_json` is the result to store. Raises as `JobStore.change`: `Fenced` if another
+        worker has the job by now.
+        """
         job = await self.store.change(
             self.job.id, transition, token=self.token, known=self.job, result_json=result_json
         )
@@ -145,7 +153,7 @@ class Attempt:
                 self.context.log.warning("job.report_delayed", error=type(error).__name__)
                 report.news.set()
             except Exception:
-                # Later reports are to be written, and the end of the attempt takes them along.
+                # Later reports may still be written; the end of the attempt writes the last one.
                 self.context.log.exception("job.report_broken")
             await asyncio.sleep(REPORT_PAUSE_S)
 
@@ -155,7 +163,7 @@ class Attempt:
             for _ in range(beats):
                 await asyncio.sleep(self.timing.heartbeat_s)
                 await self._renew()
-            # After the lease: who has lost that must not keep the delivery from its new owner.
+            # Only with the lease: a worker that lost it must not keep the delivery from another.
             if self.reason is not StopReason.FENCED:
                 await self._hold()
 

@@ -1,6 +1,6 @@
-"""What the end of an attempt makes of its job: pure, so that every case can be seen at once.
+"""Decides what becomes of a job when an attempt ends, without I/O.
 
-Times are milliseconds since 1970.
+Times (`at_ms`) are milliseconds since 1970.
 """
 
 from collections.abc import Callable
@@ -20,27 +20,32 @@ TIMED_OUT = JobError("timed-out", "The attempt took too long", retryable=True)
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The pause before the next attempt: doubled with each, and jittered.
+    """The pause before the next attempt: its longest value doubles with each attempt, up to 300 s.
 
-    `first_s` is the longest before the second attempt; `chance` gives a number from 0 to 1.
+    `first_s` is the longest pause before the second attempt, in seconds. The pause is half of the
+    longest or more, as `chance` has it, which returns a random number from 0 to 1.
     """
 
     first_s: float
     chance: Callable[[], float]
 
     def after(self, attempt: int) -> float:
-        """Seconds to wait after attempt number `attempt`, from 1."""
+        """Return the seconds to wait after attempt number `attempt`, counted from 1."""
         longest_s = min(LONGEST_BACKOFF_S, self.first_s * 2.0 ** min(attempt - 1, 30))
         return longest_s * (0.5 + 0.5 * self.chance())
 
 
 def succeeded(at_ms: int) -> Transition:
-    """The handler has a result."""
+    """Return the transition for an attempt whose handler has returned a result."""
     return lambda job: job.succeeded(at_ms)
 
 
 def failed(error: JobError, at_ms: int, backoff: Backoff) -> Transition:
-    """Queued for its next attempt where there is one, and where that may help."""
+    """Return the transition for an attempt that failed with `error`.
+
+    The job is canceled if that was requested. Otherwise it is queued for its next attempt, if
+    `error` is retryable and an attempt is left, or has failed for good.
+    """
 
     def end(job: Job) -> Job:
         if job.cancel_requested:
@@ -54,7 +59,11 @@ def failed(error: JobError, at_ms: int, backoff: Backoff) -> Transition:
 
 
 def stopped(reason: StopReason, at_ms: int, backoff: Backoff) -> Transition:
-    """The handler was told to stop. An attempt that its worker stopped does not count."""
+    """Return the transition for an attempt whose handler was told to stop.
+
+    `CANCELED` cancels the job, `TIMED_OUT` is a failed attempt. An attempt that ended because its
+    worker ends does not count.
+    """
     if reason is StopReason.CANCELED:
         return lambda job: job.canceled(at_ms)
     if reason is StopReason.TIMED_OUT:
@@ -63,7 +72,11 @@ def stopped(reason: StopReason, at_ms: int, backoff: Backoff) -> Transition:
 
 
 def error_of(error: BaseException, ref: str) -> JobError:
-    """What the owner reads. A foreign exception's text may quote anything, and stays in logs."""
+    """Return what the job's owner may read of an exception that the handler raised.
+
+    Only the text of a `JobFailed` is shown. That of any other exception may quote anything, so it
+    goes to the logs alone, beside `ref`.
+    """
     if isinstance(error, JobFailed):
         return JobError(
             text_of(error.code),
@@ -75,26 +88,29 @@ def error_of(error: BaseException, ref: str) -> JobError:
 
 
 def handler_error(ref: str) -> JobError:
-    """What the owner reads of a handler that broke; `ref` is in the logs beside the cause."""
+    """Return the error for a handler that broke; `ref` is in the logs beside the cause."""
     return JobError("handler-error", "The job's handler has failed", retryable=True, ref=ref)
 
 
 def invalid_input(fields: list[dict[str, str]]) -> JobError:
-    """The handler's model refuses the input, which an older process had accepted."""
+    """Return the error for a stored input that the handler's model refuses.
+
+    An older process had accepted it. `fields` has a `field` and a `message` for each wrong value.
+    """
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in fields)
     return JobError("invalid-input", "The handler does not understand the input", detail[:500])
 
 
 def too_large(size: int, most: int) -> JobError:
-    """The result has `size` bytes as JSON, and may have `most`."""
+    """Return the error for a result of `size` bytes as JSON, where `most` are allowed."""
     detail = f"The result has {size} bytes as JSON; {most} are allowed."
     return JobError("result-too-large", "The result is too large to be kept", detail)
 
 
 def json_of(value: Any, handler: JobHandler[Any, Any]) -> str:
-    """The JSON of what a handler returned, on one line.
+    """Encode what a handler returned as JSON on one line.
 
-    Raises `TypeError` for what the handler has not declared, and whatever its model raises.
+    Raises `TypeError` if it is not of the declared type, and whatever its model raises.
     """
     if not isinstance(value, BaseModel) or not isinstance(value, handler.result):
         raise TypeError(f"a job of type {handler.name} returned another type than it declares")

@@ -1,4 +1,4 @@
-"""What does jobs in one process, built from the settings."""
+"""Builds what does jobs in one process, from the settings."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,11 @@ from api.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class JobWorkers:
-    """Does jobs, once its `worker` is started or its `runner` is given deliveries.
+    """What does jobs in one process. Nothing happens until `worker` or `runner` is used.
 
-    `sweep` is None where Redis is the queue: then there is nothing to sweep. Else the worker runs
-    it by itself.
+    `worker`, once started, takes deliveries from `queue` by itself; `runner` makes an attempt for
+    each delivery that it is given. `sweep` is None where Redis is the queue, because then no job is
+    left unsent; otherwise the worker runs it too.
     """
 
     queue: JobQueue

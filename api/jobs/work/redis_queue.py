@@ -1,8 +1,8 @@
 """The queue of jobs where Redis is the queue: a stream with one group of all workers.
 
-An entry is pending with the worker that got it, and stays alive by heartbeats; one that nobody
-kept alive for long enough is claimed by another. What is due later waits in a sorted set.
-REST has no blocking reads, so an idle worker asks at a pace that slows down.
+An entry is pending with the worker that got it, and heartbeats keep it there; after a time without
+heartbeats another worker claims it. Jobs that are due later wait in a sorted set. Redis over REST
+has no blocking reads, so an idle worker asks again after pauses that grow.
 """
 
 import asyncio
@@ -56,8 +56,8 @@ return #due
 
 
 GROUP = "workers"
-FORGET_CONSUMER_MS = 86_400_000
-DEAD_KEPT = 10_000
+FORGET_CONSUMER_MS = 86_400_000  # a day
+DEAD_KEPT = 10_000  # entries
 # In leases. Longer than one, because a worker renews both at the same time: whoever gets the entry
 # of a dead worker must find that its lease has ended.
 OUTLIVES_LEASE = 1.25
@@ -68,11 +68,12 @@ log = structlog.get_logger()
 
 
 class RedisQueue:
-    """`JobQueue` on Redis; a worker names itself by `new_id`.
+    """The `JobQueue` on Redis. Each object is one worker of the group, named by `new_id`.
 
     `awake` is set by whoever in this process puts a job into the queue: then it asks at once.
-    `clock` gives epoch seconds, by which the processes agree on when a job is due. All pauses
-    are measured by `monotonic`.
+    `clock` gives seconds since 1970, by which all processes agree on when a job is due. Pauses are
+    measured by `monotonic`. An entry is taken from a worker that sent no heartbeat for 1.25 times
+    `lease_s`.
     """
 
     def __init__(
@@ -101,10 +102,15 @@ class RedisQueue:
         self._awake = awake
 
     async def enqueue(self, job_id: JobId, *, delay_s: float = 0) -> None:
+        """Add the job to the stream, or to the sorted set if it is due in `delay_s` seconds."""
         await self._redis.write(*self._put(job_id, delay_s), repeatable=True)
         self._awake.set()
 
     async def claim(self, limit: int, *, wait_s: float) -> Sequence[Delivery]:
+        """Return up to `limit` deliveries; wait up to `wait_s` seconds for the first.
+
+        With `wait_s` 0 it asks Redis once. When cancelled, it gives back what it has received.
+        """
         until = self._monotonic() + wait_s
         while wait_s <= 0 or await self._is_time(until):
             if self._awake.is_set():
@@ -121,20 +127,23 @@ class RedisQueue:
         return []
 
     async def heartbeat(self, delivery: Delivery, *, lease_s: float) -> None:  # noqa: ARG002
-        """Begin its idle time again; for how long it may last is the same for all entries."""
+        """Set the entry's idle time to 0. `lease_s` has no effect: all entries have one limit."""
         await self._redis.write(
             *("XCLAIM", layout.QUEUE, GROUP, self._name(), 0, delivery.receipt, "JUSTID"),
             repeatable=True,
         )
 
     async def release(self, delivery: Delivery, *, delay_s: float) -> None:
+        """Replace the entry by a new one, which is due in `delay_s` seconds."""
         await self._replace(delivery, self._put(delivery.job_id, delay_s))
         self._awake.set()
 
     async def done(self, delivery: Delivery) -> None:
+        """Delete the entry."""
         await self._replace(delivery)
 
     async def to_dead_letters(self, delivery: Delivery) -> None:
+        """Move the entry to the dead letters, a stream that keeps about `DEAD_KEPT` of them."""
         await self._replace(delivery, _dead_letter(delivery.job_id))
 
     async def _take(self, limit: int) -> list[Delivery]:
@@ -167,7 +176,7 @@ class RedisQueue:
         return await self._deliveries(entries, {})
 
     async def _of_dead_workers(self, limit: int) -> list[Delivery]:
-        """The entries that their workers did not keep alive; asked for now and then."""
+        """Claim the entries that had no heartbeat for too long. Asks Redis at intervals."""
         now, idle_ms = self._monotonic(), int(self._dead_after_s * 1000)
         if now < self._reclaim_at:
             return []
@@ -185,7 +194,7 @@ class RedisQueue:
         return await self._deliveries(entries, {one[0]: one[3] + 1 for one in stale})
 
     async def _deliveries(self, entries: Sequence[Any], receives: dict[str, int]) -> list[Delivery]:
-        """What can be read of the entries; the rest is put aside."""
+        """Return the entries as deliveries; one without a job id goes to the dead letters."""
         found = []
         for entry_id, fields in filter(None, entries):
             text = dict(zip(fields[::2], fields[1::2], strict=True)).get(layout.QUEUE_FIELD, "")
@@ -199,7 +208,7 @@ class RedisQueue:
         return found
 
     async def _move_due(self) -> None:
-        """Queue what is due. Other processes delay jobs too, so Redis is asked now and then."""
+        """Queue the jobs that are due. Asks Redis at intervals: other processes delay jobs too."""
         now = self._monotonic()
         if now < min(self._look_at, self._due_at):
             return
@@ -221,7 +230,7 @@ class RedisQueue:
             self._look_at = now  # there may be more
 
     async def _replace(self, delivery: Delivery, *others: Command) -> None:
-        """Take the entry out of the queue, after `others` took its place."""
+        """Delete the entry from the queue, after `others` have stored what replaces it."""
         ended: list[Command] = [
             ("XACK", layout.QUEUE, GROUP, delivery.receipt),
             ("XDEL", layout.QUEUE, delivery.receipt),
@@ -249,9 +258,9 @@ class RedisQueue:
         return self._consumer
 
     async def _is_time(self, until: float) -> bool:
-        """Wait until it is time to ask, as the pace says; False if `until` comes first.
+        """Wait until Redis is to be asked again; False if `until` comes first.
 
-        The pace goes on from one claim to the next.
+        The pauses go on growing from one claim to the next.
         """
         ask_at = min(self._ask_at, self._due_at)
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""From a delivery to the end of its attempt, whether a worker's loop or a batch brought it."""
+"""Makes the attempt that a delivery asks for, whether a worker's loop or a batch brought it."""
 
 import asyncio
 import random
@@ -37,16 +37,16 @@ log = structlog.get_logger()
 class WorkTime:
     """The time that a worker has: `whole_s` in all, until `ends_at` of the monotonic clock.
 
-    An invocation of a function has so many seconds; a process of its own has no end.
+    A function's invocation has a number of seconds; by default there is no end, as in a server.
     """
 
     ends_at: float = float("inf")
     whole_s: float = float("inf")
 
     def has(self, needed_s: float, now: float) -> bool:
-        """Whether `needed_s` seconds are left at `now`.
+        """Return whether `needed_s` seconds are left at `now`.
 
-        What needs more than the whole may begin when nine tenths are left, or it never would.
+        What needs more than the whole may begin when nine tenths of that are left.
         """
         return self.ends_at - now >= min(needed_s, 0.9 * self.whole_s)
 
@@ -56,7 +56,7 @@ ENDLESS = WorkTime()
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """The most that a job may have: bytes of its result as JSON, and deliveries without an end."""
+    """Maximum bytes of a result as JSON, and maximum deliveries of a job; with more it fails."""
 
     result_bytes: int
     receives: int
@@ -64,10 +64,10 @@ class JobLimits:
 
 @dataclass(slots=True)
 class JobRunner:
-    """Does jobs, whoever brings their deliveries.
+    """Makes attempts for deliveries, whoever brings them.
 
-    `clock` gives epoch seconds, `monotonic` measures; `count` is called with each end. `attempts`
-    are those under way here.
+    `clock` gives seconds since 1970. `count` is called with how each delivery ended. `attempts` are
+    those that are running in this process.
     """
 
     store: JobStore
@@ -89,18 +89,18 @@ class JobRunner:
         self.changes.listeners.append(self.saw)
 
     def stop(self) -> None:
-        """Tell all handlers to stop; their jobs are put back, and nothing more is begun."""
+        """Tell all handlers to stop and begin no other attempt; the jobs go back to the queue."""
         self.is_stopping = True
         for attempt in self.attempts.values():
             attempt.stop(StopReason.STOPPED)
 
     def saw(self, job: Job) -> None:
-        """Note what this process wrote: so a cancel reaches a handler of it at once."""
+        """Note a job that this process wrote, so that a cancel reaches its handler here at once."""
         if attempt := self.attempts.get(job.id):
             attempt.saw(job)
 
     async def run(self, delivery: Delivery, work_time: WorkTime = ENDLESS) -> Outcome:
-        """Make one attempt, if it may be made here and now. Never fails."""
+        """Make one attempt if it may begin now, and return how that ended. Raises nothing."""
         try:
             with contained():
                 outcome = await self._run(delivery, work_time)
@@ -120,7 +120,7 @@ class JobRunner:
         handler, started = begun
         attempt = self._attempt(started, delivery, handler, work_time)
         self.attempts[attempt.job.id] = attempt
-        if self.is_stopping:  # it came while the lease was taken
+        if self.is_stopping:  # `stop` was called while the lease was taken
             attempt.stop(StopReason.STOPPED)
         try:
             async with attempt.kept_alive():
@@ -132,7 +132,7 @@ class JobRunner:
             self.attempts.pop(attempt.job.id, None)
 
     async def _begin(self, delivery: Delivery, work_time: WorkTime) -> Begun | Outcome:
-        """The lease of the job's next attempt, or why there is none."""
+        """Take the lease of the job's next attempt, or return the outcome if there is none."""
         job = await self.store.find(delivery.job_id)
         if job is None or job.is_done:
             return outcome_without_attempt(job)
@@ -202,7 +202,7 @@ class JobRunner:
     async def _run_handler(
         self, attempt: Attempt, handler: JobHandler[Any, Any], input_json: str
     ) -> tuple[Transition, str | None]:
-        """Run the handler; returns as `_end_of`."""
+        """Run the handler, and return what `_end_of` returns."""
         try:
             with contained():
                 data = handler.input.model_validate_json(input_json)
@@ -216,7 +216,7 @@ class JobRunner:
     def _end_of(
         self, attempt: Attempt, handler: JobHandler[Any, Any], ended: Ended
     ) -> tuple[Transition, str | None]:
-        """What becomes of the job, and the JSON of its result if it has one."""
+        """Return what becomes of the job, and the JSON of its result if it has one."""
         now_ms, run, reason = self._now_ms(), ended.run, ended.reason
         if reason is StopReason.FENCED:
             raise Fenced
@@ -236,9 +236,9 @@ class JobRunner:
         return attempt_end.succeeded(now_ms), text
 
     def _raised(self, attempt: Attempt, error: Exception) -> Transition:
-        """The end of an attempt by an exception, which is logged."""
+        """Log an exception that ended the attempt, and return the transition for that."""
         failure = attempt_end.error_of(error, self.new_id())
-        is_told = isinstance(error, JobFailed)  # by the handler, in words for the owner
+        is_told = isinstance(error, JobFailed)  # the handler has told the owner why
         attempt.context.log.warning(
             "job.attempt_failed",
             code=failure.code,
@@ -248,7 +248,7 @@ class JobRunner:
         return attempt_end.failed(failure, self._now_ms(), self.backoff)
 
     async def _write_plainly(self, attempt: Attempt, error: Exception) -> Outcome:
-        """Write an end without what the handler reported, since that cannot be written."""
+        """Write an end without result and last report, because these cannot be written."""
         failure = attempt_end.handler_error(self.new_id())
         attempt.context.log.error("job.end_broken", ref=failure.ref, error=type(error).__name__)
         end = attempt_end.failed(failure, self._now_ms(), self.backoff)
@@ -275,7 +275,7 @@ class JobRunner:
     async def _write_patiently(
         self, attempt: Attempt, transition: Transition, result_json: str | None
     ) -> Job | None:
-        """Write for as long as the store may come back in time; None if it did not."""
+        """Write until `write_until`, while Redis fails; None if it could not be written."""
         pauses = growing_pauses(*RETRY_S, self.rng)
         while self.monotonic() < attempt.write_until:
             try:

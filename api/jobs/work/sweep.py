@@ -1,6 +1,6 @@
-"""Sends the jobs that were stored but not sent, because their process died between the two.
+"""Sends the jobs that were stored but not sent, because their process died in between.
 
-Where Redis is the queue there is no such gap: one script stores the job and queues it.
+Where Redis is the queue this cannot happen: one script stores the job and queues it.
 """
 
 from dataclasses import dataclass
@@ -32,16 +32,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Sends unsent jobs to a queue outside of Redis.
+    """Sends jobs that were stored but never sent to a queue outside of Redis.
 
-    Raises `RedisError` and `QueueError`: the next run sends what this one did not.
+    Raises `RedisError` and `QueueError`; the next run then sends what this one did not.
     """
 
     store: JobStore
     queue: JobQueue
 
     async def run(self) -> int:
-        """Send the jobs that have been unsent for `GRACE_S`, and return how many there were.
+        """Send up to `AT_ONCE` jobs that have been unsent for `GRACE_S` seconds; return how many.
 
         A job that has another version by now was sent, or needs no worker any more.
         """

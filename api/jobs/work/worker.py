@@ -1,4 +1,4 @@
-"""The loop of a process that works: claims deliveries, a few at once, until it is drained."""
+"""The loop of a process that does jobs: takes deliveries, several at once, until drained."""
 
 import asyncio
 import random
@@ -13,16 +13,16 @@ from api.retry import growing_pauses
 from api.upstash import RedisError
 
 CLAIM_WAIT_S = 2.0
-RETRY_S = (0.25, 10.0)
+RETRY_S = (0.25, 10.0)  # shortest and longest pause while the queue fails
 SWEEP_S = 60.0
 
 log = structlog.get_logger()
 
 
 class Worker:
-    """Claims deliveries and has up to `slots` of them worked on at once; 0 is none.
+    """Takes deliveries from the queue and makes up to `slots` attempts at once; 0 means none.
 
-    Whoever starts it drains it. With a `sweep` it runs that too, about every `SWEEP_S`.
+    Whoever starts it must drain it. With a `sweep` it runs that too, about every `SWEEP_S` seconds.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Worker:
         self._pauses: Iterator[float] | None = None  # None while the queue answers
 
     def start(self) -> None:
-        """Begin to claim; needs a running event loop. A second call does nothing."""
+        """Begin to take deliveries; needs a running event loop. A second call does nothing."""
         if not self._slots or self._loops:
             return
         self._loops.add(asyncio.create_task(self._work()))
@@ -52,9 +52,10 @@ class Worker:
             self._loops.add(asyncio.create_task(self._keep_sweeping(self._sweep)))
 
     async def drain(self, *, timeout_s: float) -> None:
-        """Claim no more, end all handlers and hand their jobs back, within `timeout_s`.
+        """Take no more deliveries, stop all handlers and give their jobs back to the queue.
 
-        What is not handed back by then comes back by itself when its lease is over.
+        Waits up to `timeout_s` seconds. A job that is not given back by then is delivered again
+        when its lease has ended.
         """
         self._runner.stop()
         for loop in self._loops:
@@ -91,13 +92,13 @@ class Worker:
             await asyncio.sleep(SWEEP_S * self._rng.uniform(0.75, 1.25))
 
     async def _claim(self, limit: int) -> Sequence[Delivery]:
-        """Deliveries; after a failure none, and a pause that grows while the queue is away."""
+        """Return deliveries. After a failure, pause for longer each time, and return none."""
         try:
             found = await self._queue.claim(limit, wait_s=CLAIM_WAIT_S)
         except (RedisError, QueueError) as error:
             await self._pause(type(error).__name__)
         except Exception:
-            # Whatever it is, all jobs of this process hang on this loop.
+            # No exception may end this loop: without it the process would do no more jobs.
             log.exception("worker.broken")
             await self._pause("bug")
         else:
@@ -118,5 +119,5 @@ class Worker:
         try:
             await finish_delivery(self._queue, delivery, outcome)
         except (RedisError, QueueError) as error:
-            # It comes again when nobody has kept it alive, and the store knows what became of it.
+            # It is delivered again after a time without heartbeats; the store tells if it is done.
             log.warning("job.not_settled", job_id=delivery.job_id, error=type(error).__name__)
