@@ -27,7 +27,7 @@ env: ## Print the settings that join a process to the running stack: eval "$(mak
 
 # A file stays with one worker, which starts its servers once; the slow suites come first. What
 # measures time runs afterwards, alone.
-WORKERS ?= 2
+WORKERS ?= 3
 PYTEST := $(PY) -m pytest $(if $(MILLRACE_NO_SKIP),-p tests.support.no_skip)
 
 test: install ## Run all tests but the long ones; ARGS goes to pytest, which then runs one by one
