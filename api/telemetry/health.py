@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class Unusable(Exception):
-    """Raised by a check: its part answers, but stays unusable until somebody acts on this text."""
+    """Raised by a check whose part answers but stays unusable; the text says what to do."""
 
 
 class NotReady(ApiError):

@@ -76,7 +76,7 @@ def telemetry_routes(watch: Watch) -> list[ControllerRouterHandler]:
 
     @get("/api/health/ready", name="ready", tags=["telemetry"], opt=READINESS)
     async def ready() -> Response[HealthView]:
-        """As /api/health, but 503 while the process drains: for load balancers."""
+        """Check the same as /api/health for load balancers; 503 while the process drains."""
         if watch.is_draining():
             raise NotReady("The process is about to end.")
         return await readiness()

@@ -193,10 +193,10 @@ def job(
 ) -> Callable[[Callable[[JobContext, I], Awaitable[R]]], JobHandler[I, R]]:
     """Decorate a function as the handler of jobs of type `name`.
 
-    The result has to be registered, as an extension does. `timeout_s` is the longest that one
-    attempt may last, in seconds. `summary` describes the type in the API's documents; if it is
-    empty, the first line of the function's docstring does. Raises `ValueError` if `name` is no
-    valid type name, `max_attempts` is below 1 or `timeout_s` is not above 0.
+    The handler has to be registered: an extension does that by `millrace.job(handler)`. `timeout_s`
+    is the longest that one attempt may last, in seconds. `summary` describes the type in the API's
+    documents; if it is empty, the first line of the function's docstring does. Raises `ValueError`
+    if `name` is no valid type name, `max_attempts` is below 1 or `timeout_s` is not above 0.
     """
     if not JOB_TYPE.fullmatch(name):
         raise ValueError(f"{name!r} cannot be a type of job")

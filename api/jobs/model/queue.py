@@ -70,7 +70,7 @@ class DeliveryEnd(StrEnum):
     RETRY = "retry"
     """The attempt failed, and the job is delivered again for the next one."""
     BUSY = "busy"
-    """None can begin now: another worker has the job, its type is unknown, or Redis fails."""
+    """No attempt can begin: another worker has the job, its type is unknown, or Redis fails."""
     RETURNED = "returned"
     """This worker stops or has too little time; the job is delivered again."""
     DEAD = "dead"

@@ -37,7 +37,7 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the run of a handler ended: the finished task `run` has its result or its exception.
+    """How the run of a handler ended: the task `run` has its result or its exception.
 
     With a `reason` the handler was told to stop. It may have ignored that, and then `run` may not
     be done. None means that the handler ended by itself.

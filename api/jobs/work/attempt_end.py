@@ -22,8 +22,8 @@ TIMED_OUT = JobError("timed-out", "The attempt took too long", retryable=True)
 class Backoff:
     """The pause before the next attempt: its longest value doubles with each attempt, up to 300 s.
 
-    `first_s` is the longest pause before the second attempt, in seconds. The pause is half of the
-    longest or more, as `chance` has it, which returns a random number from 0 to 1.
+    `first_s` is the longest pause before the second attempt, in seconds. The pause is drawn between
+    half of the longest and the longest; `chance` returns a random number from 0 to 1 for that.
     """
 
     first_s: float

@@ -46,7 +46,7 @@ class WorkTime:
     def has(self, needed_s: float, now: float) -> bool:
         """Return whether `needed_s` seconds are left at `now`.
 
-        What needs more than the whole may begin when nine tenths of that are left.
+        Work that needs more than `whole_s` may begin when nine tenths of `whole_s` are left.
         """
         return self.ends_at - now >= min(needed_s, 0.9 * self.whole_s)
 
