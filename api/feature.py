@@ -57,10 +57,6 @@ async def _nothing() -> None:
     """Close nothing."""
 
 
-def _no_routes(_: "Events") -> Sequence[type]:
-    return ()
-
-
 def _as_it_is(_: dict[str, Any]) -> None:
     """Add nothing to the document."""
 
@@ -76,7 +72,7 @@ class Feature:
     is awaited once when the process ends.
     """
 
-    routes: Callable[["Events"], Sequence[type]] = _no_routes
+    routes: Callable[["Events"], Sequence[type]]
     describe: Callable[[dict[str, Any]], None] = _as_it_is
     events: Sequence[OwnEventType] = ()
     rules: Sequence[tuple[str, TopicRule]] = ()

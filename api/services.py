@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 from api import extensions
@@ -11,21 +11,12 @@ from api.activity.feature import build as build_activity
 from api.announcements import Announcements
 from api.chat.feature import build as build_chat
 from api.clock.feature import build as build_clock
-from api.events import (
-    Catalogue,
-    EventParts,
-    Poller,
-    Publisher,
-    Retention,
-    Retentions,
-    Streaming,
-    build_events,
-)
+from api.events import Catalogue, EventParts, Poller, Retention, Retentions, build_events
 from api.feature import Base, Feature
 from api.jobs import JobQueue, JobsFeature, build_jobs_feature
 from api.notifications.feature import build as build_notifications
 from api.relay.feature import build as build_relay
-from api.security.wiring import Security, build_security
+from api.security.wiring import build_security
 from api.settings import Settings
 from api.system import System
 from api.telemetry.meter import CommandMeter
@@ -37,21 +28,14 @@ EXAMPLES: Final = ("api.examples",)
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """The parts of a process that the application and the entry points use.
+class Services(Base):
+    """The parts of a process: what features use, and what entry points use besides.
 
     `clients` are all connections of this process to Redis, which `running` closes. `jobs` is one of
     `features`; it has a field of its own because workers use more of it than its routes.
     """
 
     settings: Settings
-    system: System
-    redis: UpstashClient
-    metrics: Metrics
-    catalogue: Catalogue
-    security: Security
-    publisher: Publisher
-    streaming: Streaming
     poller: Poller
     features: Sequence[Feature]
     jobs: JobsFeature
@@ -108,14 +92,8 @@ def build_services(
         lease_failures=base.security.connections.failures,
     )
     return Services(
+        **{part.name: getattr(base, part.name) for part in fields(base)},
         settings=settings,
-        system=base.system,
-        redis=base.redis,
-        metrics=base.metrics,
-        catalogue=base.catalogue,
-        security=base.security,
-        publisher=base.publisher,
-        streaming=base.streaming,
         poller=events.poller,
         features=features,
         jobs=jobs,

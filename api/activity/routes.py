@@ -1,6 +1,6 @@
 """The routes of `/api/activity`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
@@ -29,7 +29,7 @@ from api.events import (
     open_stream,
     require_stream_accepted,
 )
-from api.payloads.responses import json_response
+from api.payloads.responses import page_response
 from api.problems import OF_PUBLISHING, OF_STREAMS, Forbidden, InvalidCursor, InvalidTopic
 from api.security.principal import Principal
 
@@ -92,12 +92,7 @@ class ActivityController(Controller):
         topic = feed_topic(feed)
         await self.events.security.access.require_read(principal, [topic])
         page = await self.feeds.page(topic, limit=limit, cursor=cursor)
-        content: Any = {
-            "data": encoded(page.events),
-            "next_cursor": page.next_cursor,
-            "has_more": page.next_cursor is not None,
-        }
-        return json_response(content, {"Cache-Control": "private, no-cache"})
+        return page_response(encoded(page.events), page.next_cursor)
 
     @get("/stream", name="stream_activity", opt=STREAMING)
     async def stream(

@@ -1,7 +1,7 @@
 """The routes of `/api/notifications`."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, delete, get, post
@@ -39,7 +39,7 @@ from api.notifications.models import (
 )
 from api.notifications.service import Notifications, recipients
 from api.notifications.topics import topics_of
-from api.payloads.responses import json_response
+from api.payloads.responses import UNCACHED, page_response
 from api.problems import (
     OF_PUBLISHING,
     OF_STREAMS,
@@ -54,11 +54,7 @@ from api.security.principal import Principal
 FIRST = 20
 
 SENDING = {"problems": OF_PUBLISHING}
-STREAMING = {
-    "problems": (InvalidCursor, *OF_STREAMS),
-    "is_stream": True,
-    "takes_ticket": True,
-}
+STREAMING = {"problems": (InvalidCursor, *OF_STREAMS), "is_stream": True, "takes_ticket": True}
 MARKING = {"problems": (InvalidCursor, InvalidEventId, ForeignOrigin)}
 CHANGING = {"problems": (InvalidEventId, NotFound, ForeignOrigin)}
 
@@ -115,19 +111,14 @@ class NotificationsController(Controller):
         page = await self.notifications.page(
             principal.id, limit=limit, cursor=cursor, unread=unread
         )
-        content: Any = {
-            "data": [_with_flag(event, is_read=is_read) for event, is_read in page.events],
-            "next_cursor": page.next_cursor,
-            "has_more": page.next_cursor is not None,
-            "seen": page.seen,
-        }
-        return json_response(content, {"Cache-Control": "private, no-cache"})
+        flagged = [_with_flag(event, is_read=is_read) for event, is_read in page.events]
+        return page_response(flagged, page.next_cursor, seen=page.seen)
 
     @get("/unread", name="count_unread_notifications")
     async def count_unread(self, principal: NamedDependency[Principal]) -> Response[UnreadView]:
         """Count the caller's unread notifications."""
         unread = await self.notifications.unread(principal.id)
-        return Response(UnreadView(unread=unread), headers={"Cache-Control": "private, no-cache"})
+        return Response(UnreadView(unread=unread), headers=UNCACHED)
 
     @get("/stream", name="stream_notifications", opt=STREAMING)
     async def stream(

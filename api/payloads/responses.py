@@ -7,6 +7,8 @@ import msgspec
 from litestar import Response
 
 JSON = "application/json"
+UNCACHED = {"Cache-Control": "private, no-cache"}
+"""Only the caller's own cache may keep the answer, and it must ask again before it uses it."""
 
 
 def json_response(
@@ -23,3 +25,14 @@ def json_response(
         headers=dict(headers or {}),
         status_code=status,
     )
+
+
+def page_response(
+    data: Any, next_cursor: str | None, headers: Mapping[str, str] = UNCACHED, **others: Any
+) -> Response[Any]:
+    """Answer with one page of a list that is read by cursor; `next_cursor` None is the last page.
+
+    `others` are further members of the JSON object.
+    """
+    page = {"data": data, "next_cursor": next_cursor, "has_more": next_cursor is not None}
+    return json_response(page | others, headers)

@@ -41,10 +41,7 @@ class Algorithm(StrEnum):
     ES256 = "ES256"
 
 
-KEY_SHAPE = {
-    ("RSA", None): Algorithm.RS256,
-    ("EC", "P-256"): Algorithm.ES256,
-}
+KEY_SHAPE = {("RSA", None): Algorithm.RS256, ("EC", "P-256"): Algorithm.ES256}
 
 
 class KeyDocument(msgspec.Struct):

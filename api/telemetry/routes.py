@@ -9,13 +9,7 @@ from litestar import Request, Response, get
 from litestar.types import ControllerRouterHandler
 
 from api.payloads.models import View
-from api.problems import (
-    BadRequest,
-    Forbidden,
-    KeysUnavailable,
-    TokenExpired,
-    Unauthorized,
-)
+from api.problems import BadRequest, Forbidden, KeysUnavailable, TokenExpired, Unauthorized
 from api.settings import Settings
 from api.telemetry.health import Health, NotReady
 from api.telemetry.metrics import MEDIA_TYPE, Metrics

@@ -33,11 +33,7 @@ class Failure:
         return cls(f"{category}.{reason or name}", f"{name}; see the log", tuple(frames[-FRAMES:]))
 
     def json(self) -> bytes:
-        content = {
-            "errorMessage": self.message,
-            "errorType": self.kind,
-            "stackTrace": self.frames,
-        }
+        content = {"errorMessage": self.message, "errorType": self.kind, "stackTrace": self.frames}
         return json.dumps(content).encode()
 
     def trailers(self) -> bytes:

@@ -21,13 +21,7 @@ from api.chat.problems import Banned, ChatNotConfigured
 from api.chat.tokens.issuer import JWT_MEDIA_TYPE
 from api.chat.tokens.service import Wanted
 from api.payloads.responses import json_response
-from api.problems import (
-    ApiError,
-    BadRequest,
-    PayloadTooLarge,
-    RateLimited,
-    StoreUnavailable,
-)
+from api.problems import ApiError, BadRequest, PayloadTooLarge, RateLimited, StoreUnavailable
 from api.security.principal import Principal
 from api.upstash import RedisError
 

@@ -39,7 +39,7 @@ from api.events.publisher import Draft, Outcome, Published
 from api.events.read_request import ReadRequest
 from api.events.stream.opening import AnyRequest, Events
 from api.events.topic import parse_topic
-from api.payloads.responses import json_response
+from api.payloads.responses import UNCACHED, json_response
 from api.problem_json import render
 from api.problems import (
     OF_PUBLISHING,
@@ -169,7 +169,7 @@ class EventsController(Controller):
             "before": str(past[-1].id) if more else None,
             "has_more": more,
         }
-        return json_response(content, {"Cache-Control": "private, no-cache"})
+        return json_response(content, UNCACHED)
 
     async def _draft(self, item: BatchItem, principal: Principal) -> Draft | ApiError:
         try:

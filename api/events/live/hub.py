@@ -122,7 +122,7 @@ class Hub:
 
         For events published in this process.
         """
-        if self._knows(topic):
+        if self.position(topic) is not None:
             self.poller.wake()
 
     async def locate(
@@ -161,9 +161,6 @@ class Hub:
         for topic, at in found.items():
             self.anchor(topic, at)
         return found
-
-    def _knows(self, topic: TopicName) -> bool:
-        return self.position(topic) is not None
 
     def is_level(self, positions: Mapping[TopicName, EventId]) -> bool:
         """Return whether a reader at `positions` can be fed without a lost or repeated event."""

@@ -16,10 +16,7 @@ from api.jobs.store.layout import Missing
 from api.jobs.store.listing import JobFilter, JobsPage, read_page
 from api.jobs.store.store import Idempotency, JobStore
 from api.payloads.digest import digest_of
-from api.problems import (
-    IdempotencyKeyReused,
-    StoreUnavailable,
-)
+from api.problems import IdempotencyKeyReused, StoreUnavailable
 from api.security.principal import Principal
 from api.upstash import RedisError
 

@@ -12,7 +12,7 @@ from api.jobs.model.job import Job
 from api.jobs.model.view import PollHints, job_view, retry_after_s
 from api.jobs.store.cache import KnownJob
 from api.jobs.store.listing import JobsPage
-from api.payloads.responses import json_response
+from api.payloads.responses import json_response, page_response
 
 VARY = "Authorization, Origin"
 REVALIDATE = "private, no-cache"
@@ -120,12 +120,7 @@ class JobAnswers:
         headers = {"ETag": etag, "Vary": VARY, "Cache-Control": LIST}
         if matches(if_none_match, etag):
             return Response(None, status_code=304, headers=headers)
-        content = {
-            "data": self._views(page.jobs),
-            "next_cursor": page.next_cursor,
-            "has_more": page.next_cursor is not None,
-        }
-        return json_response(content, headers)
+        return page_response(self._views(page.jobs), page.next_cursor, headers)
 
     def _headers(self, known: KnownJob) -> dict[str, str]:
         hint = self.hints.poll_after_ms(known.job, position=known.position)

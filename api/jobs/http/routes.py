@@ -67,10 +67,7 @@ CREATING = {"problems": (ForeignOrigin, IdempotencyKeyReused, JobExpired, RateLi
 CANCELING = {"problems": (ForeignOrigin, JobNotFound, JobExpired)}
 RETRYING = {"problems": (ForeignOrigin, JobNotFound, JobExpired, NotRetryable)}
 TAKING = {"problems": (JobNotFound, JobExpired, JobWithoutResult)}
-STREAMING = {
-    "problems": (JobNotFound, JobExpired, *OF_STREAMS),
-    "takes_ticket": True,
-}
+STREAMING = {"problems": (JobNotFound, JobExpired, *OF_STREAMS), "takes_ticket": True}
 
 
 @dataclass(frozen=True, slots=True)
