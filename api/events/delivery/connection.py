@@ -21,8 +21,8 @@ Send = Callable[[Any], Awaitable[None]]
 """The function `send` of ASGI, which takes one message."""
 
 
-class Feed(Protocol):
-    """What a connection needs of its cohort: missed chunks, and to be told when it lags."""
+class ChunkSource(Protocol):
+    """What gives a connection its chunks: its cohort, as far as the connection knows it."""
 
     @property
     def backlog(self) -> Backlog:
@@ -32,10 +32,10 @@ class Feed(Protocol):
         """Return the cursor after the last chunk."""
 
     def fell_behind(self, connection: "Connection") -> None:
-        """Called by a connection when a send has to wait for its reader."""
+        """Keep chunks in the backlog for this connection: its last send waits for the reader."""
 
     def caught_up(self, connection: "Connection") -> None:
-        """Called by a connection when it has been sent every chunk of the backlog."""
+        """Keep no more chunks for this connection: it has been sent all of the backlog."""
 
 
 def body_message(chunk: bytes, *, more: bool = True) -> Message:
@@ -117,15 +117,16 @@ class Connection:
         self.named = named
         self.one_batch = one_batch
         self.grace_s = grace_s
-        self.feed: Feed | None = None
+        self.feed: ChunkSource | None = None
         self.seq = 0
         self.ended: CloseReason | None = None
         self.is_idle = True
 
     def offer(self, message: Message) -> None:
-        """Send the chunk with the number `seq`. Called only while the connection is idle.
+        """Send one chunk, as the ASGI message of `body_message`. Call it only while `is_idle`.
 
-        If the send has to wait for its reader, the connection lags from here.
+        It must be the chunk that follows the last one: `seq` counts them. If the reader does not
+        take it at once, the connection lags, and sends what follows from the backlog by itself.
         """
         self.seq += 1
         self._write(message)

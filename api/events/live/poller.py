@@ -123,7 +123,7 @@ class Poller:
             await asyncio.wait([task])
 
     async def run_once(self) -> tuple[int, bool]:
-        """Read all located topics once and pass the events to the hub.
+        """Read all watched topics whose position is known, once, and pass the events to the hub.
 
         Returns how many events came, and whether there are more to read at once. Raises
         `RedisError`. What the hub has taken before an error stays with it, and the next poll reads
