@@ -108,7 +108,7 @@ class ActivityController(Controller):
         named: Named = True,
         conn: Conn = None,
     ) -> EventStream:
-        """Stream the newest entries of a feed, then new ones; with a cursor, only what is after it."""
+        """Stream the newest entries of a feed, then new ones; with a cursor, what is after it."""
         topic = feed_topic(feed)
         await self.events.security.access.require_read(principal, [topic])
         require_stream_accepted(request, f"/api/activity/{feed}")

@@ -73,10 +73,12 @@ class NewEntry:
 
 @dataclass(slots=True)
 class SourceStore:
-    """The keys of one source in Redis, as one process uses them under the name `holder`.
+    """What Redis keeps of one source: the lease of the process that reads the upstream (`holder` is
+    our name in it), the upstream's last id, and the events passed on, in the log of `topic`.
 
-    Every method that asks Redis raises `RedisError`.
-    """
+    `batches` numbers our writes, so that a repeated one stores nothing twice. Every method that
+    asks Redis raises `RedisError`.
+    """  # noqa: D205  # one sentence
 
     log: TopicLog
     topic: TopicName

@@ -46,7 +46,7 @@ class TokenService:
     clock: Callable[[], float]
 
     async def issue(self, principal: Principal, wanted: Wanted) -> TokenRequest | str:
-        """Return a token request for the caller's rooms, or a JWT if `wanted` asks for one.
+        """Return a token request, or a JWT, for the caller's rooms; `wanted` may name some of them.
 
         Costs one command, and one more for a user who was banned somewhere. Raises RateLimited,
         Banned, NoRooms, TooManyRooms, and Unauthorized when the caller's session is about to end.
