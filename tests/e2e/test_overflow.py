@@ -5,6 +5,8 @@ from __future__ import annotations
 from statistics import quantiles
 from time import perf_counter
 
+import pytest
+
 from tests.e2e.conftest import Start
 from tests.support.container import Container
 from tests.support.publisher import Publisher
@@ -17,6 +19,7 @@ BURST_BYTES = EVENTS * EVENT_BYTES
 CALM, STALLED = "public:overflow:calm", "public:overflow:stalled"
 
 
+@pytest.mark.alone  # it measures time
 async def test_a_reader_that_stops_reading_is_ended_and_harms_nobody(
     start: Start, elsewhere: Container, publisher: Publisher
 ) -> None:
