@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PYTHON ?= python3
 PY := .venv/bin/python
-NODE := tests/e2e/node infra/aws
+NODE := tests/e2e/node infra/aws web/client
 INSTALLED := .venv/installed
 COMMAND := .venv/bin/millrace
 # Node is used where it is there; the tests say what they skipped without it.

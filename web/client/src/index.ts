@@ -1,0 +1,6 @@
+export * from './events.ts'
+export * from './errors.ts'
+export * from './options.ts'
+export * from './runtime.ts'
+export { Inbox, type StreamState } from './inbox.ts'
+export { EventStream } from './stream.ts'
