@@ -9,10 +9,10 @@ export interface Clock {
 /** The part of `sessionStorage` that is used. */
 export type CursorStorage = Pick<Storage, 'getItem' | 'setItem'>
 
-/** What a page can tell. `pagehide`: it is being closed, or kept for a return by "back". */
-export type PageSignal = 'hidden' | 'visible' | 'online' | 'pagehide'
+/** What a page can tell. */
+export type PageSignal = 'hidden' | 'visible' | 'online'
 
-/** Calls `told` at once if the page is hidden, and with each change; returns what ends that. */
+/** Calls `told` with each change, and how it is at first; returns what ends that. */
 export type Page = (told: (signal: PageSignal) => void) => () => void
 
 /** The clock of the machine. */
@@ -28,12 +28,10 @@ export const systemClock: Clock = {
 export const browserPage: Page = (told) => {
   const page = globalThis.document
   if (!page) return () => {}
-  const tell = ({ type }: { type: string }) =>
-    told((type === 'visibilitychange' ? page.visibilityState : type) as PageSignal)
+  const tell = () => told(page.visibilityState as PageSignal)
   const ending = new AbortController()
-  if (page.hidden) told('hidden')
+  tell()
   page.addEventListener('visibilitychange', tell, ending)
-  addEventListener('online', tell, ending)
-  addEventListener('pagehide', tell, ending)
+  addEventListener('online', () => told('online'), ending)
   return () => ending.abort()
 }

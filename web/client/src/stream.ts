@@ -26,21 +26,18 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   #unlisten = nothing
 
   // The present attempt.
-  #attempt = new AbortController()
-  #cause: MillraceError | undefined
-  #asked: readonly string[] = []
+  #interrupt = nothing
   #heardAt: number
-  #cancelStall = nothing
-  #wake = nothing
+  #cancelTimer = nothing
 
   // What earlier ones have taught.
   #failures = 0
   #floorMs = 0
   #stallMs: number
   #isTokenOld = false
-  #wasRefreshed = false
+  #wasFresh = false
   #windows = 0
-  #pollUntil: number
+  #pollUntil = 0
 
   // What the page has said.
   #isHidden = false
@@ -59,7 +56,6 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#name = String(random())
     this.#stallMs = stallMs
     this.#heardAt = clock.now()
-    this.#pollUntil = options.isPolling ? Infinity : 0
     this.#storageKey = storageKey
     this.#cursor = cursor ?? this.#stored((storage) => storage.getItem(storageKey)) ?? undefined
     this.#begin()
@@ -73,11 +69,11 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   /** Read these topics from now on; those that were read before go on where they are. */
   setTopics(topics: readonly string[]): void {
     this.#topics = topics
-    if (topics.some((topic) => !this.#asked.includes(topic))) this.#interrupt()
+    this.#interrupt()
   }
 
   override reconnect(): void {
-    this.#failures = 0
+    this.#failures = this.#pollUntil = 0
     if (this.state.status === 'closed') this.#begin()
     else this.#interrupt()
   }
@@ -96,15 +92,15 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
       const { pauseWhenHidden = 60_000 } = this.#options
       this.#cancelHiding()
       if (signal === 'online') this.reconnect()
-      else if (signal !== 'visible') {
-        const pause = signal === 'hidden' ? pauseWhenHidden : 0
-        this.#cancelHiding = this.#clock.after(pause, () => {
+      else if (signal === 'hidden') {
+        this.#cancelHiding = this.#clock.after(pauseWhenHidden, () => {
           this.#isHidden = true
           this.#interrupt()
         })
       } else if (this.#isHidden || this.#isStalled()) {
         this.#isTokenOld = true
         this.#isHidden = false
+        this.setState({ status: 'connecting' })
         this.#interrupt()
       }
     })
@@ -113,24 +109,23 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   async #run(): Promise<void> {
     while (this.state.status !== 'closed') {
-      let pauseMs: number | undefined
-      if (this.#isHidden) this.setState({ status: 'paused' })
-      else pauseMs = await this.#try()
-      if (pauseMs === 0) continue
-      // Ends in time, or when interrupted.
-      let cancel = nothing
-      await new Promise<void>((wake) => {
-        this.#wake = wake
-        if (pauseMs) cancel = this.#clock.after(pauseMs, wake)
+      const attempt = new AbortController()
+      const interrupted = new Promise<void>((resolve) => {
+        this.#interrupt = () => {
+          attempt.abort()
+          resolve()
+        }
       })
-      cancel()
+      let pauseMs = Infinity
+      if (this.#isHidden) this.setState({ status: 'paused' })
+      // Not every `fetch`, and no `getToken`, ends when the signal says so.
+      else pauseMs = await Promise.race([this.#try(attempt.signal), interrupted.then(() => 0)])
+      attempt.abort()
+      this.#cancelTimer()
+      if (!pauseMs) continue
+      if (pauseMs < Infinity) this.#cancelTimer = this.#clock.after(pauseMs, this.#interrupt)
+      await interrupted
     }
-  }
-
-  #interrupt(cause?: MillraceError): void {
-    this.#cause = cause
-    this.#attempt.abort()
-    this.#wake()
   }
 
   #isStalled(): boolean {
@@ -138,31 +133,22 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   }
 
   /** One request and all of its answer; returns the pause before the next. */
-  async #try(): Promise<number> {
-    const attempt = (this.#attempt = new AbortController())
-    const { signal } = attempt
-    this.#cause = undefined
+  async #try(signal: AbortSignal): Promise<number> {
     try {
-      // Not every `fetch`, and no `getToken`, ends when the signal says so.
-      const aborted = new Promise<never>((_, reject) => signal.addEventListener('abort', reject))
-      return await Promise.race([this.#request(signal), aborted])
+      return await this.#request(signal)
     } catch (error) {
-      if (signal.aborted && !this.#cause) return 0
-      return this.#failed(this.#cause ?? error)
-    } finally {
-      this.#cancelStall()
-      attempt.abort()
+      if (signal.aborted) return 0
+      const isOurs = error instanceof MillraceError
+      return this.#failed(isOurs ? error : new MillraceError('network', String(error)))
     }
   }
 
   async #request(signal: AbortSignal): Promise<number> {
-    const { getToken, init, fetch = globalThis.fetch } = this.#options
-    const polls = this.#clock.now() < this.#pollUntil
-    const fresh = this.#isTokenOld || this.#isStalled()
-    this.#heard(Math.min(this.#stallMs, FIRST_BYTES_MS), () => this.#sawWindow())
-    this.#asked = this.#topics
+    const { getToken, init, isPolling, fetch = globalThis.fetch } = this.#options
+    const polls = isPolling || this.#clock.now() < this.#pollUntil
+    const fresh = (this.#wasFresh = this.#isTokenOld || this.#isStalled())
+    this.#heard(Math.min(this.#stallMs, FIRST_BYTES_MS))
     const token = await getToken?.({ fresh })
-    if (signal.aborted) return 0
     this.#isTokenOld = false
     const headers = {
       ...init?.headers,
@@ -174,7 +160,6 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
     // answered by 304 there.
     const cache = polls ? 'default' : 'no-store'
     const response = await fetch(this.#address(polls), { ...init, cache, headers, signal })
-    if (signal.aborted) return 0
     if (!response.ok) throw await refusal(response)
     if (response.status !== 204) {
       return polls ? this.#takePage(await response.json(), signal) : this.#read(response, signal)
@@ -183,9 +168,9 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
     return 0
   }
 
-  #address(polls: boolean): string {
+  #address(polls?: boolean): string {
     const search = new URLSearchParams(this.#options.query)
-    for (const topic of this.#asked) search.append('topic', topic)
+    for (const topic of this.#topics) search.append('topic', topic)
     // A browser keeps one answer for an address, so an address of a poll names the cursor.
     if (!polls) search.append('conn', this.#name)
     else if (this.#cursor) search.append('cursor', this.#cursor)
@@ -206,7 +191,9 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
         if (event === 'connected') this.#stallMs = stallMs ?? payload.keep_alive_s! * 3000
         isWindow = payload.reason === 'deadline'
         this.#isTokenOld ||= payload.reason === 'unauthorized'
-        this.#take('stream', event, payload, id)
+        this.#received('stream')
+        this.deliver(event, payload)
+        if (id) this.#keep(id)
       }
     })
     const reader = response.body!.getReader()
@@ -224,18 +211,19 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   }
 
   #takePage({ events, reset, cursor, poll_after_ms }: EventsPage, signal: AbortSignal): number {
-    for (const gap of reset ?? []) this.#take('poll', 'reset', { type: 'reset', ...gap })
-    for (const event of events) if (!signal.aborted) this.#take('poll', event.type, event)
-    if (!signal.aborted) this.#take('poll', '', {}, cursor)
+    this.#received('poll')
+    for (const gap of reset ?? []) this.deliver('reset', { type: 'reset', ...gap })
+    for (const event of events) {
+      if (signal.aborted) return 0
+      this.deliver(event.type, event)
+    }
+    this.#keep(cursor)
     return poll_after_ms
   }
 
-  #take(via: 'stream' | 'poll', type: string, payload: object, cursor?: string): void {
+  #received(via: 'stream' | 'poll'): void {
     this.#failures = 0
-    this.#wasRefreshed = false
     if ((this.state as { via?: string }).via !== via) this.setState({ status: 'open', via })
-    this.deliver(type, payload)
-    if (cursor) this.#keep(cursor)
   }
 
   #keep(cursor: string): void {
@@ -253,12 +241,15 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   }
 
   /** Bytes have come, or are about to be asked for: the next within `ms`. */
-  #heard(ms: number, note = nothing): void {
+  #heard(ms: number): void {
     this.#heardAt = this.#clock.now()
-    this.#cancelStall()
-    this.#cancelStall = this.#clock.after(ms, () => {
-      note()
-      this.#interrupt(new MillraceError('stalled', `Silent for ${ms} ms`))
+    this.#cancelTimer()
+    this.#cancelTimer = this.#clock.after(ms, () => {
+      const wasOpen = this.state.status === 'open'
+      // No pause: the silence was one.
+      this.#pause(new MillraceError('stalled', 'Silent'))
+      if (!wasOpen) this.#sawWindow()
+      this.#interrupt()
     })
   }
 
@@ -267,26 +258,27 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
     if (this.#windows++) this.#pollUntil = this.#clock.now() + (this.#options.pollMs ?? 300_000)
   }
 
-  #failed(error: unknown): number {
-    const failure =
-      error instanceof MillraceError ? error : new MillraceError('network', String(error))
-    const { status, problem } = failure
-    if (problem.code === 'invalid-cursor' && this.#cursor) {
+  #failed(error: MillraceError): number {
+    if (error.problem.code === 'invalid-cursor' && this.#cursor) {
       this.#keep('')
-      const topics = this.#asked
-      this.deliver('reset', { topics, reason: 'unknown', refetch: this.#address(true) })
-    } else if (status === 401 && this.#options.getToken && !this.#wasRefreshed) {
-      this.#wasRefreshed = this.#isTokenOld = true
-    } else if (failure.isTemporary) return this.#pause(failure)
-    else this.close(failure)
+      const refetch = this.#address(true)
+      this.deliver('reset', { type: 'reset', topics: this.#topics, reason: 'unknown', refetch })
+    } else if (error.status === 401 && this.#options.getToken && !this.#wasFresh) this.#isTokenOld = true
+    else if (error.isTemporary) return this.#pause(error)
+    else this.close(error)
     return 0
   }
 
   /** The pause before the next attempt: what the server wishes at least; above it, full jitter. */
   #pause(error?: MillraceError): number {
     const longestMs = Math.min(this.#options.maxBackoffMs ?? 30_000, 1000 * 2 ** this.#failures++)
-    const afterMs = error?.retryAfterMs ?? 0
-    const pauseMs = Math.max(this.#random() * longestMs, this.#floorMs, afterMs, 1)
+    const pauseMs = Math.max(
+      this.#random() * longestMs,
+      this.#floorMs,
+      error?.retryAfterMs ?? 0,
+    )
+    // A poll that fails says nothing about streams.
+    if (error) this.#pollUntil = 0
     const nextRetryAt = this.#clock.now() + pauseMs
     this.setState({ status: 'reconnecting', attempt: this.#failures, nextRetryAt, error })
     return pauseMs

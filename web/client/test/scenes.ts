@@ -1,5 +1,6 @@
 // A clock that is moved by hand, a server that follows a script, and a page that does as told.
-import type { Clock, CursorStorage, Page, PageSignal } from '../src/index.ts'
+import { EventStream } from '../src/index.ts'
+import type { Clock, CursorStorage, Page, PageSignal, StreamOptions } from '../src/index.ts'
 
 /** Let everything that is ready run, the reading of streams included. */
 export async function settled(): Promise<void> {
@@ -118,7 +119,8 @@ export class ScriptedServer {
       const refused = new Promise<never>((_, reject) => {
         init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))
       })
-      return Promise.race([Promise.resolve(answer!(asked)), refused])
+      refused.catch(() => {})
+      return Promise.race([answer!(asked), refused])
     }
   }
 
@@ -212,4 +214,23 @@ export function handPage(): { page: Page; say: (signal: PageSignal) => void } {
       for (const one of told) one(signal)
     },
   }
+}
+
+/** A stream of `public:t`, whose events and resets land in `seen`. */
+export function opened(script: Answer[], options: StreamOptions = {}) {
+  const clock = new HandClock()
+  const server = new ScriptedServer(clock, ...script)
+  const { page, say } = handPage()
+  const storage = new MemoryStorage()
+  const { fetch } = server
+  const events = new EventStream<{ tick: number }>('/api/events', {
+    ...{ topics: ['public:t'], clock, fetch, page, storage, random: () => 0.5 },
+    ...options,
+  })
+  const seen: unknown[] = []
+  const states: string[] = []
+  events.on('tick', ({ data }) => seen.push(data))
+  events.on('reset', ({ reason }) => seen.push(reason))
+  events.subscribe(() => states.push(events.state.status))
+  return { clock, server, events, seen, states, say, storage }
 }
