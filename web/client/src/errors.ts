@@ -16,6 +16,9 @@ export type FailureKind = 'network' | 'status' | 'stalled' | 'not-a-stream'
 
 /** The one error of this package. */
 export class MillraceError extends Error {
+  /** Whether the same request may succeed later. */
+  readonly isTemporary: boolean
+
   constructor(
     readonly kind: FailureKind,
     message: string,
@@ -26,11 +29,7 @@ export class MillraceError extends Error {
     readonly retryAfterMs = 0,
   ) {
     super(message)
-  }
-
-  /** Whether the same request may succeed later. */
-  get isTemporary(): boolean {
-    return !this.status || this.status > 499 || [408, 425, 429].includes(this.status)
+    this.isTemporary = !status || status > 499 || [408, 425, 429].includes(status)
   }
 }
 

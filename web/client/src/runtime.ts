@@ -35,3 +35,17 @@ export const browserPage: Page = (told) => {
   addEventListener('online', () => told('online'), ending)
   return () => ending.abort()
 }
+
+/** Reads, or with an argument writes, a cursor under `key`. It may come to nothing, and says so not. */
+export function cursorKeeper(key: string, storage?: CursorStorage) {
+  return (cursor?: string): string | undefined => {
+    try {
+      const place = storage ?? sessionStorage
+      if (cursor === undefined) return (key && place.getItem(key)) || undefined
+      if (key) place.setItem(key, cursor)
+    } catch {
+      // There is none, it is full, or a page in a sandbox may not use it.
+    }
+    return undefined
+  }
+}

@@ -3,7 +3,7 @@ import { MillraceError, refusal } from './errors.ts'
 import type { Bye, Connected, EventMap, EventsPage } from './events.ts'
 import { Inbox } from './inbox.ts'
 import type { StreamOptions } from './options.ts'
-import { browserPage, systemClock } from './runtime.ts'
+import { browserPage, cursorKeeper, systemClock } from './runtime.ts'
 
 const FIRST_BYTES_MS = 20_000
 
@@ -19,7 +19,7 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   readonly #clock
   readonly #random
   readonly #name: string
-  readonly #storageKey: string
+  readonly #kept
   #topics: readonly string[]
   #cursor: string | undefined
   #ended = Promise.resolve()
@@ -56,8 +56,8 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#name = String(random())
     this.#stallMs = stallMs
     this.#heardAt = clock.now()
-    this.#storageKey = storageKey
-    this.#cursor = cursor ?? this.#stored((storage) => storage.getItem(storageKey)) ?? undefined
+    this.#kept = cursorKeeper(storageKey, options.storage)
+    this.#cursor = cursor ?? this.#kept()
     this.#begin()
   }
 
@@ -228,16 +228,7 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   #keep(cursor: string): void {
     this.#cursor = cursor
-    this.#stored((storage) => storage.setItem(this.#storageKey, cursor))
-  }
-
-  /** What `use` returns. Nothing where there is no storage, it is full or it is forbidden. */
-  #stored<T>(use: (storage: NonNullable<StreamOptions['storage']>) => T): T | undefined {
-    try {
-      return this.#storageKey ? use(this.#options.storage ?? sessionStorage) : undefined
-    } catch {
-      return undefined
-    }
+    this.#kept(cursor)
   }
 
   /** Bytes have come, or are about to be asked for: the next within `ms`. */
