@@ -18,9 +18,13 @@ export type StreamState =
 
 type Handler = (payload: unknown) => void
 
+/** The state before anything is known. */
+export const CONNECTING: StreamState = { status: 'connecting' }
+
 /** Who listens, and what has been delivered: what all kinds of streams share. */
 export abstract class Inbox<E extends EventMap = EventMap> {
-  #state: StreamState = { status: 'connecting' }
+  #state = CONNECTING
+  // Those who listen to `state` are under the empty name.
   readonly #handlers: Record<string, Set<Handler>> = {}
   readonly #newest: Record<string, string> = {}
 

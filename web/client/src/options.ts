@@ -1,19 +1,13 @@
-import type { Clock, CursorStorage, Page } from './runtime.ts'
-
-/** Returns the token of the moment. `fresh` is true where one that is kept may have expired. */
-export type GetToken = (wanted: { readonly fresh: boolean }) => Promise<string> | string
+import type { Access } from './request.ts'
+import type { CursorStorage, PageSignals } from './runtime.ts'
 
 /** How a stream is read. All times are in milliseconds. */
-export interface StreamOptions {
+export interface StreamOptions extends Access {
   readonly topics?: readonly string[]
   /** More parameters of the address, such as `types` and `history`. */
   readonly query?: Readonly<Record<string, string>>
   /** Begin after this cursor, rather than after the one that was kept. */
   readonly cursor?: string | undefined
-  /** Asked for each attempt. Without it the session cookie says who calls. */
-  readonly getToken?: GetToken | undefined
-  /** More for `fetch`, such as `credentials`. */
-  readonly init?: (RequestInit & { readonly headers?: Record<string, string> }) | undefined
   /** Where the cursor is kept over a reload. By default made of the address; '' keeps none. */
   readonly storageKey?: string | undefined
   /** Be silent once the page has been hidden for so long. A minute by default. */
@@ -27,10 +21,6 @@ export interface StreamOptions {
   /** Begin with polls, for where `fetch` has no streams. */
   readonly isPolling?: boolean | undefined
 
-  readonly fetch?: typeof fetch | undefined
-  readonly clock?: Clock | undefined
-  /** From 0 up to 1. */
-  readonly random?: (() => number) | undefined
   readonly storage?: CursorStorage | undefined
-  readonly page?: Page | undefined
+  readonly page?: PageSignals | undefined
 }

@@ -13,7 +13,7 @@ export type CursorStorage = Pick<Storage, 'getItem' | 'setItem'>
 export type PageSignal = 'hidden' | 'visible' | 'online'
 
 /** Calls `told` with each change, and how it is at first; returns what ends that. */
-export type Page = (told: (signal: PageSignal) => void) => () => void
+export type PageSignals = (told: (signal: PageSignal) => void) => () => void
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
@@ -25,7 +25,7 @@ export const systemClock: Clock = {
 }
 
 /** The page of the browser. Without a document it is always visible and says nothing. */
-export const browserPage: Page = (told) => {
+export const browserPage: PageSignals = (told) => {
   const page = globalThis.document
   if (!page) return () => {}
   const tell = () => told(page.visibilityState as PageSignal)

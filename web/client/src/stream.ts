@@ -1,8 +1,9 @@
 import { createParser } from 'eventsource-parser'
-import { MillraceError, refusal } from './errors.ts'
+import { MillraceError } from './errors.ts'
 import type { Bye, Connected, EventMap, EventsPage } from './events.ts'
-import { Inbox } from './inbox.ts'
+import { CONNECTING, Inbox } from './inbox.ts'
 import type { StreamOptions } from './options.ts'
+import { backoffMs, failure, request } from './request.ts'
 import { browserPage, cursorKeeper, systemClock } from './runtime.ts'
 
 const FIRST_BYTES_MS = 20_000
@@ -17,7 +18,6 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   readonly #url: string
   readonly #options: StreamOptions
   readonly #clock
-  readonly #random
   readonly #name: string
   readonly #kept
   #topics: readonly string[]
@@ -52,7 +52,6 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#options = options
     this.#topics = topics
     this.#clock = clock
-    this.#random = random
     this.#name = String(random())
     this.#stallMs = stallMs
     this.#heardAt = clock.now()
@@ -86,7 +85,7 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   }
 
   #begin(): void {
-    this.setState({ status: 'connecting' })
+    this.setState(CONNECTING)
     this.#isHidden = false
     this.#unlisten = (this.#options.page ?? browserPage)((signal) => {
       const { pauseWhenHidden = 60_000 } = this.#options
@@ -100,7 +99,7 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
       } else if (this.#isHidden || this.#isStalled()) {
         this.#isTokenOld = true
         this.#isHidden = false
-        this.setState({ status: 'connecting' })
+        this.setState(CONNECTING)
         this.#interrupt()
       }
     })
@@ -137,30 +136,23 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
     try {
       return await this.#request(signal)
     } catch (error) {
-      if (signal.aborted) return 0
-      const isOurs = error instanceof MillraceError
-      return this.#failed(isOurs ? error : new MillraceError('network', String(error)))
+      return signal.aborted ? 0 : this.#failed(failure(error))
     }
   }
 
   async #request(signal: AbortSignal): Promise<number> {
-    const { getToken, init, isPolling, fetch = globalThis.fetch } = this.#options
-    const polls = isPolling || this.#clock.now() < this.#pollUntil
+    const polls = this.#options.isPolling || this.#clock.now() < this.#pollUntil
     const fresh = (this.#wasFresh = this.#isTokenOld || this.#isStalled())
     this.#heard(Math.min(this.#stallMs, FIRST_BYTES_MS))
-    const token = await getToken?.({ fresh })
-    this.#isTokenOld = false
     const headers = {
-      ...init?.headers,
       Accept: polls ? 'application/json' : 'text/event-stream',
-      ...(token && { Authorization: `Bearer ${token}` }),
       ...(this.#cursor && { 'Last-Event-ID': this.#cursor }),
     }
     // A browser's cache would let other requests for the address wait for a stream; polls are
     // answered by 304 there.
-    const cache = polls ? 'default' : 'no-store'
-    const response = await fetch(this.#address(polls), { ...init, cache, headers, signal })
-    if (!response.ok) throw await refusal(response)
+    const wanted = { cache: polls ? 'default' : 'no-store', headers, signal } as const
+    const response = await request(this.#options, this.#address(polls), wanted, fresh)
+    this.#isTokenOld = false
     if (response.status !== 204) {
       return polls ? this.#takePage(await response.json(), signal) : this.#read(response, signal)
     }
@@ -250,6 +242,7 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   }
 
   #failed(error: MillraceError): number {
+    if (error.status) this.#isTokenOld = false
     if (error.problem.code === 'invalid-cursor' && this.#cursor) {
       this.#keep('')
       const refetch = this.#address(true)
@@ -262,12 +255,8 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   /** The pause before the next attempt: what the server wishes at least; above it, full jitter. */
   #pause(error?: MillraceError): number {
-    const longestMs = Math.min(this.#options.maxBackoffMs ?? 30_000, 1000 * 2 ** this.#failures++)
-    const pauseMs = Math.max(
-      this.#random() * longestMs,
-      this.#floorMs,
-      error?.retryAfterMs ?? 0,
-    )
+    const leastMs = Math.max(this.#floorMs, error?.retryAfterMs ?? 0)
+    const pauseMs = backoffMs(this.#options, this.#failures++, leastMs, this.#options.maxBackoffMs)
     // A poll that fails says nothing about streams.
     if (error) this.#pollUntil = 0
     const nextRetryAt = this.#clock.now() + pauseMs

@@ -1,5 +1,5 @@
 import type { EventMap, EventOf, Handlers, EventName, Reset } from './events.ts'
-import { Inbox, type StreamState } from './inbox.ts'
+import { CONNECTING, Inbox, type StreamState } from './inbox.ts'
 import type { StreamOptions } from './options.ts'
 import { browserPage, cursorKeeper, type PageSignal, systemClock } from './runtime.ts'
 import { EventStream } from './stream.ts'
@@ -30,44 +30,46 @@ export interface SharedOptions extends Omit<StreamOptions, 'topics'> {
   readonly channel?: NewChannel | undefined
 }
 
-/** What a tab wants. */
-interface Tab {
-  readonly topics: readonly string[]
-  readonly isHidden: boolean
-}
-
-/** What came at once, and the cursors before and behind it. */
+/** What came at once: the cursors before and behind it, and the events and resets between. */
 interface Batch {
-  readonly frames: readonly (readonly [type: string, payload: unknown])[]
   readonly from: string | undefined
   readonly to: string
+  readonly frames: readonly (EventOf | Reset)[]
+}
+
+/** What a tab wants; without topics it is gone. */
+interface Tab {
+  readonly id: string
+  readonly topics?: readonly string[]
+  readonly isHidden?: boolean
 }
 
 /** What the leader says of the connection. */
 interface News {
-  readonly leader: string
-  readonly tabs: ReadonlyMap<string, Tab>
-  readonly topics: readonly string[]
-  readonly cursor: string | undefined
   readonly state: StreamState
+  readonly read: readonly string[]
+  readonly cursor: string | undefined
 }
 
-type Message =
-  | { readonly is: 'tab'; readonly id: string; readonly tab: Tab | undefined }
-  | { readonly is: 'again' | 'alone' }
-  | ({ readonly is: 'news' } & News)
-  | ({ readonly is: 'batch' } & Batch)
+type Message = Partial<Batch & Tab & News> & {
+  /** A leader has begun, and wants to know what the tabs want. */
+  readonly isNew?: boolean
+  readonly isImpatient?: boolean
+}
 
 /**
  * One connection for all tabs of a user: the leader holds it and tells the others. Where a leader
  * ends, another tab goes on behind what it has seen. Without Web Locks or BroadcastChannel each
  * tab has a connection of its own.
+ *
+ * Handlers get events and resets; `connected` and `bye` are of a connection, and stay with it.
  */
 export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   readonly #url: string
   readonly #options: SharedOptions
   readonly #clock
   readonly #id: string
+  readonly #name: string
   readonly #kept
   readonly #watched = new Map<string, number>()
   #cursor: string | undefined
@@ -75,16 +77,15 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   #cancelSettling = nothing
   #post: (message: Message) => void = nothing
 
-  // Of all tabs.
-  #tabs = new Map<string, Tab>()
-  #tellPage: (signal: PageSignal) => void = nothing
+  // What the leader knows of the others, and reads for all.
+  readonly #tabs = new Map<string, Tab>()
+  #isLeader = false
   #isHidden = false
   #stream: EventStream | undefined
-  #isLeader = false
-  #leader = ''
-
-  // Of the connection: what it reads, and where it is.
   #asked: readonly string[] = []
+  #tellPage: (signal: PageSignal) => void = nothing
+
+  // What is known of the connection: its topics and its position.
   #read: readonly string[] = []
   #link: string | undefined
   #isLinked = false
@@ -95,7 +96,8 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   constructor(url: string, options: SharedOptions) {
     super()
     const { user, storage, clock = systemClock, random = Math.random } = options
-    const { storageKey = `millrace:${user}:${url}` } = options
+    this.#name = `millrace:${user}:${url}`
+    const { storageKey = this.#name } = options
     this.#url = url
     this.#options = options
     this.#clock = clock
@@ -117,8 +119,9 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   watch(topics: readonly string[], handlers: Handlers<E>): () => void {
     const ends = Object.entries(handlers).map(([type, handler]) =>
       this.on(type as EventName<E>, (event) => {
-        const { topic, topics: all = [topic] } = event as Partial<EventOf & Reset>
-        if (all.some((one) => topics.includes(one!))) (handler as (event: unknown) => void)(event)
+        if (topicsOf(event as EventOf | Reset).some((topic) => topics.includes(topic))) {
+          ;(handler as (event: unknown) => void)(event)
+        }
       }),
     )
     this.#count(topics, 1)
@@ -132,7 +135,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   override reconnect(): void {
     if (this.state.status === 'closed') this.#begin()
     else if (this.#stream) this.#stream.reconnect()
-    else this.#post({ is: 'again' })
+    else this.#post({ isImpatient: true })
   }
 
   override close(): void {
@@ -146,45 +149,45 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
       if (count) this.#watched.set(topic, count)
       else this.#watched.delete(topic)
     }
-    // What comes and goes together is one change.
+    this.#settle()
+  }
+
+  /** What comes and goes together is one change. */
+  #settle(): void {
     this.#cancelSettling()
-    this.#cancelSettling = this.#clock.after(SETTLE_MS, () => this.#hello())
+    this.#cancelSettling = this.#clock.after(SETTLE_MS, () => this.#tell())
   }
 
   #begin(): void {
-    this.setState({ status: 'connecting' })
+    this.setState(CONNECTING)
     const { locks = globalThis.navigator?.locks as Locks | undefined } = this.#options
     const { channel = globalThis.BroadcastChannel as unknown as NewChannel } = this.#options
-    const { page = browserPage, user } = this.#options
-    const unlisten = page((signal) => {
+    const unlisten = (this.#options.page ?? browserPage)((signal) => {
       if (signal === 'online') return this.#tellPage(signal)
       this.#isHidden = signal === 'hidden'
-      this.#hello()
+      this.#tell()
     })
     this.#end = unlisten
     if (!locks || !channel) return this.#lead()
-    const name = `millrace:${user}:${this.#url}`
-    const open: Channel = new channel(name)
+    const open = new channel(this.#name)
     const ending = new AbortController()
     this.#post = (message) => open.postMessage(message)
     open.onmessage = ({ data }) => this.#hear(data as Message)
     const ended = new Promise<void>((resolve) => {
       this.#end = () => {
         unlisten()
-        this.#post({ is: 'tab', id: this.#id, tab: undefined })
+        this.#post({ id: this.#id })
         this.#post = nothing
         open.close()
         ending.abort()
         resolve()
       }
     })
-    locks
-      .request(name, ending, () => {
-        this.#lead()
-        return ended
-      })
-      .catch(nothing)
-    this.#hello()
+    const lead = () => {
+      this.#lead()
+      return ended
+    }
+    locks.request(this.#name, ending, lead).catch(nothing)
   }
 
   #leave(): void {
@@ -192,53 +195,57 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#end()
     this.#end = nothing
     this.#isLeader = this.#isLinked = false
-    this.#tabs.clear()
-    this.#stopCatchingUp()
+    this.#catchUp(false)
     this.#stop()
+    this.#tabs.clear()
   }
 
-  /** Tell the others what this tab wants. */
-  #hello(): void {
-    const { topics } = this
-    this.#post({ is: 'tab', id: this.#id, tab: { topics, isHidden: this.#isHidden } })
+  /** Tell the others what this tab wants; the leader reads it. */
+  #tell(): void {
+    const own: Tab = { id: this.#id, topics: this.topics, isHidden: this.#isHidden }
+    this.#tabs.set(this.#id, own)
     if (this.#isLeader) this.#merge()
+    else this.#post(own)
   }
 
   #hear(message: Message): void {
-    if (message.is === 'tab') {
-      if (message.tab) this.#tabs.set(message.id, message.tab)
-      else this.#tabs.delete(message.id)
+    const { id, topics, state } = message
+    if (message.isNew) this.#tell()
+    else if (message.isImpatient) this.#stream?.reconnect()
+    else if (id) {
+      if (topics) this.#tabs.set(id, message as Tab)
+      else this.#tabs.delete(id)
       if (this.#isLeader) this.#merge()
-    } else if (message.is === 'again') this.#stream?.reconnect()
-    else if (message.is === 'alone') this.#goAlone()
-    // What a leader that has ended said last: its successor has it from the server.
-    else if (this.#isLeader) return
-    else if (message.is === 'batch') this.#follow(message)
-    else if (message.is === 'news') this.#learn(message)
+      // Below is what a leader says. One that has ended said it late: its successor asks the server.
+    } else if (this.#isLeader) return
+    else if (!state) this.#follow(message as Batch)
+    else if (state.status === 'closed') this.#goAlone()
+    else this.#learn(message as News)
   }
 
   // The leader.
 
   #lead(): void {
     this.#isLeader = this.#isLinked = true
-    this.#tabs.delete(this.#leader)
-    this.#read = this.#asked = []
-    this.#stopCatchingUp()
-    this.#merge()
+    this.#link = this.#cursor
+    this.#catchUp(false)
+    this.#tabs.clear()
+    this.#post({ isNew: true })
+    this.#settle()
   }
 
   /** Read what all tabs want, and be silent when all are hidden. */
   #merge(): void {
-    const tabs = [...this.#tabs.values(), { topics: this.topics, isHidden: this.#isHidden }]
-    const topics = [...new Set(tabs.flatMap((tab) => tab.topics))].sort()
+    const tabs = [...this.#tabs.values()]
+    const topics = [...new Set(tabs.flatMap((tab) => tab.topics!))].sort()
     if (!topics.length) this.#stop()
     else if (topics.some((topic) => !this.#asked.includes(topic))) {
       this.#asked = topics
       if (this.#stream) this.#stream.setTopics(topics)
-      else this.#open(topics)
+      else this.#open()
     }
     this.#tellPage(tabs.every((tab) => tab.isHidden) ? 'hidden' : 'visible')
-    this.#tell()
+    this.#share()
   }
 
   #stop(): void {
@@ -248,56 +255,39 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     stream?.close()
   }
 
-  #open(topics: readonly string[]): void {
-    this.#link = this.#cursor
-    let frames: [string, unknown][] = []
-    const moved = (cursor: string) => {
-      const batch = { frames, from: this.#link, to: cursor }
-      frames = []
-      this.#post({ is: 'batch', ...batch })
-      this.#apply(batch)
-      if (this.#read === this.#asked) return
-      this.#read = this.#asked
-      this.#tell()
+  #open(): void {
+    const page = (told: (signal: PageSignal) => void) => {
+      this.#tellPage = told
+      return nothing
     }
-    const stream = new EventStream(this.#url, {
-      ...this.#options,
-      topics,
-      cursor: this.#cursor,
-      storageKey: 'cursor',
-      storage: { getItem: () => null, setItem: (_, cursor) => moved(cursor) },
-      page: (told) => {
-        this.#tellPage = told
-        return nothing
-      },
+    const stream = this.#source(this.#asked, { page }, (batch) => {
+      this.#post(batch)
+      this.#apply(batch)
+      if (this.#read !== this.#asked) {
+        this.#read = this.#asked
+        this.#share()
+      }
     })
     this.#stream = stream
-    for (const type of ['*', 'connected', 'reset', 'bye'] as const) {
-      stream.on(type, (payload) => frames.push([(payload as EventOf).type, payload]))
-    }
     stream.subscribe(() => {
-      const { state } = stream
-      if (state.status !== 'closed') this.#tell()
-      else if (this.#stream === stream) this.#refused(state)
+      if (this.#stream !== stream) return
+      this.#share()
+      // What one tab may not read ends the connection of all: from now on each has its own.
+      if (stream.state.status === 'closed' && this.#tabs.size > 1) this.#goAlone()
     })
   }
 
-  #tell(): void {
-    const { state = IDLE } = this.#stream ?? {}
+  /** Tell the others how the connection is. */
+  #share(): void {
+    const { state } = this.#stream ?? { state: IDLE }
+    const { error } = state as { error?: Error }
     if (state !== this.state) this.setState(state)
-    const tabs = new Map([...this.#tabs, [this.#id, { topics: this.topics, isHidden: this.#isHidden }]])
     this.#post({
-      ...{ is: 'news', leader: this.#id, tabs, state: plain(state) },
-      ...{ topics: this.#read, cursor: this.#link },
-    } as Message)
-  }
-
-  /** What one tab may not read ends the connection of all: from now on each has its own. */
-  #refused(state: StreamState): void {
-    if (this.#tabs.size) {
-      this.#post({ is: 'alone' })
-      this.#goAlone()
-    } else this.setState(state)
+      // Of an error only an object keeps its fields on the way.
+      state: { ...state, error: error && { ...error, message: error.message } } as StreamState,
+      read: this.#read,
+      cursor: this.#link,
+    })
   }
 
   #goAlone(): void {
@@ -307,81 +297,72 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   // The others.
 
-  #learn({ leader, tabs, topics, cursor, state }: News): void {
-    this.#leader = leader
-    this.#tabs = new Map(tabs)
-    if (!this.#tabs.delete(this.#id)) this.#hello()
-    this.#read = topics
+  #learn({ state, read, cursor }: News): void {
     this.setState(state)
-    if (this.#isLinked || !this.topics.every((topic) => topics.includes(topic))) return
+    if (this.#isLinked || !this.topics.every((topic) => read.includes(topic))) return
     this.#isLinked = true
     this.#link = cursor
-    const wants = this.#cursor ? this.#cursor !== cursor : this.#options.query?.['history']
-    if (wants) this.#catchUp()
-    else if (cursor) this.#keep(cursor)
+    const isBehind = this.#cursor ? this.#cursor !== cursor : this.#options.query?.['history']
+    if (isBehind) this.#catchUp(true)
+    else this.#cursor = cursor
   }
 
   #follow(batch: Batch): void {
     if (!this.#isLinked) return
-    if (batch.from !== this.#link) this.#catchUp()
+    if (batch.from !== this.#link) this.#catchUp(true)
     this.#link = batch.to
     if (this.#catchingUp) this.#held.push(batch)
     else this.#apply(batch)
   }
 
-  #apply({ frames, to }: Batch): void {
-    for (const [type, payload] of frames) {
-      const { topic, topics = [] } = payload as Partial<EventOf & Reset>
-      const isMine = [topic, ...topics].some((one) => this.#watched.has(one!))
-      if (isMine || type === 'bye') this.deliver(type, payload)
-    }
-    this.#link = to
-    this.#keep(to)
-  }
-
-  /** Fetch what this tab has missed, and hold back what comes meanwhile. */
-  #catchUp(): void {
-    if (this.#catchingUp) return
-    let isEmpty = true
-    const stream = (this.#catchingUp = new EventStream(this.#url, {
-      ...this.#options,
-      topics: this.topics,
-      cursor: this.#cursor,
-      isPolling: true,
-      storageKey: 'cursor',
-      storage: {
-        getItem: () => null,
-        setItem: (_, cursor) => {
-          this.#keep(cursor)
-          if (isEmpty) this.#stopCatchingUp()
-          isEmpty = true
-        },
-      },
-    }))
-    for (const type of ['*', 'reset'] as const) {
-      stream.on(type, (payload) => {
-        isEmpty = false
-        this.deliver((payload as EventOf).type, payload)
+  /** Fetch what this tab has missed, and hold back what comes meanwhile; or have done with it. */
+  #catchUp(isWanted: boolean): void {
+    if (isWanted) {
+      this.#catchingUp ??= this.#source(this.topics, { isPolling: true }, (batch) => {
+        const link = this.#link
+        this.#apply(batch)
+        this.#link = link
+        if (!batch.frames.length) this.#catchUp(false)
       })
+      return
     }
-  }
-
-  #stopCatchingUp(): void {
     this.#catchingUp?.close()
     this.#catchingUp = undefined
     for (const batch of this.#held.splice(0)) if (!this.#isLeader) this.#apply(batch)
   }
 
-  #keep(cursor: string): void {
-    this.#cursor = cursor
-    this.#kept(cursor)
+  #source(topics: readonly string[], options: StreamOptions, take: (batch: Batch) => void): EventStream {
+    let frames: (EventOf | Reset)[] = []
+    const setItem = (_: string, to: string) => {
+      const batch = { from: this.#link, to, frames }
+      frames = []
+      take(batch)
+    }
+    const stream = new EventStream(this.#url, {
+      ...this.#options,
+      ...options,
+      topics,
+      cursor: this.#cursor,
+      storageKey: ' ',
+      storage: { getItem: () => null, setItem },
+    })
+    const add = (frame: EventOf | Reset) => void frames.push(frame)
+    stream.on('*', add)
+    stream.on('reset', add)
+    return stream
+  }
+
+  #apply({ frames, to }: Batch): void {
+    for (const frame of frames) {
+      if (topicsOf(frame).some((topic) => this.#watched.has(topic))) this.deliver(frame.type, frame)
+    }
+    this.#link = this.#cursor = to
+    this.#kept(to)
   }
 }
 
-/** An error that goes to other tabs keeps its fields only as an object. */
-function plain(state: StreamState): StreamState {
-  const { error } = state as { error?: Error }
-  return error ? ({ ...state, error: { ...error, message: error.message } } as StreamState) : state
+function topicsOf(frame: EventOf | Reset): readonly string[] {
+  return 'topics' in frame ? frame.topics : [frame.topic]
 }
 
 function nothing(): void {}

@@ -6,7 +6,7 @@ import type {
   CursorStorage,
   Locks,
   NewChannel,
-  Page,
+  PageSignals,
   PageSignal,
   StreamOptions,
 } from '../src/index.ts'
@@ -216,7 +216,7 @@ export class MemoryStorage implements CursorStorage {
 }
 
 /** A page whose signals are given by hand. */
-export function handPage(): { page: Page; say: (signal: PageSignal) => void } {
+export function handPage(): { page: PageSignals; say: (signal: PageSignal) => void } {
   const told = new Set<(signal: PageSignal) => void>()
   return {
     page: (one) => {
