@@ -160,6 +160,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   #begin(): void {
     this.setState(CONNECTING)
+    this.#settle()
     const { locks = globalThis.navigator?.locks as Locks | undefined } = this.#options
     const { channel = globalThis.BroadcastChannel as unknown as NewChannel } = this.#options
     const unlisten = (this.#options.page ?? browserPage)((signal) => {
