@@ -9,15 +9,14 @@ export interface Api extends Access {
 
 /** One request. */
 export interface Ask {
+  /** By default POST with a body, and GET without. */
   readonly method?: string
-  /** Sent as JSON, by POST. */
+  /** Sent as JSON. */
   readonly body?: unknown
   readonly query?: Readonly<Record<string, string>> | undefined
-  /** It is done once, though it is sent up to three times while failures are temporary. */
-  readonly isOnce?: boolean
-  /** What is sent under the same key is done once; made up for `isOnce`. */
-  readonly key?: string | undefined
-  /** How often it is sent while failures are temporary. */
+  /** What is sent under the same key is done once. */
+  readonly key?: string
+  /** How often it is sent while failures are temporary; once by default. */
   readonly tries?: number
   readonly signal?: AbortSignal | undefined
   readonly cache?: RequestCache
@@ -28,23 +27,15 @@ export interface Ask {
  * renewed once. Raises MillraceError.
  */
 export async function ask<Answer>(api: Api, path: string, wanted: Ask = {}): Promise<Answer> {
-  const { body, query, isOnce, tries = isOnce ? 3 : 1, ...rest } = wanted
-  const { random = Math.random, origin = '' } = api
-  const { key = isOnce && `${random()}${random()}` } = wanted
-  const url = `${origin}/api${path}${query ? `?${new URLSearchParams(query)}` : ''}`
-  const init = {
-    method: body ? 'POST' : 'GET',
-    ...rest,
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-    headers: {
-      Accept: 'application/json',
-      ...(body !== undefined && { 'Content-Type': 'application/json' }),
-      ...(key && { 'Idempotency-Key': key }),
-    },
-  }
+  const { body, query, key, tries = 1, ...rest } = wanted
+  const headers: Record<string, string> = {}
+  if (body) headers['Content-Type'] = 'application/json'
+  if (key) headers['Idempotency-Key'] = key
+  const url = `${api.origin ?? ''}/api${path}?${new URLSearchParams(query)}`
+  const init = { method: body ? 'POST' : 'GET', body: body && JSON.stringify(body), headers, ...rest }
   for (let failures = 0, fresh = false; ; ) {
     try {
-      const response = await request(api, url, init, fresh)
+      const response = await request(api, url, init as typeof init & { body?: string }, fresh)
       // 204 and 304 have no body.
       return (response.status % 100 === 4 ? undefined : await response.json()) as Answer
     } catch (thrown) {
@@ -54,6 +45,16 @@ export async function ask<Answer>(api: Api, path: string, wanted: Ask = {}): Pro
       else await pause(api, backoffMs(api, failures, error.retryAfterMs), rest.signal)
     }
   }
+}
+
+/** As `ask`, of what is done once though it is sent up to three times while failures are temporary. */
+export function once<Answer>(
+  api: Api,
+  path: string,
+  body: unknown,
+  key = String((api.random ?? Math.random)()),
+): Promise<Answer> {
+  return ask(api, path, { body, key, tries: 3 })
 }
 
 /** Returns after `ms`, or as soon as the signal is given. */

@@ -68,11 +68,9 @@ export abstract class Inbox<E extends EventMap = EventMap> {
   }
 
   #add(type: string, handler: Handler): () => void {
-    // A new function each time, so that one handler can be added twice and removed once.
-    const added: Handler = (payload) => handler(payload)
     const handlers = (this.#handlers[type] ??= new Set())
-    handlers.add(added)
-    return () => handlers.delete(added)
+    handlers.add(handler)
+    return () => handlers.delete(handler)
   }
 
   #call(type: string, payload?: unknown): void {

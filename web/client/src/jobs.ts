@@ -1,4 +1,4 @@
-import { type Api, ask, pause } from './api.ts'
+import { type Api, ask, once, pause } from './api.ts'
 import type { Problem } from './errors.ts'
 import { EventStream } from './stream.ts'
 
@@ -46,13 +46,13 @@ export interface Follow<Result = unknown> {
   readonly via?: 'poll' | 'wait' | 'stream'
   /** Called with the present state, and with each newer one. */
   readonly onChange?: (job: Job<Result>) => void
-  /** Ends it; what it returns then is the last state. */
+  /** Ends it: `followJob` fails, as `fetch` does. */
   readonly signal?: AbortSignal
 }
 
 /** Have a job done. It is created once, though it is asked for again after a failure. */
 export function startJob<Result = unknown>(api: Api, type: string, input: unknown = {}, key?: string): Promise<Job<Result>> {
-  return ask(api, '/jobs', { body: { type, input }, key, isOnce: true })
+  return once(api, '/jobs', { type, input }, key)
 }
 
 /** The job as it is now. */
@@ -80,7 +80,8 @@ export async function followJob<Result = unknown>(api: Api, id: string, follow: 
     last = job
     onChange?.(job)
   }
-  while (!last?.done && !(last && signal?.aborted)) {
+  while (!last?.done) {
+    signal?.throwIfAborted()
     if (via === 'stream') await streamed(api, `${path}/events`, show, signal)
     else {
       const waits = via === 'wait' && last

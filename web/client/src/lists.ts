@@ -1,4 +1,4 @@
-import { type Api, ask } from './api.ts'
+import { type Api, ask, once } from './api.ts'
 import type { EventOf } from './events.ts'
 import type { Page } from './jobs.ts'
 
@@ -79,7 +79,7 @@ export const removeNotification = (api: Api, { topic, id }: EventOf): Promise<vo
 
 /** Notify users; once, though it is sent again after a failure. */
 export const notify = (api: Api, notification: NewNotification, key?: string): Promise<void> =>
-  ask(api, '/notifications', { body: notification, key, isOnce: true })
+  once(api, '/notifications', notification, key)
 
 /** The topic of the feed `public`, `user:<id>` or `workspace:<id>`. */
 export const activityTopic = (feed: string): string => `${feed}:activity`
@@ -95,4 +95,4 @@ export const addActivity = (
   entry: { readonly verb: string; readonly object: ActivityObject; readonly details?: object },
   key?: string,
 ): Promise<{ readonly id: string; readonly topic: string }> =>
-  ask(api, `/activity/${feed}`, { body: entry, key, isOnce: true })
+  once(api, `/activity/${feed}`, entry, key)

@@ -1,4 +1,4 @@
-import { type Api, ask } from './api.ts'
+import { type Api, ask, once } from './api.ts'
 import type { Problem } from './errors.ts'
 
 /** An event to publish. */
@@ -23,7 +23,7 @@ export async function publish(
   event: { readonly type: string; readonly data?: unknown },
   key?: string,
 ): Promise<string> {
-  return (await ask<{ id: string }>(api, `/events/${topic}`, { body: event, key, isOnce: true })).id
+  return (await once<{ id: string }>(api, `/events/${topic}`, event, key)).id
 }
 
 /** Publish up to 100 events, each with a result of its own. */

@@ -4,15 +4,11 @@ import type { Clock } from './runtime.ts'
 /** Returns the token of the moment. `fresh` is true where one that is kept may have expired. */
 export type GetToken = (wanted: { readonly fresh: boolean }) => Promise<string> | string
 
-/** What is sent with a request. */
-export type Init = RequestInit & { readonly headers?: Readonly<Record<string, string>> }
-
 /** How a server is asked, and as whom. */
 export interface Access {
   /** Asked for each request. Without it the session cookie says who calls. */
   readonly getToken?: GetToken | undefined
-  /** More for `fetch`, such as `credentials`. */
-  readonly init?: Init | undefined
+  /** By default the browser's. One of yours can add `credentials`, or more headers. */
   readonly fetch?: typeof fetch | undefined
   readonly clock?: Clock | undefined
   /** From 0 up to 1. */
@@ -20,15 +16,15 @@ export interface Access {
 }
 
 /** The answer, with a token in the request. Raises MillraceError for a status of failure. */
-export async function request(access: Access, url: string, wanted: Init, fresh: boolean): Promise<Response> {
-  const { getToken, init, fetch = globalThis.fetch } = access
+export async function request(
+  { getToken, fetch = globalThis.fetch }: Access,
+  url: string,
+  init: RequestInit & { readonly headers: Record<string, string> },
+  fresh: boolean,
+): Promise<Response> {
   const token = await getToken?.({ fresh })
-  const headers = {
-    ...init?.headers,
-    ...wanted.headers,
-    ...(token && { Authorization: `Bearer ${token}` }),
-  }
-  const response = await fetch(url, { ...init, ...wanted, headers })
+  if (token) init.headers['Authorization'] = `Bearer ${token}`
+  const response = await fetch(url, init)
   if (response.ok || response.status === 304) return response
   throw await refusal(response)
 }

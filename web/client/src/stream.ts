@@ -35,7 +35,6 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   #floorMs = 0
   #stallMs: number
   #isTokenOld = false
-  #wasFresh = false
   #windows = 0
   #pollUntil = 0
 
@@ -142,16 +141,14 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   async #request(signal: AbortSignal): Promise<number> {
     const polls = this.#options.isPolling || this.#clock.now() < this.#pollUntil
-    const fresh = (this.#wasFresh = this.#isTokenOld || this.#isStalled())
+    const fresh = (this.#isTokenOld ||= this.#isStalled())
     this.#heard(Math.min(this.#stallMs, FIRST_BYTES_MS))
-    const headers = {
-      Accept: polls ? 'application/json' : 'text/event-stream',
-      ...(this.#cursor && { 'Last-Event-ID': this.#cursor }),
-    }
+    const headers = { Accept: polls ? 'application/json' : 'text/event-stream' }
     // A browser's cache would let other requests for the address wait for a stream; polls are
     // answered by 304 there.
-    const wanted = { cache: polls ? 'default' : 'no-store', headers, signal } as const
-    const response = await request(this.#options, this.#address(polls), wanted, fresh)
+    const cache = polls ? 'default' : 'no-store'
+    const init = { cache, headers, signal } as const
+    const response = await request(this.#options, this.#address(), init, fresh)
     this.#isTokenOld = false
     if (response.status !== 204) {
       return polls ? this.#takePage(await response.json(), signal) : this.#read(response, signal)
@@ -160,12 +157,13 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
     return 0
   }
 
-  #address(polls?: boolean): string {
+  #address(): string {
     const search = new URLSearchParams(this.#options.query)
     for (const topic of this.#topics) search.append('topic', topic)
-    // A browser keeps one answer for an address, so an address of a poll names the cursor.
-    if (!polls) search.append('conn', this.#name)
-    else if (this.#cursor) search.append('cursor', this.#cursor)
+    // A header would be good for streams alone: a browser keeps one answer for an address, so
+    // that of a poll names the cursor.
+    if (this.#cursor) search.append('lastEventId', this.#cursor)
+    search.append('conn', this.#name)
     return `${this.#url}?${search}`
   }
 
@@ -204,10 +202,10 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   #takePage({ events, reset, cursor, poll_after_ms }: EventsPage, signal: AbortSignal): number {
     this.#received('poll')
-    for (const gap of reset ?? []) this.deliver('reset', { type: 'reset', ...gap })
-    for (const event of events) {
+    const gaps = (reset ?? []).map((gap) => ({ type: 'reset', ...gap }))
+    for (const frame of [...gaps, ...events]) {
       if (signal.aborted) return 0
-      this.deliver(event.type, event)
+      this.deliver(frame.type, frame)
     }
     this.#keep(cursor)
     return poll_after_ms
@@ -242,14 +240,19 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   }
 
   #failed(error: MillraceError): number {
-    if (error.status) this.#isTokenOld = false
+    if (error.status) {
+      const { getToken } = this.#options
+      this.#isTokenOld = error.status === 401 && !!getToken && !this.#isTokenOld
+      if (this.#isTokenOld) return 0
+    }
     if (error.problem.code === 'invalid-cursor' && this.#cursor) {
       this.#keep('')
-      const refetch = this.#address(true)
+      const refetch = this.#address()
       this.deliver('reset', { type: 'reset', topics: this.#topics, reason: 'unknown', refetch })
-    } else if (error.status === 401 && this.#options.getToken && !this.#wasFresh) this.#isTokenOld = true
-    else if (error.isTemporary) return this.#pause(error)
-    else this.close(error)
+      return 0
+    }
+    if (error.isTemporary) return this.#pause(error)
+    this.close(error)
     return 0
   }
 

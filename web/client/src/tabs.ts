@@ -34,15 +34,22 @@ export interface SharedOptions extends Omit<StreamOptions, 'topics'> {
 interface Batch {
   readonly from: string | undefined
   readonly to: string
-  readonly frames: readonly (EventOf | Reset)[]
+  readonly frames: readonly Frame[]
 }
 
-/** What a tab wants; without topics it is gone. */
-interface Tab {
-  readonly id: string
-  readonly topics?: readonly string[]
-  readonly isHidden?: boolean
+/** What somebody wants to read. */
+interface Wish {
+  readonly topics: readonly string[]
 }
+
+/** What a tab wants; one that says nothing of topics is gone. */
+interface Tab extends Wish {
+  readonly id: string
+  readonly isHidden: boolean
+}
+
+/** An event or a reset. */
+type Frame = { readonly type: string } & Partial<Pick<EventOf, 'topic'> & Pick<Reset, 'topics'>>
 
 /** What the leader says of the connection. */
 interface News {
@@ -53,8 +60,8 @@ interface News {
 
 type Message = Partial<Batch & Tab & News> & {
   /** A leader has begun, and wants to know what the tabs want. */
-  readonly isNew?: boolean
-  readonly isImpatient?: boolean
+  readonly who?: boolean
+  readonly again?: boolean
 }
 
 /**
@@ -71,7 +78,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   readonly #id: string
   readonly #name: string
   readonly #kept
-  readonly #watched = new Map<string, number>()
+  readonly #watchers = new Set<Wish>()
   #cursor: string | undefined
   #end = nothing
   #cancelSettling = nothing
@@ -89,7 +96,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   #read: readonly string[] = []
   #link: string | undefined
   #isLinked = false
-  #catchingUp: EventStream | undefined
+  #catcher: EventStream | undefined
   #held: Batch[] = []
 
   /** `url` is `/api/events`. It begins when something is watched. */
@@ -109,7 +116,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   /** The topics that this tab watches. */
   get topics(): string[] {
-    return [...this.#watched.keys()]
+    return union(this.#watchers)
   }
 
   /**
@@ -117,39 +124,30 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
    * Watchers share the connection: a topic is read as long as one of them wants it.
    */
   watch(topics: readonly string[], handlers: Handlers<E>): () => void {
+    const watcher = { topics }
+    this.#watchers.add(watcher)
+    this.#settle()
     const ends = Object.entries(handlers).map(([type, handler]) =>
       this.on(type as EventName<E>, (event) => {
-        if (topicsOf(event as EventOf | Reset).some((topic) => topics.includes(topic))) {
-          ;(handler as (event: unknown) => void)(event)
-        }
+        if (isOf(event as EventOf & Reset, topics)) (handler as (event: unknown) => void)(event)
       }),
     )
-    this.#count(topics, 1)
     return () => {
       for (const end of ends) end()
-      this.#count(topics, -1)
-      topics = []
+      this.#watchers.delete(watcher)
+      this.#settle()
     }
   }
 
   override reconnect(): void {
     if (this.state.status === 'closed') this.#begin()
     else if (this.#stream) this.#stream.reconnect()
-    else this.#post({ isImpatient: true })
+    else this.#post({ again: true })
   }
 
   override close(): void {
     this.#leave()
     this.setState({ status: 'closed' })
-  }
-
-  #count(topics: readonly string[], change: number): void {
-    for (const topic of topics) {
-      const count = (this.#watched.get(topic) ?? 0) + change
-      if (count) this.#watched.set(topic, count)
-      else this.#watched.delete(topic)
-    }
-    this.#settle()
   }
 
   /** What comes and goes together is one change. */
@@ -172,8 +170,9 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     if (!locks || !channel) return this.#lead()
     const open = new channel(this.#name)
     const ending = new AbortController()
-    this.#post = (message) => open.postMessage(message)
-    open.onmessage = ({ data }) => this.#hear(data as Message)
+    // As text: on its way an error would keep nothing but its message.
+    this.#post = (message) => open.postMessage(JSON.stringify(message))
+    open.onmessage = ({ data }) => this.#hear(JSON.parse(data as string) as Message)
     const ended = new Promise<void>((resolve) => {
       this.#end = () => {
         unlisten()
@@ -211,8 +210,8 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   #hear(message: Message): void {
     const { id, topics, state } = message
-    if (message.isNew) this.#tell()
-    else if (message.isImpatient) this.#stream?.reconnect()
+    if (message.who) this.#tell()
+    else if (message.again) this.#stream?.reconnect()
     else if (id) {
       if (topics) this.#tabs.set(id, message as Tab)
       else this.#tabs.delete(id)
@@ -231,14 +230,14 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#link = this.#cursor
     this.#catchUp(false)
     this.#tabs.clear()
-    this.#post({ isNew: true })
+    this.#post({ who: true })
     this.#settle()
   }
 
   /** Read what all tabs want, and be silent when all are hidden. */
   #merge(): void {
     const tabs = [...this.#tabs.values()]
-    const topics = [...new Set(tabs.flatMap((tab) => tab.topics!))].sort()
+    const topics = union(tabs)
     if (!topics.length) this.#stop()
     else if (topics.some((topic) => !this.#asked.includes(topic))) {
       this.#asked = topics
@@ -281,14 +280,8 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   /** Tell the others how the connection is. */
   #share(): void {
     const { state } = this.#stream ?? { state: IDLE }
-    const { error } = state as { error?: Error }
     if (state !== this.state) this.setState(state)
-    this.#post({
-      // Of an error only an object keeps its fields on the way.
-      state: { ...state, error: error && { ...error, message: error.message } } as StreamState,
-      read: this.#read,
-      cursor: this.#link,
-    })
+    this.#post({ state, read: this.#read, cursor: this.#link })
   }
 
   #goAlone(): void {
@@ -312,14 +305,14 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     if (!this.#isLinked) return
     if (batch.from !== this.#link) this.#catchUp(true)
     this.#link = batch.to
-    if (this.#catchingUp) this.#held.push(batch)
+    if (this.#catcher) this.#held.push(batch)
     else this.#apply(batch)
   }
 
   /** Fetch what this tab has missed, and hold back what comes meanwhile; or have done with it. */
   #catchUp(isWanted: boolean): void {
     if (isWanted) {
-      this.#catchingUp ??= this.#source(this.topics, { isPolling: true }, (batch) => {
+      this.#catcher ??= this.#source(this.topics, { isPolling: true }, (batch) => {
         const link = this.#link
         this.#apply(batch)
         this.#link = link
@@ -327,13 +320,13 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
       })
       return
     }
-    this.#catchingUp?.close()
-    this.#catchingUp = undefined
+    this.#catcher?.close()
+    this.#catcher = undefined
     for (const batch of this.#held.splice(0)) if (!this.#isLeader) this.#apply(batch)
   }
 
   #source(topics: readonly string[], options: StreamOptions, take: (batch: Batch) => void): EventStream {
-    let frames: (EventOf | Reset)[] = []
+    let frames: Frame[] = []
     const setItem = (_: string, to: string) => {
       const batch = { from: this.#link, to, frames }
       frames = []
@@ -347,23 +340,26 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
       storageKey: ' ',
       storage: { getItem: () => null, setItem },
     })
-    const add = (frame: EventOf | Reset) => void frames.push(frame)
+    const add = (frame: Frame) => void frames.push(frame)
     stream.on('*', add)
     stream.on('reset', add)
     return stream
   }
 
   #apply({ frames, to }: Batch): void {
-    for (const frame of frames) {
-      if (topicsOf(frame).some((topic) => this.#watched.has(topic))) this.deliver(frame.type, frame)
-    }
+    const { topics } = this
+    for (const frame of frames) if (isOf(frame, topics)) this.deliver(frame.type, frame)
     this.#link = this.#cursor = to
     this.#kept(to)
   }
 }
 
-function topicsOf(frame: EventOf | Reset): readonly string[] {
-  return 'topics' in frame ? frame.topics : [frame.topic]
+function union(wishes: Iterable<Wish>): string[] {
+  return [...new Set([...wishes].flatMap(({ topics }) => topics))].sort()
+}
+
+function isOf({ topic, topics = [topic!] }: Frame, wanted: readonly string[]): boolean {
+  return topics.some((one) => wanted.includes(one))
 }
 
 function nothing(): void {}

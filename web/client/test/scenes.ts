@@ -69,6 +69,8 @@ export class Asked {
     readonly headers: Headers,
     readonly at: number,
     readonly signal: AbortSignal | undefined,
+    readonly method = 'GET',
+    readonly sent?: unknown,
   ) {}
 
   get topics(): string[] {
@@ -76,7 +78,7 @@ export class Asked {
   }
 
   get cursor(): string | null {
-    return this.headers.get('last-event-id')
+    return this.url.searchParams.get('lastEventId')
   }
 
   get token(): string | undefined {
@@ -126,7 +128,8 @@ export class ScriptedServer {
   constructor(clock: Clock, ...script: Answer[]) {
     this.fetch = async (input, init) => {
       const url = new URL(String(input), 'http://server')
-      const asked = new Asked(url, new Headers(init?.headers), clock.now(), init?.signal ?? undefined)
+      const { headers, signal, method, body } = init ?? {}
+      const asked = new Asked(url, new Headers(headers), clock.now(), signal ?? undefined, method, body)
       const answer = script[Math.min(this.asked.length, script.length - 1)]
       this.asked.push(asked)
       const refused = new Promise<never>((_, reject) => {
