@@ -97,7 +97,7 @@ export async function followJob<Result = unknown>(api: Api, id: string, follow: 
 /** Returns when the stream is over. */
 function streamed<Result>(api: Api, path: string, show: (job: Job<Result>) => void, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const stream = new EventStream<{ job: never }>(`${api.origin ?? ''}/api${path}`, { ...api, storageKey: '', pollMs: 0 })
+    const stream = new EventStream<{ job: never }>(`${api.origin ?? ''}/api${path}`, { ...api, keeper: () => {}, pollMs: 0 })
     const end = () => stream.close()
     signal?.addEventListener('abort', end)
     stream.on('job', (event) => {

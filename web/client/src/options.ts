@@ -1,5 +1,5 @@
 import type { Access } from './request.ts'
-import type { CursorStorage, PageSignals } from './runtime.ts'
+import type { CursorKeeper, PageSignals } from './runtime.ts'
 
 /** How a stream is read. All times are in milliseconds. */
 export interface StreamOptions extends Access {
@@ -8,8 +8,8 @@ export interface StreamOptions extends Access {
   readonly query?: Readonly<Record<string, string>>
   /** Begin after this cursor, rather than after the one that was kept. */
   readonly cursor?: string | undefined
-  /** Where the cursor is kept over a reload. By default made of the address; '' keeps none. */
-  readonly storageKey?: string | undefined
+  /** Where the cursor is kept over a reload. By default the session's storage, by address. */
+  readonly keeper?: CursorKeeper | undefined
   /** Be silent once the page has been hidden for so long. A minute by default. */
   readonly pauseWhenHidden?: number | undefined
   /** A stream that is silent for so long is dead. By default three times its keep-alive. */
@@ -21,6 +21,5 @@ export interface StreamOptions extends Access {
   /** Begin with polls, for where `fetch` has no streams. */
   readonly isPolling?: boolean | undefined
 
-  readonly storage?: CursorStorage | undefined
   readonly page?: PageSignals | undefined
 }

@@ -6,8 +6,8 @@ export interface Clock {
   after(ms: number, work: () => void): () => void
 }
 
-/** The part of `sessionStorage` that is used. */
-export type CursorStorage = Pick<Storage, 'getItem' | 'setItem'>
+/** Called with each cursor, to keep it; without one it returns what it keeps. */
+export type CursorKeeper = (cursor?: string) => string | null | undefined | void
 
 /** What a page can tell. */
 export type PageSignal = 'hidden' | 'visible' | 'online'
@@ -36,16 +36,14 @@ export const browserPage: PageSignals = (told) => {
   return () => ending.abort()
 }
 
-/** Reads, or with an argument writes, a cursor under `key`. It may come to nothing, and says so not. */
-export function cursorKeeper(key: string, storage?: CursorStorage) {
-  return (cursor?: string): string | undefined => {
+/** Keeps a cursor in the session's storage, where there is one, or in another. */
+export function sessionKeeper(key: string, storage?: Pick<Storage, 'getItem' | 'setItem'>): CursorKeeper {
+  return (cursor) => {
     try {
       const place = storage ?? sessionStorage
-      if (cursor === undefined) return (key && place.getItem(key)) || undefined
-      if (key) place.setItem(key, cursor)
+      return cursor === undefined ? place.getItem(key) : place.setItem(key, cursor)
     } catch {
       // There is none, it is full, or a page in a sandbox may not use it.
     }
-    return undefined
   }
 }

@@ -4,7 +4,7 @@ import type { Bye, Connected, EventMap, EventsPage } from './events.ts'
 import { CONNECTING, Inbox } from './inbox.ts'
 import type { StreamOptions } from './options.ts'
 import { backoffMs, failure, request } from './request.ts'
-import { browserPage, cursorKeeper, systemClock } from './runtime.ts'
+import { browserPage, sessionKeeper, systemClock } from './runtime.ts'
 
 const FIRST_BYTES_MS = 20_000
 
@@ -19,7 +19,7 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   readonly #options: StreamOptions
   readonly #clock
   readonly #name: string
-  readonly #kept
+  readonly #keeper
   #topics: readonly string[]
   #cursor: string | undefined
   #ended = Promise.resolve()
@@ -46,7 +46,7 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
   constructor(url: string, options: StreamOptions = {}) {
     super()
     const { topics = [], stallMs = 45_000, clock = systemClock, random = Math.random } = options
-    const { cursor, storageKey = `millrace:${url}?${topics}` } = options
+    const { keeper = sessionKeeper(`millrace:${url}?${topics}`) } = options
     this.#url = url
     this.#options = options
     this.#topics = topics
@@ -54,8 +54,8 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#name = String(random())
     this.#stallMs = stallMs
     this.#heardAt = clock.now()
-    this.#kept = cursorKeeper(storageKey, options.storage)
-    this.#cursor = cursor ?? this.#kept()
+    this.#keeper = keeper
+    this.#cursor = options.cursor ?? (keeper() || undefined)
     this.#begin()
   }
 
@@ -218,7 +218,7 @@ export class EventStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   #keep(cursor: string): void {
     this.#cursor = cursor
-    this.#kept(cursor)
+    this.#keeper(cursor)
   }
 
   /** Bytes have come, or are about to be asked for: the next within `ms`. */

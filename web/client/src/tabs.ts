@@ -1,7 +1,7 @@
 import type { EventMap, EventOf, Handlers, EventName, Reset } from './events.ts'
 import { CONNECTING, Inbox, type StreamState } from './inbox.ts'
 import type { StreamOptions } from './options.ts'
-import { browserPage, cursorKeeper, type PageSignal, systemClock } from './runtime.ts'
+import { browserPage, type PageSignal, sessionKeeper, systemClock } from './runtime.ts'
 import { EventStream } from './stream.ts'
 
 const SETTLE_MS = 50
@@ -77,7 +77,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   readonly #clock
   readonly #id: string
   readonly #name: string
-  readonly #kept
+  readonly #keeper
   readonly #watchers = new Set<Wish>()
   #cursor: string | undefined
   #end = nothing
@@ -102,15 +102,15 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   /** `url` is `/api/events`. It begins when something is watched. */
   constructor(url: string, options: SharedOptions) {
     super()
-    const { user, storage, clock = systemClock, random = Math.random } = options
+    const { user, clock = systemClock, random = Math.random } = options
     this.#name = `millrace:${user}:${url}`
-    const { storageKey = this.#name } = options
+    const { keeper = sessionKeeper(this.#name) } = options
     this.#url = url
     this.#options = options
     this.#clock = clock
     this.#id = String(random())
-    this.#kept = cursorKeeper(storageKey, storage)
-    this.#cursor = options.cursor ?? this.#kept()
+    this.#keeper = keeper
+    this.#cursor = options.cursor ?? (keeper() || undefined)
     this.#begin()
   }
 
@@ -156,7 +156,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#cancelSettling = this.#clock.after(SETTLE_MS, () => this.#tell())
   }
 
-  #begin(): void {
+  #begin(isAlone = false): void {
     this.setState(CONNECTING)
     this.#settle()
     const { locks = globalThis.navigator?.locks as Locks | undefined } = this.#options
@@ -167,7 +167,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
       this.#tell()
     })
     this.#end = unlisten
-    if (!locks || !channel) return this.#lead()
+    if (isAlone || !locks || !channel) return this.#lead()
     const open = new channel(this.#name)
     const ending = new AbortController()
     // As text: on its way an error would keep nothing but its message.
@@ -286,7 +286,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   #goAlone(): void {
     this.#leave()
-    this.#lead()
+    this.#begin(true)
   }
 
   // The others.
@@ -327,7 +327,8 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   #source(topics: readonly string[], options: StreamOptions, take: (batch: Batch) => void): EventStream {
     let frames: Frame[] = []
-    const setItem = (_: string, to: string) => {
+    const keeper = (to?: string) => {
+      if (to === undefined) return
       const batch = { from: this.#link, to, frames }
       frames = []
       take(batch)
@@ -337,8 +338,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
       ...options,
       topics,
       cursor: this.#cursor,
-      storageKey: ' ',
-      storage: { getItem: () => null, setItem },
+      keeper,
     })
     const add = (frame: Frame) => void frames.push(frame)
     stream.on('*', add)
@@ -350,7 +350,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     const { topics } = this
     for (const frame of frames) if (isOf(frame, topics)) this.deliver(frame.type, frame)
     this.#link = this.#cursor = to
-    this.#kept(to)
+    this.#keeper(to)
   }
 }
 

@@ -1,9 +1,8 @@
 // A clock that is moved by hand, a server that follows a script, and a page that does as told.
-import { EventStream } from '../src/index.ts'
+import { EventStream, sessionKeeper } from '../src/index.ts'
 import type {
   Channel,
   Clock,
-  CursorStorage,
   Locks,
   NewChannel,
   PageSignals,
@@ -206,7 +205,7 @@ export function frame(type: string, data: object, id?: string): string {
   return `event: ${type}\ndata: ${JSON.stringify(data)}\n${id ? `id: ${id}\n` : ''}\n`
 }
 
-export class MemoryStorage implements CursorStorage {
+export class MemoryStorage {
   readonly kept = new Map<string, string>()
 
   getItem(key: string): string | null {
@@ -238,9 +237,10 @@ export function opened(script: Answer[], options: StreamOptions = {}) {
   const server = new ScriptedServer(clock, ...script)
   const { page, say } = handPage()
   const storage = new MemoryStorage()
+  const keeper = sessionKeeper('cursor', storage)
   const { fetch } = server
   const events = new EventStream<{ tick: number }>('/api/events', {
-    ...{ topics: ['public:t'], clock, fetch, page, storage, random: () => 0.5 },
+    ...{ topics: ['public:t'], clock, fetch, page, keeper, random: () => 0.5 },
     ...options,
   })
   const seen: unknown[] = []

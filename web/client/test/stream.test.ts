@@ -1,7 +1,7 @@
 // What the stream does for each behaviour of a server (the matrix of what clients do is in the ADR).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MillraceError } from '../src/index.ts'
+import { MillraceError, sessionKeeper } from '../src/index.ts'
 import * as scenes from './scenes.ts'
 
 const { bye, connected, ended, event, json, opened, refused, silent, stream } = scenes
@@ -288,7 +288,7 @@ test('online: no pause is waited for', async () => {
 test('a reload goes on after the cursor that the session keeps', async () => {
   const { storage, clock } = opened([stream(connected(), event(7))])
   await clock.pass(0)
-  const { server, clock: next } = opened([OK()], { storage })
+  const { server, clock: next } = opened([OK()], { keeper: sessionKeeper('cursor', storage) })
   await next.pass(0)
 
   assert.equal(server.last.cursor, 'c7')
@@ -298,7 +298,9 @@ test('a storage that refuses costs the cursor of a reload, and nothing else', as
   const no = () => {
     throw new DOMException('full', 'QuotaExceededError')
   }
-  const { clock, seen } = opened([stream(event(1), event(2))], { storage: { getItem: no, setItem: no } })
+  const { clock, seen } = opened([stream(event(1), event(2))], {
+    keeper: sessionKeeper('cursor', { getItem: no, setItem: no }),
+  })
   await clock.pass(0)
 
   assert.deepEqual(seen, [1, 2])

@@ -1,7 +1,7 @@
 // Several tabs of one browser, and the leader that reads for all of them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SharedStream, type SharedOptions } from '../src/index.ts'
+import { sessionKeeper, SharedStream, type SharedOptions } from '../src/index.ts'
 import { LogServer } from './log-server.ts'
 import * as scenes from './scenes.ts'
 
@@ -11,13 +11,13 @@ function browser() {
   const server = new LogServer(clock)
   const origin = scenes.tabsOfOneOrigin()
   let count = 0
-  const tab = (topics: string[], options: Partial<SharedOptions> = {}) => {
+  const tab = (topics: string[], options: Partial<SharedOptions> = {}, storage = new scenes.MemoryStorage()) => {
     const id = ++count
     const { page, say } = scenes.handPage()
-    const storage = options.storage ?? new scenes.MemoryStorage()
+    const keeper = sessionKeeper('cursor', storage)
     let isDead = false
     const events = new SharedStream<{ tick: number }>('/api/events', {
-      ...{ user: 'alice', clock, page, storage, random: () => id / 1000 },
+      ...{ user: 'alice', clock, page, keeper, random: () => id / 1000 },
       ...{ locks: origin.locks(id), channel: origin.channel(id) },
       fetch: (...request) => (isDead ? new Promise(() => {}) : server.fetch(...request)),
       ...options,
@@ -112,7 +112,7 @@ test('a tab that is loaded again has what came meanwhile, while another leads', 
   second.kill()
   server.publish('a', 'b')
   await clock.pass(0)
-  const again = tab(['a', 'b'], { storage: second.storage })
+  const again = tab(['a', 'b'], {}, second.storage)
   await clock.pass(2000)
   server.publish('b')
   await clock.pass(0)
@@ -128,7 +128,7 @@ test('the only tab that is loaded again goes on after its cursor', async () => {
   await clock.pass(0)
   before.kill()
   server.publish('a')
-  const again = tab(['a'], { storage: before.storage })
+  const again = tab(['a'], {}, before.storage)
   await clock.pass(100)
 
   assert.deepEqual(again.seen, [2])
@@ -200,6 +200,9 @@ test('what one may not read does not take the others their events', async () => 
   const { state } = third.events
   assert.ok(state.status === 'closed' && state.error?.status === 403)
   assert.equal(server.streams.length, 2)
+  first.say('hidden')
+  await clock.pass(100_000)
+  assert.equal(first.events.state.status, 'paused')
 })
 
 test('without Web Locks each tab has its own connection', async () => {
