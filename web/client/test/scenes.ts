@@ -92,7 +92,7 @@ export class Asked {
     return new ReadableStream({
       start: (controller) => {
         this.#controller = controller
-        this.signal?.addEventListener('abort', () => controller.error(this.signal?.reason))
+        this.signal?.addEventListener('abort', () => this.#controller?.error(this.signal?.reason))
       },
     })
   }
@@ -109,11 +109,13 @@ export class Asked {
   /** A clean end. */
   end(): void {
     this.#controller?.close()
+    this.#controller = undefined
   }
 
   /** The connection breaks. */
   cut(): void {
     this.#controller?.error(new TypeError('network error'))
+    this.#controller = undefined
   }
 }
 
@@ -296,7 +298,8 @@ export function tabsOfOneOrigin() {
         const copy = structuredClone(data)
         for (const other of channels) {
           if (other.name !== this.#own.name || other === this.#own || dead.has(id)) continue
-          setImmediate(() => dead.has(other.id) || deaf.has(other.id) || other.told(copy))
+          const isLost = () => dead.has(other.id) || (deaf.has(other.id) && String(data).includes('frames'))
+          setImmediate(() => isLost() || other.told(copy))
         }
       }
 
@@ -309,7 +312,7 @@ export function tabsOfOneOrigin() {
     release(id)
     grant()
   }
-  /** Messages to that tab are lost from now on, or come again. */
+  /** Events that are sent to that tab are lost from now on, or come again. */
   const deafen = (id: number, isDeaf: boolean): void => {
     if (isDeaf) deaf.add(id)
     else deaf.delete(id)
