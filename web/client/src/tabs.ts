@@ -195,7 +195,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#end()
     this.#end = nothing
     this.#isLeader = this.#isLinked = false
-    this.#catchUp(false)
+    this.#stopCatching()
     this.#stop()
     this.#tabs.clear()
   }
@@ -215,7 +215,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     else if (id) {
       if (topics) this.#tabs.set(id, message as Tab)
       else this.#tabs.delete(id)
-      if (this.#isLeader) this.#merge()
+      if (this.#isLeader) this.#settle()
       // Below is what a leader says. One that has ended said it late: its successor asks the server.
     } else if (this.#isLeader) return
     else if (!state) this.#follow(message as Batch)
@@ -226,9 +226,10 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   // The leader.
 
   #lead(): void {
-    this.#isLeader = this.#isLinked = true
+    this.#isLeader = true
     this.#link = this.#cursor
-    this.#catchUp(false)
+    this.#read = []
+    this.#stopCatching()
     this.#tabs.clear()
     this.#post({ who: true })
     this.#settle()
@@ -261,12 +262,13 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
       return nothing
     }
     const stream = this.#source(this.#asked, { page }, (batch) => {
-      this.#post(batch)
-      this.#apply(batch)
+      // Before the cursors that stand on other topics: who lacks one has to know.
       if (this.#read !== this.#asked) {
         this.#read = this.#asked
         this.#share()
       }
+      this.#post(batch)
+      this.#apply(batch)
     })
     this.#stream = stream
     stream.subscribe(() => {
@@ -293,36 +295,43 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   #learn({ state, read, cursor }: News): void {
     this.setState(state)
-    if (this.#isLinked || !this.topics.every((topic) => read.includes(topic))) return
-    this.#isLinked = true
-    this.#link = cursor
-    const isBehind = this.#cursor ? this.#cursor !== cursor : this.#options.query?.['history']
-    if (isBehind) this.#catchUp(true)
-    else this.#cursor = cursor
+    const isCovered = this.topics.every((topic) => read.includes(topic))
+    if (!isCovered && this.#isLinked) this.#tell()
+    if (isCovered && !this.#isLinked) {
+      this.#link = cursor
+      const isBehind = this.#cursor ? this.#cursor !== cursor : this.#options.query?.['history']
+      if (isBehind) this.#catchUp()
+      else this.#cursor = cursor
+    }
+    this.#isLinked = isCovered
   }
 
   #follow(batch: Batch): void {
     if (!this.#isLinked) return
-    if (batch.from !== this.#link) this.#catchUp(true)
+    if (batch.from !== this.#link) this.#catchUp()
     this.#link = batch.to
     if (this.#catcher) this.#held.push(batch)
     else this.#apply(batch)
   }
 
-  /** Fetch what this tab has missed, and hold back what comes meanwhile; or have done with it. */
-  #catchUp(isWanted: boolean): void {
-    if (isWanted) {
-      this.#catcher ??= this.#source(this.topics, { isPolling: true }, (batch) => {
-        const link = this.#link
-        this.#apply(batch)
-        this.#link = link
-        if (!batch.frames.length) this.#catchUp(false)
-      })
-      return
-    }
+  /** Fetch what this tab has missed, and hold back what comes meanwhile. */
+  #catchUp(): void {
+    this.#stopCatching()
+    this.#catcher = this.#source(this.topics, { isPolling: true }, (batch) => {
+      const [link, held] = [this.#link, this.#held]
+      this.#apply(batch)
+      if (!batch.frames.length) {
+        this.#stopCatching()
+        held.forEach((one) => this.#apply(one))
+      }
+      this.#link = link
+    })
+  }
+
+  #stopCatching(): void {
     this.#catcher?.close()
     this.#catcher = undefined
-    for (const batch of this.#held.splice(0)) if (!this.#isLeader) this.#apply(batch)
+    this.#held = []
   }
 
   #source(topics: readonly string[], options: StreamOptions, take: (batch: Batch) => void): EventStream {

@@ -2,10 +2,11 @@
 import type { Clock } from '../src/index.ts'
 import { Asked, connected, eventOf, frame, json } from './scenes.ts'
 
-/** The cursor `cN` stands behind the N-th event of all topics. */
+/** A cursor is the position of each topic that it names, as JSON; the others begin now. */
 export class LogServer {
   readonly asked: Asked[] = []
   readonly #log: string[] = []
+  readonly #places = new Map<Asked, Record<string, number>>()
   readonly #forbidden = new Set<string>()
   isDown = false
 
@@ -17,14 +18,17 @@ export class LogServer {
     this.asked.push(asked)
     if (this.isDown) throw new TypeError('fetch failed')
     if (asked.topics.some((topic) => this.#forbidden.has(topic))) return json({ code: 'forbidden' }, 403)(asked)
-    const from = asked.cursor ? Number(asked.cursor.slice(1)) : this.#log.length
-    const missed = this.#after(from, asked.topics)
+    const named = JSON.parse(asked.cursor ?? '{}') as Record<string, number>
+    const places = Object.fromEntries(asked.topics.map((one) => [one, named[one] ?? this.#log.length]))
+    const missed = this.#log.flatMap((topic, at) => (at >= (places[topic] ?? Infinity) ? [at + 1] : []))
     if (asked.headers.get('accept') === 'application/json') {
       const events = missed.map((n) => eventOf(n, this.#log[n - 1]))
-      return json({ events, cursor: `c${this.#log.length}`, reset: null, poll_after_ms: 500 })(asked)
+      for (const topic of asked.topics) places[topic] = this.#log.length
+      return json({ events, cursor: JSON.stringify(places), reset: null, poll_after_ms: 500 })(asked)
     }
     const response = new Response(asked.body(), { headers: { 'content-type': 'text/event-stream' } })
-    asked.send(connected(`c${from}`, asked.topics), ...missed.map((n) => this.#frame(n)))
+    this.#places.set(asked, places)
+    asked.send(connected(JSON.stringify(places), asked.topics), ...missed.map((n) => this.#frame(asked, n)))
     return response
   }
 
@@ -32,7 +36,7 @@ export class LogServer {
   publish(...topics: string[]): number[] {
     return topics.map((topic) => {
       const n = this.#log.push(topic)
-      for (const one of this.streams) if (one.topics.includes(topic)) one.send(this.#frame(n))
+      for (const one of this.streams) if (one.topics.includes(topic)) one.send(this.#frame(one, n))
       return n
     })
   }
@@ -50,11 +54,9 @@ export class LogServer {
     return this.asked.filter((one) => one.headers.get('accept') === 'application/json')
   }
 
-  #after(from: number, topics: string[]): number[] {
-    return this.#log.flatMap((topic, at) => (at >= from && topics.includes(topic) ? [at + 1] : []))
-  }
-
-  #frame(n: number): string {
-    return frame('tick', eventOf(n, this.#log[n - 1]), `c${n}`)
+  #frame(reader: Asked, n: number): string {
+    const [places, topic] = [this.#places.get(reader)!, this.#log[n - 1]!]
+    places[topic] = n
+    return frame('tick', eventOf(n, topic), JSON.stringify(places))
   }
 }

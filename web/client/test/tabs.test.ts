@@ -65,7 +65,7 @@ test('a tab that missed messages asks the server for what was in them', async ()
   await clock.pass(0)
 
   assert.deepEqual(second.seen, [1, 2, 3, 4, 5])
-  assert.equal(server.polls[0]!.cursor, 'c1')
+  assert.equal(server.polls[0]!.cursor, '{"a":1}')
 })
 
 test('a tab that is loaded again has what came meanwhile, while another leads', async () => {
