@@ -297,7 +297,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.setState(state)
     const isCovered = this.topics.every((topic) => read.includes(topic))
     if (!isCovered && this.#isLinked) this.#tell()
-    if (isCovered && !this.#isLinked) {
+    if (isCovered && !(this.#isLinked && cursor === this.#link)) {
       this.#link = cursor
       const isBehind = this.#cursor ? this.#cursor !== cursor : this.#options.query?.['history']
       if (isBehind) this.#catchUp()
@@ -357,8 +357,9 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   #apply({ frames, to }: Batch): void {
     const { topics } = this
+    this.#link = to
     for (const frame of frames) if (isOf(frame, topics)) this.deliver(frame.type, frame)
-    this.#link = this.#cursor = to
+    this.#cursor = to
     this.#keeper(to)
   }
 }
