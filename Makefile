@@ -62,6 +62,7 @@ lock: $(INSTALLED) ## Resolve pyproject.toml into requirements*.txt; ARGS=--upgr
 	$(COMPILE) $(ARGS) -c requirements-dev.txt -o requirements.txt
 
 clean: ## Remove what was built and installed; .local with its secrets stays
+	rm -rf web/client/build web/client/dist
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	rm -rf $(NODE:%=%/node_modules)
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -12,7 +12,8 @@ const entries = {
   'eventsource-client': "export { createEventSource } from 'eventsource-client'",
 }
 if (existsSync(`${ELSEWHERE}/@upstash/realtime`)) {
-  entries['@upstash/realtime'] = `export * from '${ELSEWHERE}/@upstash/realtime/dist/client/index.js'`
+  entries['@upstash/realtime'] =
+    `export * from '${ELSEWHERE}/@upstash/realtime/dist/client/index.js'`
 }
 
 let isTooLarge = false

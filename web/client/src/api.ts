@@ -32,8 +32,13 @@ export async function ask<Answer>(api: Api, path: string, wanted: Ask = {}): Pro
   if (body) headers['Content-Type'] = 'application/json'
   if (key) headers['Idempotency-Key'] = key
   const url = `${api.origin ?? ''}/api${path}?${new URLSearchParams(query)}`
-  const init = { method: body ? 'POST' : 'GET', body: body && JSON.stringify(body), headers, ...rest }
-  for (let failures = 0, fresh = false; ; ) {
+  const init = {
+    method: body ? 'POST' : 'GET',
+    body: body && JSON.stringify(body),
+    headers,
+    ...rest,
+  }
+  for (let failures = 0, fresh = false; ;) {
     try {
       const response = await request(api, url, init as typeof init & { body?: string }, fresh)
       // 204 and 304 have no body.
@@ -58,7 +63,11 @@ export function once<Answer>(
 }
 
 /** Returns after `ms`, or as soon as the signal is given. */
-export function pause({ clock = systemClock }: Api, ms: number, signal?: AbortSignal): Promise<void> {
+export function pause(
+  { clock = systemClock }: Api,
+  ms: number,
+  signal?: AbortSignal,
+): Promise<void> {
   return new Promise((resolve) => {
     clock.after(ms, resolve)
     signal?.addEventListener('abort', () => resolve())

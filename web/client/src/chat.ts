@@ -21,8 +21,12 @@ export function ablyAuth(api: Api): AuthCallback {
 }
 
 /** Send a message through moderation; once, though it is sent again after a failure. */
-export const sendMessage = (api: Api, room: string, data: unknown, key?: string): Promise<{ readonly id: string }> =>
-  once(api, `/chat/rooms/${room}/messages`, { data }, key)
+export const sendMessage = (
+  api: Api,
+  room: string,
+  data: unknown,
+  key?: string,
+): Promise<{ readonly id: string }> => once(api, `/chat/rooms/${room}/messages`, { data }, key)
 
 /** Enter a public room, or accept an invitation (`join`); leave or decline (`leave`). */
 export const tellRoom = (api: Api, room: string, what: 'join' | 'leave'): Promise<void> =>

@@ -9,6 +9,13 @@ export type { StreamOptions } from './options.ts'
 export * from './publish.ts'
 export { relay } from './relay.ts'
 export type { Access, GetToken } from './request.ts'
-export { type Clock, type CursorKeeper, type PageSignal, type PageSignals, sessionKeeper } from './runtime.ts'
+export {
+  type Clock,
+  type CursorKeeper,
+  type PageSignal,
+  type PageSignals,
+  sessionKeeper,
+} from './runtime.ts'
 export { EventStream } from './stream.ts'
-export { type Channel, type Locks, type NewChannel, type SharedOptions, SharedStream } from './tabs.ts'
+export type { Channel, Locks, NewChannel, SharedOptions } from './tab-protocol.ts'
+export { SharedStream } from './tabs.ts'

@@ -6,13 +6,19 @@ import { EventStream } from './stream.ts'
 export interface Job<Result = unknown> {
   readonly id: string
   readonly type: string
-  readonly status: 'queued' | 'running' | 'succeeded' | 'failed' | 'canceled' | 'expired' | (string & {})
+  readonly status:
+    'queued' | 'running' | 'succeeded' | 'failed' | 'canceled' | 'expired' | (string & {})
   readonly done: boolean
   /** One more with every change. */
   readonly version: number
   /** 0 to 100. */
   readonly progress: number | null
-  readonly step: { readonly key: string; readonly index: number; readonly total: number; readonly label: string } | null
+  readonly step: {
+    readonly key: string
+    readonly index: number
+    readonly total: number
+    readonly label: string
+  } | null
   readonly message: string | null
   readonly queue_position: number | null
   readonly attempt: number
@@ -51,7 +57,12 @@ export interface Follow<Result = unknown> {
 }
 
 /** Have a job done. It is created once, though it is asked for again after a failure. */
-export function startJob<Result = unknown>(api: Api, type: string, input: unknown = {}, key?: string): Promise<Job<Result>> {
+export function startJob<Result = unknown>(
+  api: Api,
+  type: string,
+  input: unknown = {},
+  key?: string,
+): Promise<Job<Result>> {
   return once(api, '/jobs', { type, input }, key)
 }
 
@@ -71,7 +82,11 @@ export function tellJob(api: Api, id: string, what: 'cancel' | 'retry'): Promise
 }
 
 /** Follow a job to its end; returns how it was then. Raises MillraceError if it cannot be read. */
-export async function followJob<Result = unknown>(api: Api, id: string, follow: Follow<Result> = {}): Promise<Job<Result>> {
+export async function followJob<Result = unknown>(
+  api: Api,
+  id: string,
+  follow: Follow<Result> = {},
+): Promise<Job<Result>> {
   const { via = 'poll', onChange, signal } = follow
   const path = `/jobs/${id}`
   let last: Job<Result> | undefined
@@ -95,9 +110,18 @@ export async function followJob<Result = unknown>(api: Api, id: string, follow: 
 }
 
 /** Returns when the stream is over. */
-function streamed<Result>(api: Api, path: string, show: (job: Job<Result>) => void, signal?: AbortSignal): Promise<void> {
+function streamed<Result>(
+  api: Api,
+  path: string,
+  show: (job: Job<Result>) => void,
+  signal?: AbortSignal,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const stream = new EventStream<{ job: never }>(`${api.origin ?? ''}/api${path}`, { ...api, keeper: () => {}, pollMs: 0 })
+    const stream = new EventStream<{ job: never }>(`${api.origin ?? ''}/api${path}`, {
+      ...api,
+      keeper: () => {},
+      pollMs: 0,
+    })
     const end = () => stream.close()
     signal?.addEventListener('abort', end)
     stream.on('job', (event) => {

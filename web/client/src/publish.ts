@@ -27,6 +27,9 @@ export async function publish(
 }
 
 /** Publish up to 100 events, each with a result of its own. */
-export async function publishAll(api: Api, events: readonly NewEvent[]): Promise<readonly PublishResult[]> {
+export async function publishAll(
+  api: Api,
+  events: readonly NewEvent[],
+): Promise<readonly PublishResult[]> {
   return (await ask<{ results: PublishResult[] }>(api, '/events', { body: { events } })).results
 }

@@ -35,6 +35,11 @@ export function failure(error: unknown): MillraceError {
 }
 
 /** A pause of full jitter, which doubles with each failure; `leastMs` is what the server asks for. */
-export function backoffMs({ random = Math.random }: Access, failures: number, leastMs: number, mostMs = 30_000): number {
+export function backoffMs(
+  { random = Math.random }: Access,
+  failures: number,
+  leastMs: number,
+  mostMs = 30_000,
+): number {
   return Math.max(random() * Math.min(mostMs, 1000 * 2 ** failures), leastMs)
 }

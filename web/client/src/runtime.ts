@@ -37,7 +37,10 @@ export const browserPage: PageSignals = (told) => {
 }
 
 /** Keeps a cursor in the session's storage, where there is one, or in another. */
-export function sessionKeeper(key: string, storage?: Pick<Storage, 'getItem' | 'setItem'>): CursorKeeper {
+export function sessionKeeper(
+  key: string,
+  storage?: Pick<Storage, 'getItem' | 'setItem'>,
+): CursorKeeper {
   return (cursor) => {
     try {
       const place = storage ?? sessionStorage

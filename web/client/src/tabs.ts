@@ -1,68 +1,24 @@
-import type { EventMap, EventOf, Handlers, EventName, Reset } from './events.ts'
+import type { EventMap, EventName, EventOf, Handlers, Reset } from './events.ts'
 import { CONNECTING, Inbox, type StreamState } from './inbox.ts'
 import type { StreamOptions } from './options.ts'
 import { browserPage, type PageSignal, sessionKeeper, systemClock } from './runtime.ts'
 import { EventStream } from './stream.ts'
+import {
+  type Batch,
+  type Frame,
+  isOf,
+  type Locks,
+  type Message,
+  type NewChannel,
+  type News,
+  type SharedOptions,
+  type Tab,
+  union,
+  type Wish,
+} from './tab-protocol.ts'
 
 const SETTLE_MS = 50
 const IDLE: StreamState = { status: 'paused' }
-
-/** The part of `BroadcastChannel` that is used. */
-export interface Channel {
-  onmessage: ((message: { readonly data: unknown }) => void) | null
-  postMessage(data: unknown): void
-  close(): void
-}
-
-/** Opens the channel of that name. */
-export type NewChannel = new (name: string) => Channel
-
-/** The part of the Web Locks that is used. */
-export interface Locks {
-  request(name: string, options: { signal: AbortSignal }, held: () => Promise<void>): Promise<void>
-}
-
-/** How a connection is shared. Tabs share one where user and address are the same. */
-export interface SharedOptions extends Omit<StreamOptions, 'topics'> {
-  /** Who is signed in: what one user may read is not handed to the tabs of another. */
-  readonly user: string
-  readonly locks?: Locks | undefined
-  readonly channel?: NewChannel | undefined
-}
-
-/** What came at once: the cursors before and behind it, and the events and resets between. */
-interface Batch {
-  readonly from: string | undefined
-  readonly to: string
-  readonly frames: readonly Frame[]
-}
-
-/** What somebody wants to read. */
-interface Wish {
-  readonly topics: readonly string[]
-}
-
-/** What a tab wants; one that says nothing of topics is gone. */
-interface Tab extends Wish {
-  readonly id: string
-  readonly isHidden: boolean
-}
-
-/** An event or a reset. */
-type Frame = { readonly type: string } & Partial<Pick<EventOf, 'topic'> & Pick<Reset, 'topics'>>
-
-/** What the leader says of the connection. */
-interface News {
-  readonly state: StreamState
-  readonly read: readonly string[]
-  readonly cursor: string | undefined
-}
-
-type Message = Partial<Batch & Tab & News> & {
-  /** A leader has begun, and wants to know what the tabs want. */
-  readonly who?: boolean
-  readonly again?: boolean
-}
 
 /**
  * One connection for all tabs of a user: the leader holds it and tells the others. Where a leader
@@ -317,7 +273,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   /** Fetch what this tab has missed, and hold back what comes meanwhile. */
   #catchUp(): void {
     this.#stopCatching()
-    this.#catcher = this.#source(this.topics, { isPolling: true }, (batch) => {
+    const catcher = this.#source(this.topics, { isPolling: true }, (batch) => {
       const [link, held] = [this.#link, this.#held]
       this.#apply(batch)
       if (!batch.frames.length) {
@@ -326,15 +282,24 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
       }
       this.#link = link
     })
+    this.#catcher = catcher
+    catcher.subscribe(() => {
+      if (this.#catcher === catcher && catcher.state.status === 'closed') this.#goAlone()
+    })
   }
 
   #stopCatching(): void {
-    this.#catcher?.close()
+    const catcher = this.#catcher
     this.#catcher = undefined
     this.#held = []
+    catcher?.close()
   }
 
-  #source(topics: readonly string[], options: StreamOptions, take: (batch: Batch) => void): EventStream {
+  #source(
+    topics: readonly string[],
+    options: StreamOptions,
+    take: (batch: Batch) => void,
+  ): EventStream {
     let frames: Frame[] = []
     const keeper = (to?: string) => {
       if (to === undefined) return
@@ -362,14 +327,6 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#cursor = to
     this.#keeper(to)
   }
-}
-
-function union(wishes: Iterable<Wish>): string[] {
-  return [...new Set([...wishes].flatMap(({ topics }) => topics))].sort()
-}
-
-function isOf({ topic, topics = [topic!] }: Frame, wanted: readonly string[]): boolean {
-  return topics.some((one) => wanted.includes(one))
 }
 
 function nothing(): void {}

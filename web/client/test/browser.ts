@@ -1,15 +1,20 @@
 // Several tabs of one origin, and a server that they read.
 import { sessionKeeper, SharedStream, type SharedOptions } from '../src/index.ts'
 import { LogServer } from './log-server.ts'
+import { tabsOfOneOrigin } from './origin.ts'
 import * as scenes from './scenes.ts'
 
 /** A browser; each tab has a storage and a page of its own. */
 export function browser() {
   const clock = new scenes.HandClock()
   const server = new LogServer(clock)
-  const origin = scenes.tabsOfOneOrigin()
+  const origin = tabsOfOneOrigin()
   let count = 0
-  const tab = (topics: string[], options: Partial<SharedOptions> = {}, storage = new scenes.MemoryStorage()) => {
+  const tab = (
+    topics: string[],
+    options: Partial<SharedOptions> = {},
+    storage = new scenes.MemoryStorage(),
+  ) => {
     const id = ++count
     const { page, say } = scenes.handPage()
     const keeper = sessionKeeper('cursor', storage)

@@ -13,22 +13,39 @@ export class LogServer {
   constructor(readonly clock: Clock) {}
 
   readonly fetch: typeof fetch = async (input, init) => {
-    const asked = new Asked(new URL(String(input), 'http://server'), new Headers(init?.headers), this.clock.now(), init!.signal!)
+    const asked = new Asked(
+      new URL(String(input), 'http://server'),
+      new Headers(init?.headers),
+      this.clock.now(),
+      init!.signal!,
+    )
     asked.signal?.throwIfAborted()
     this.asked.push(asked)
     if (this.isDown) throw new TypeError('fetch failed')
-    if (asked.topics.some((topic) => this.#forbidden.has(topic))) return json({ code: 'forbidden' }, 403)(asked)
+    if (asked.topics.some((topic) => this.#forbidden.has(topic)))
+      return json({ code: 'forbidden' }, 403)(asked)
     const named = JSON.parse(asked.cursor ?? '{}') as Record<string, number>
-    const places = Object.fromEntries(asked.topics.map((one) => [one, named[one] ?? this.#log.length]))
-    const missed = this.#log.flatMap((topic, at) => (at >= (places[topic] ?? Infinity) ? [at + 1] : []))
+    const places = Object.fromEntries(
+      asked.topics.map((one) => [one, named[one] ?? this.#log.length]),
+    )
+    const missed = this.#log.flatMap((topic, at) =>
+      at >= (places[topic] ?? Infinity) ? [at + 1] : [],
+    )
     if (asked.headers.get('accept') === 'application/json') {
       const events = missed.map((n) => eventOf(n, this.#log[n - 1]))
       for (const topic of asked.topics) places[topic] = this.#log.length
-      return json({ events, cursor: JSON.stringify(places), reset: null, poll_after_ms: 500 })(asked)
+      return json({ events, cursor: JSON.stringify(places), reset: null, poll_after_ms: 500 })(
+        asked,
+      )
     }
-    const response = new Response(asked.body(), { headers: { 'content-type': 'text/event-stream' } })
+    const response = new Response(asked.body(), {
+      headers: { 'content-type': 'text/event-stream' },
+    })
     this.#places.set(asked, places)
-    asked.send(connected(JSON.stringify(places), asked.topics), ...missed.map((n) => this.#frame(asked, n)))
+    asked.send(
+      connected(JSON.stringify(places), asked.topics),
+      ...missed.map((n) => this.#frame(asked, n)),
+    )
     return response
   }
 

@@ -14,11 +14,22 @@ function asked(...script: scenes.Answer[]) {
 }
 
 const job = (version: number, more: object = {}) =>
-  ({ id: 'job_1', version, done: false, status: 'running', poll_after_ms: 500, ...more }) as client.Job
+  ({
+    id: 'job_1',
+    version,
+    done: false,
+    status: 'running',
+    poll_after_ms: 500,
+    ...more,
+  }) as client.Job
 const DONE = { done: true, status: 'succeeded', poll_after_ms: 0 }
 
 test('publishing is repeated after temporary failures, under the same key', async () => {
-  const { clock, server, api } = asked(refused, json({}, 503, { 'retry-after': '2' }), json({ id: '1-0' }, 201))
+  const { clock, server, api } = asked(
+    refused,
+    json({}, 503, { 'retry-after': '2' }),
+    json({ id: '1-0' }, 201),
+  )
   const published = client.publish(api, 'public:t', { type: 'tick', data: 1 })
   await clock.pass(5000)
 
@@ -30,9 +41,14 @@ test('publishing is repeated after temporary failures, under the same key', asyn
 })
 
 test('it gives up after three tries, and at once on what will not get better', async () => {
-  for (const [status, tries] of [[503, 3], [422, 1]] as const) {
+  for (const [status, tries] of [
+    [503, 3],
+    [422, 1],
+  ] as const) {
     const { clock, server, api } = asked(json({ code: 'x', detail: 'why' }, status))
-    const published = client.publish(api, 'public:t', { type: 'tick' }).catch((error: unknown) => error)
+    const published = client
+      .publish(api, 'public:t', { type: 'tick' })
+      .catch((error: unknown) => error)
     await clock.pass(60_000)
 
     const error = await published
@@ -47,7 +63,10 @@ test('an expired token is renewed once', async () => {
   const getToken = ({ fresh }: { fresh: boolean }) => (fresh ? 'new' : 'old')
 
   assert.equal(await client.countUnread({ ...api, getToken }), 2)
-  assert.deepEqual(server.asked.map(({ token }) => token), ['old', 'new'])
+  assert.deepEqual(
+    server.asked.map(({ token }) => token),
+    ['old', 'new'],
+  )
 })
 
 test('the paths, queries and bodies of notifications, activity and jobs', async () => {
@@ -78,7 +97,12 @@ test('the paths, queries and bodies of notifications, activity and jobs', async 
 })
 
 test('a job is polled when the server says, through failures, until it is done', async () => {
-  const script = [json(job(1)), json({}, 503, { 'retry-after': '3' }), json(job(2)), json(job(3, DONE))]
+  const script = [
+    json(job(1)),
+    json({}, 503, { 'retry-after': '3' }),
+    json(job(2)),
+    json(job(3, DONE)),
+  ]
   const { clock, server, api } = asked(...script)
   const seen: number[] = []
   const followed = client.followJob(api, 'job_1', { onChange: ({ version }) => seen.push(version) })
@@ -96,14 +120,20 @@ test('waiting: the version is named, and a 304 is asked again at once', async ()
   await clock.pass(0)
 
   assert.equal((await followed).version, 8)
-  assert.deepEqual(server.asked.map(({ url }) => url.search.slice(1)), ['', 'wait=20&after=7', 'wait=20&after=7'])
+  assert.deepEqual(
+    server.asked.map(({ url }) => url.search.slice(1)),
+    ['', 'wait=20&after=7', 'wait=20&after=7'],
+  )
 })
 
 test('a stream of a job ends with it', async () => {
   const states = [job(1), job(2, DONE)].map((one) => scenes.frame('job', one, String(one.version)))
   const { clock, server, api } = asked(scenes.stream(...states))
   const seen: number[] = []
-  const followed = client.followJob(api, 'job_1', { via: 'stream', onChange: ({ version }) => seen.push(version) })
+  const followed = client.followJob(api, 'job_1', {
+    via: 'stream',
+    onChange: ({ version }) => seen.push(version),
+  })
   await clock.pass(0)
 
   assert.equal((await followed).status, 'succeeded')
@@ -136,7 +166,11 @@ test('what cannot be followed is an error; what is no longer wanted ends', async
 
 test('an import touches nothing of a browser, and so does what is made without one', async () => {
   for (const name of ['document', 'sessionStorage', 'BroadcastChannel', 'navigator'] as const) {
-    Object.defineProperty(globalThis, name, { value: undefined, configurable: true, writable: true })
+    Object.defineProperty(globalThis, name, {
+      value: undefined,
+      configurable: true,
+      writable: true,
+    })
   }
   const { clock, server } = asked(scenes.stream(scenes.connected()))
   const alone = new client.SharedStream('/api/events', { user: 'a', clock, fetch: server.fetch })

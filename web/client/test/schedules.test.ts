@@ -80,7 +80,11 @@ test('every tab has every event of its topics once, in order, however it goes', 
         const known = (seen as number[]).filter(isIts)
         // It may also have what was published before it was there for sure.
         assert.deepEqual(known.slice(-wanted.length), wanted, `schedule ${seed}`)
-        assert.deepEqual(known, [...new Set(known)].sort((x, y) => x - y), `schedule ${seed}`)
+        assert.deepEqual(
+          known,
+          [...new Set(known)].sort((x, y) => x - y),
+          `schedule ${seed}`,
+        )
       }
     }
     for (const { events } of tabs.keys()) events.close()

@@ -10,8 +10,14 @@ test('six tabs: one connection, and each sees what it watches', async () => {
   server.publish('a', 'b', 'c', 'd')
   await clock.pass(0)
 
-  assert.deepEqual(server.streams.map(({ topics }) => topics), [['a', 'b', 'c']])
-  assert.deepEqual(tabs.map(({ seen }) => seen), [[1], [2], [1], [3], [2], [1]])
+  assert.deepEqual(
+    server.streams.map(({ topics }) => topics),
+    [['a', 'b', 'c']],
+  )
+  assert.deepEqual(
+    tabs.map(({ seen }) => seen),
+    [[1], [2], [1], [3], [2], [1]],
+  )
   assert.ok(tabs.every(({ events }) => events.state.status === 'open'))
   assert.equal(server.polls.length, 0)
 })
@@ -28,8 +34,17 @@ test('a killed leader: the next goes on behind what it has seen, nothing lost an
   server.publish('a', 'b')
   await clock.pass(0)
 
-  assert.deepEqual([second.seen, third.seen], [[1, 3, 5], [1, 2, 3, 4, 5, 6]])
-  assert.deepEqual(server.streams.map(({ topics }) => topics), [['a', 'b']])
+  assert.deepEqual(
+    [second.seen, third.seen],
+    [
+      [1, 3, 5],
+      [1, 2, 3, 4, 5, 6],
+    ],
+  )
+  assert.deepEqual(
+    server.streams.map(({ topics }) => topics),
+    [['a', 'b']],
+  )
 })
 
 test('the last message of a killed leader may come to some only', async () => {
@@ -46,7 +61,13 @@ test('the last message of a killed leader may come to some only', async () => {
   server.publish('a')
   await clock.pass(1000)
 
-  assert.deepEqual([second.seen, third.seen], [[1, 2], [1, 2]])
+  assert.deepEqual(
+    [second.seen, third.seen],
+    [
+      [1, 2],
+      [1, 2],
+    ],
+  )
 })
 
 test('a tab that missed messages asks the server for what was in them', async () => {
@@ -82,7 +103,13 @@ test('a tab that is loaded again has what came meanwhile, while another leads', 
   server.publish('b')
   await clock.pass(0)
 
-  assert.deepEqual([second.seen, again.seen], [[1, 2], [3, 4, 5]])
+  assert.deepEqual(
+    [second.seen, again.seen],
+    [
+      [1, 2],
+      [3, 4, 5],
+    ],
+  )
 })
 
 test('the only tab that is loaded again goes on after its cursor', async () => {
@@ -105,7 +132,10 @@ test('watchers come and go: one reconnect for those that come together, none for
   await clock.pass(100)
   const ends = ['b', 'c', 'b'].map((topic) => events.watch([topic], {}))
   await clock.pass(100)
-  assert.deepEqual(server.asked.map(({ topics }) => topics), [['a'], ['a', 'b', 'c']])
+  assert.deepEqual(
+    server.asked.map(({ topics }) => topics),
+    [['a'], ['a', 'b', 'c']],
+  )
   for (const one of [...ends, end, end]) one()
   server.publish('a')
   await clock.pass(0)
@@ -142,12 +172,18 @@ test('it is silent when all tabs have been hidden for a minute, and not before',
   tabs[1]!.say('hidden')
   await clock.pass(100_000)
   assert.equal(server.streams.length, 0)
-  assert.deepEqual(tabs.map(({ events }) => events.state.status), ['paused', 'paused'])
+  assert.deepEqual(
+    tabs.map(({ events }) => events.state.status),
+    ['paused', 'paused'],
+  )
   server.publish('a')
   tabs[1]!.say('visible')
   await clock.pass(100)
 
-  assert.deepEqual(tabs.map(({ seen }) => seen), [[1], [1]])
+  assert.deepEqual(
+    tabs.map(({ seen }) => seen),
+    [[1], [1]],
+  )
 })
 
 test('what one may not read does not take the others their events', async () => {
@@ -179,7 +215,10 @@ test('without Web Locks each tab has its own connection', async () => {
   await clock.pass(0)
 
   assert.equal(server.streams.length, 2)
-  assert.deepEqual(tabs.map(({ seen }) => seen), [[1], [1]])
+  assert.deepEqual(
+    tabs.map(({ seen }) => seen),
+    [[1], [1]],
+  )
 })
 
 test('a leader that closes hands over; it may come back', async () => {
@@ -197,7 +236,13 @@ test('a leader that closes hands over; it may come back', async () => {
   server.publish('a')
   await clock.pass(0)
 
-  assert.deepEqual([first.seen, second.seen], [[1, 2], [1, 2]])
+  assert.deepEqual(
+    [first.seen, second.seen],
+    [
+      [1, 2],
+      [1, 2],
+    ],
+  )
   assert.equal(server.streams.length, 1)
 })
 
@@ -216,5 +261,8 @@ test('all tabs know how the connection is', async () => {
   tabs[1]!.events.reconnect()
   await clock.pass(0)
 
-  assert.deepEqual(tabs.map(({ events }) => events.state.status), ['open', 'open'])
+  assert.deepEqual(
+    tabs.map(({ events }) => events.state.status),
+    ['open', 'open'],
+  )
 })
