@@ -4,7 +4,7 @@ import { build } from 'esbuild'
 import { existsSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 
-const LIMITS = { core: 3000, whole: 5450 }
+const LIMITS = { core: 3000, whole: 5480 }
 const ELSEWHERE = '../../tests/e2e/node/node_modules'
 const entries = {
   core: "export { EventStream } from './src/stream.ts'",

@@ -1,21 +1,10 @@
+import { batched } from './batches.ts'
 import type { EventMap, EventName, EventOf, Handlers, Reset } from './events.ts'
 import { CONNECTING, Inbox, type StreamState } from './inbox.ts'
-import type { StreamOptions } from './options.ts'
 import { browserPage, type PageSignal, sessionKeeper, systemClock } from './runtime.ts'
-import { EventStream } from './stream.ts'
-import {
-  type Batch,
-  type Frame,
-  isOf,
-  type Locks,
-  type Message,
-  type NewChannel,
-  type News,
-  type SharedOptions,
-  type Tab,
-  union,
-  type Wish,
-} from './tab-protocol.ts'
+import type { EventStream } from './stream.ts'
+import type { Batch, Locks, Message, NewChannel } from './tab-protocol.ts'
+import { isOf, type News, type SharedOptions, type Tab, union, type Wish } from './tab-protocol.ts'
 
 const SETTLE_MS = 50
 const IDLE: StreamState = { status: 'paused' }
@@ -217,12 +206,14 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
       this.#tellPage = told
       return nothing
     }
-    const stream = this.#source(this.#asked, { page }, (batch) => {
+    const options = { ...this.#options, page, topics: this.#asked, cursor: this.#cursor }
+    const stream = batched(this.#url, options, (frames, to) => {
       // Before the cursors that stand on other topics: who lacks one has to know.
       if (this.#read !== this.#asked) {
         this.#read = this.#asked
         this.#share()
       }
+      const batch = { from: this.#link, to, frames }
       this.#post(batch)
       this.#apply(batch)
     })
@@ -237,7 +228,7 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
 
   /** Tell the others how the connection is. */
   #share(): void {
-    const { state } = this.#stream ?? { state: IDLE }
+    const state = this.#stream?.state ?? IDLE
     if (state !== this.state) this.setState(state)
     this.#post({ state, read: this.#read, cursor: this.#link })
   }
@@ -273,10 +264,12 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
   /** Fetch what this tab has missed, and hold back what comes meanwhile. */
   #catchUp(): void {
     this.#stopCatching()
-    const catcher = this.#source(this.topics, { isPolling: true }, (batch) => {
+    const { topics } = this
+    const options = { ...this.#options, isPolling: true, topics, cursor: this.#cursor }
+    const catcher = batched(this.#url, options, (frames, to) => {
       const [link, held] = [this.#link, this.#held]
-      this.#apply(batch)
-      if (!batch.frames.length) {
+      this.#apply({ from: link, to, frames })
+      if (!frames.length) {
         this.#stopCatching()
         held.forEach((one) => this.#apply(one))
       }
@@ -293,31 +286,6 @@ export class SharedStream<E extends EventMap = EventMap> extends Inbox<E> {
     this.#catcher = undefined
     this.#held = []
     catcher?.close()
-  }
-
-  #source(
-    topics: readonly string[],
-    options: StreamOptions,
-    take: (batch: Batch) => void,
-  ): EventStream {
-    let frames: Frame[] = []
-    const keeper = (to?: string) => {
-      if (to === undefined) return
-      const batch = { from: this.#link, to, frames }
-      frames = []
-      take(batch)
-    }
-    const stream = new EventStream(this.#url, {
-      ...this.#options,
-      ...options,
-      topics,
-      cursor: this.#cursor,
-      keeper,
-    })
-    const add = (frame: Frame) => void frames.push(frame)
-    stream.on('*', add)
-    stream.on('reset', add)
-    return stream
   }
 
   #apply({ frames, to }: Batch): void {
