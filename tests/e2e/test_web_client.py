@@ -175,13 +175,13 @@ async def test_buffered_answers_lead_to_polls_and_back_when_they_stream_again(
 
 
 async def test_a_job_is_followed_by_polls_by_waiting_and_by_a_stream(
-    page: Page, workshop: Container
+    page: Page, job_host: Container
 ) -> None:
     """All three end with the same state, and none goes back in its versions."""
-    await with_client(page, workshop)
+    await with_client(page, job_host)
     ends = []
     for via in ("poll", "wait", "stream"):
-        async with JobCaller(workshop) as alice:
+        async with JobCaller(job_host) as alice:
             job_id = await alice.start("checksums", items=[{"name": "a", "size": 1_000_000}])
             ends.append(await page.evaluate(FOLLOW, {"id": job_id, "via": via}))
 
