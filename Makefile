@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PYTHON ?= python3
 PY := .venv/bin/python
-NODE := tests/e2e/node infra/aws
+NODE := tests/e2e/node infra/aws web/client
 INSTALLED := .venv/installed
 COMMAND := .venv/bin/millrace
 # Node is used where it is there; the tests say what they skipped without it.
@@ -62,6 +62,7 @@ lock: $(INSTALLED) ## Resolve pyproject.toml into requirements*.txt; ARGS=--upgr
 	$(COMPILE) $(ARGS) -c requirements-dev.txt -o requirements.txt
 
 clean: ## Remove what was built and installed; .local with its secrets stays
+	rm -rf web/client/build web/client/dist
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	rm -rf $(NODE:%=%/node_modules)
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
