@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import httpx
+import pytest
 from playwright.async_api import Page
 
 from tests.support.browser import NEEDS_CHROMIUM, signed_in
@@ -78,6 +79,7 @@ async def test_every_event_comes_once_through_a_kill_a_dead_network_and_a_reload
     assert "reconnecting" in before[2]
 
 
+@pytest.mark.alone  # it measures time
 async def test_six_tabs_have_one_stream_and_a_killed_leader_is_replaced_within_two_seconds(
     page: Page, server: Container, publisher: Publisher
 ) -> None:

@@ -4,6 +4,7 @@ import { build } from 'esbuild'
 import { existsSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 
+// The whole is to come down to 5000; until then it must not grow.
 const LIMITS = { core: 3000, whole: 5480 }
 const ELSEWHERE = '../../tests/e2e/node/node_modules'
 const entries = {
