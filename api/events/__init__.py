@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from api.events.http.parameters import (
         LAST_EVENT_ID,
         MAX_HISTORY,
+        MAX_WAIT_S,
         Conn,
         CursorParameter,
         History,

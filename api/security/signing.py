@@ -30,7 +30,7 @@ class Signer:
     def __init__(self, key: bytes, *, kind: str, is_shared: bool = False) -> None:
         self._key = key
         self._is_shared = is_shared
-        self._header = _encode(msgspec.json.encode({"alg": "HS256", "typ": kind}))
+        self._header = base64url(msgspec.json.encode({"alg": "HS256", "typ": kind}))
 
     def is_mine(self, token: str) -> bool:
         """Return whether `token` has this signer's header. The signature is not checked."""
@@ -39,7 +39,7 @@ class Signer:
 
     def sign(self, claims: Mapping[str, object]) -> str:
         """Return a signed token with these claims."""
-        body = f"{self._header}.{_encode(msgspec.json.encode(claims))}"
+        body = f"{self._header}.{base64url(msgspec.json.encode(claims))}"
         return f"{body}.{self._signature(body)}"
 
     def claims(self, token: str) -> dict[str, object]:
@@ -60,10 +60,11 @@ class Signer:
         return read_part(body.partition(".")[2])
 
     def _signature(self, body: str) -> str:
-        return _encode(hmac.digest(self._key, body.encode(), hashlib.sha256))
+        return base64url(hmac.digest(self._key, body.encode(), hashlib.sha256))
 
 
-def _encode(raw: bytes) -> str:
+def base64url(raw: bytes) -> str:
+    """Return base64 for URLs without padding, as JWTs are written (RFC 7515, section 2)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 

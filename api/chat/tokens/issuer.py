@@ -1,6 +1,5 @@
 """Signs token requests and JWTs for Ably, without Ably's SDK, which is slow to load."""
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Final
 import msgspec
 
 from api.chat.ably.key import AblyKey
+from api.security.signing import base64url
 
 JWT_MEDIA_TYPE: Final = "application/jwt"
 
@@ -40,7 +40,7 @@ class TokenIssuer:
         self._key = key
         self._clock = clock
         self._new_nonce = new_nonce
-        self._header = _base64url(
+        self._header = base64url(
             msgspec.json.encode({"typ": "JWT", "alg": "HS256", "kid": key.name})
         )
 
@@ -68,10 +68,6 @@ class TokenIssuer:
             "x-ably-capability": capability,
             "x-ably-clientId": client_id,
         }
-        body = f"{self._header}.{_base64url(msgspec.json.encode(claims))}"
+        body = f"{self._header}.{base64url(msgspec.json.encode(claims))}"
         digest = hmac.digest(self._key.secret.encode(), body.encode(), hashlib.sha256)
-        return f"{body}.{_base64url(digest)}"
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        return f"{body}.{base64url(digest)}"

@@ -4,10 +4,9 @@ from typing import Annotated
 
 from litestar.params import HeaderParameter, QueryParameter
 
-from api.events import LAST_EVENT_ID
+from api.events import LAST_EVENT_ID, MAX_WAIT_S
 from api.jobs.model.job import JobStatus
 
-MAX_WAIT_S = 25
 MAX_IDS = 100
 MAX_LIMIT = 100
 
